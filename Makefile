@@ -1,0 +1,3 @@
+.PHONY: setup
+setup:
+	@infra/setup/setup.sh

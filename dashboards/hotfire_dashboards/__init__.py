@@ -1,0 +1,1 @@
+"""What people look at: view models, templates and static assets."""

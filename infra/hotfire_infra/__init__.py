@@ -1,0 +1,1 @@
+"""How Hotfire runs and records: store, ingest, executors, orchestrator, analysis, API and CLI."""

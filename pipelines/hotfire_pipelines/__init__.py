@@ -1,0 +1,1 @@
+"""What Hotfire tests: pipelines, matrices and the frozen plan."""

@@ -1,0 +1,1 @@
+"""What runs beside the code under test: contract, runner, pytest plugin, measuring."""

@@ -1,0 +1,1 @@
+"""Stream pytest outcomes as Hotfire events."""
