@@ -1,0 +1,197 @@
+"""The report of a run: one value that the CLI, the pages, the API and Jenkins all print."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hotfire_infra.analysis.coverage import LanguageCoverage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The source stamp as people meet it."""
+
+    repository: str
+    revision: str
+    patch_digest: str | None
+    subject: str = ""
+
+    @property
+    def short(self) -> str:
+        """Seven signs of the revision, with a `+` when uncommitted changes are part of it."""
+        return self.revision[:7] + ("+" if self.patch_digest else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedTest:
+    """A result that is not green, with what the reader needs next."""
+
+    test: str
+    outcome: str
+    failure_class: str | None
+    message: str
+    cell: str
+
+    @property
+    def first_line(self) -> str:
+        """The first line of the message, or an empty string."""
+        return self.message.strip().partition("\n")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerformancePoint:
+    """One measurement of the run with its comparison; the unit belongs to the value."""
+
+    series: str
+    test: str
+    platform: str
+    metric: str
+    unit: str
+    value: float
+    valid: bool
+    invalid_reason: str | None
+    change: str
+    change_reason: str
+    interval: tuple[float, float, float] | None
+    """Estimate, low and high of the log-ratio to the earlier runs, or None."""
+    normalised: tuple[float, float, float] | None
+    earlier_runs: int
+    replicates: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellReport:
+    """One cell: what was planned, what happened, and the line people read."""
+
+    key: str
+    task: str
+    platform: str
+    variant: Mapping[str, str]
+    required: str
+    state: str
+    verdict: str | None
+    """None while nothing is decided."""
+    reason: str
+    failure_class: str | None
+    attempts: int
+    tests: Mapping[str, int]
+    duration_ns: int | None
+    summary: str = ""
+    expected: int | None = None
+    failures: tuple[FailedTest, ...] = ()
+
+    @property
+    def word(self) -> str:
+        """The verdict once there is one, else the state."""
+        return self.verdict or self.state
+
+    @property
+    def note(self) -> str:
+        """How it ran and why it is as it is, for the last column."""
+        parts = [self.summary, self.reason]
+        if self.variant.get("execution") == "emulated" and self.verdict != "not_executable":
+            parts.append("emulated")
+        if self.verdict == "not_executable" and self.required == "when-available":
+            parts.append("required: when-available")
+        return " · ".join(part for part in parts if part)
+
+    @property
+    def axes(self) -> str:
+        """The axes beside platform and execution, `build_type=release` as `release`."""
+        hidden = {"platform", "execution"}
+        return " ".join(v for k, v in sorted(self.variant.items()) if k not in hidden)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """A run with everything its headline, its page and `hotfire show` need."""
+
+    number: int
+    ulid: str
+    pipeline: str
+    source: Source
+    plan_digest: str
+    state: str
+    verdict: str | None
+    reasons: tuple[str, ...]
+    url: str
+    cells: tuple[CellReport, ...]
+    tasks: int
+    tests_expected: int | None
+    estimate_seconds: float | None
+    created_ns: int | None
+    finalized_ns: int | None
+    coverage: tuple[LanguageCoverage, ...] = ()
+    performance: tuple[PerformancePoint, ...] = ()
+    parent_number: int | None = None
+    requested_by: str = ""
+    not_here: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_final(self) -> bool:
+        """True once the run can no longer change."""
+        return self.state in {"finalized", "cancelled"}
+
+    @property
+    def word(self) -> str:
+        """The verdict once the run is final, else its state."""
+        return self.verdict if self.verdict and self.is_final else self.state
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Cells by verdict; a cell without a verdict yet is missing until it reports."""
+        return dict(Counter(cell.verdict or "missing" for cell in self.cells))
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """Platforms in the order of their first cell."""
+        return tuple(dict.fromkeys(cell.platform for cell in self.cells if cell.platform))
+
+    @property
+    def failures(self) -> tuple[FailedTest, ...]:
+        """Failed tests of all cells, cells in the order of the plan."""
+        return tuple(failure for cell in self.cells for failure in cell.failures)
+
+    @property
+    def duration_ns(self) -> int | None:
+        """From its creation to its end, or None while it goes."""
+        if self.created_ns is None or self.finalized_ns is None:
+            return None
+        return self.finalized_ns - self.created_ns
+
+
+def cell_document(cell: CellReport) -> dict[str, object]:
+    """Return one cell as `hotfire show -o json` prints it."""
+    return {
+        "task": cell.task,
+        "variant": dict(cell.variant),
+        "state": cell.state,
+        "verdict": cell.verdict or "missing",
+        "reason": cell.reason,
+        "failure_class": cell.failure_class,
+        "attempts": cell.attempts,
+        "tests": dict(cell.tests),
+    }
+
+
+def run_document(report: RunReport) -> dict[str, object]:
+    """Return the run as `hotfire show RUN -o json` prints it: a public interface, keys fixed."""
+    source = report.source
+    return {
+        "id": report.ulid,
+        "pipeline": report.pipeline,
+        "source": {
+            "repository": source.repository,
+            "revision": source.revision,
+            "patch_digest": source.patch_digest,
+        },
+        "plan_digest": report.plan_digest,
+        "state": report.state,
+        "verdict": report.verdict or "incomplete",
+        "reasons": list(report.reasons),
+        "url": report.url,
+        "cells": [cell_document(cell) for cell in report.cells],
+        "totals": report.totals,
+    }

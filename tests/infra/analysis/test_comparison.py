@@ -1,0 +1,108 @@
+"""Comparison: the interval against independent figures, the answers against planted changes."""
+
+import math
+import random
+import statistics
+
+import pytest
+
+from hotfire_infra.analysis.comparison import (
+    CONFIDENCE, Change, Direction, Interval, Judgement, Point, between_runs_interval, compare,
+    within_runs_interval,
+)  # fmt: skip
+
+RATE = Judgement(direction=Direction.HIGHER, smallest_effect=0.03)
+TIME = Judgement(direction=Direction.LOWER, smallest_effect=0.03)
+
+
+def runs(*levels, probe=None):
+    return [
+        Point(run=i, replicates=(v * 0.99, v, v * 1.01), probe=probe) for i, v in enumerate(levels)
+    ]
+
+
+def test_between_runs_interval_is_scipys_two_sample_t_with_one_new_value():
+    # scipy.stats.ttest_ind([5.02], [4.9, 5.0, 5.1, 4.95], equal_var=True)
+    #   .confidence_interval(0.99), scipy 1.17.1
+    got = between_runs_interval(5.02, [4.9, 5.0, 5.1, 4.95], 0.99)
+    assert got.estimate == pytest.approx(0.0325, abs=1e-12)
+    assert (got.low, got.high) == pytest.approx((-0.525133521651, 0.590133521651), abs=1e-9)
+
+
+def test_between_runs_interval_covers_no_change_as_often_as_it_says():
+    draw, trials = random.Random(7), 2000
+    covered = 0
+    for _ in range(trials):
+        new, *earlier = (draw.gauss(3, 0.05) for _ in range(6))
+        one = between_runs_interval(new, earlier, CONFIDENCE)
+        covered += one.low <= 0 <= one.high
+    assert 0.982 < covered / trials < 0.997  # 0.99 ± 3.5 binomial deviations
+
+
+def test_bootstrap_interval_is_that_of_all_resamples():
+    new, earlier = (10.0, 11.0, 13.0), (9.0, 10.0, 12.0)
+    exact = sorted(
+        math.log(statistics.median((a, b, c)) / statistics.median((x, y, z)))
+        for a in new for b in new for c in new for x in earlier for y in earlier for z in earlier
+    )  # fmt: skip
+    got = within_runs_interval(new, earlier, 0.9)
+    assert got.low == pytest.approx(exact[int(0.05 * len(exact))], abs=1e-9)
+    assert got.high == pytest.approx(exact[-1 - int(0.05 * len(exact))], abs=1e-9)
+
+
+def test_a_halved_rate_is_regressed_and_a_doubled_one_improved():
+    earlier = runs(100, 101, 99, 100.5)
+    assert compare(runs(50)[0], earlier, RATE).change is Change.REGRESSED
+    assert compare(runs(200)[0], earlier, RATE).change is Change.IMPROVED
+
+
+def test_a_doubled_time_is_regressed():
+    assert compare(runs(2.0)[0], runs(1, 1.01, 0.99, 1.0), TIME).change is Change.REGRESSED
+
+
+def test_the_same_level_in_a_quiet_series_is_unchanged():
+    earlier = runs(100, 100.1, 99.9, 100.05, 99.95)
+    assert compare(runs(100.02)[0], earlier, RATE).change is Change.UNCHANGED
+
+
+def test_the_same_level_in_a_noisy_series_is_inconclusive_not_unchanged():
+    got = compare(runs(100)[0], runs(80, 120, 100), RATE)
+    assert got.change is Change.INCONCLUSIVE
+    assert got.interval.high > math.log(1.5)
+
+
+def test_two_earlier_runs_are_too_few_but_show_their_interval():
+    got = compare(runs(50)[0], runs(100, 101), RATE)
+    assert got.change is Change.TOO_FEW
+    assert got.interval.high < 0
+    assert "2 earlier runs of 3 needed" in got.reason
+
+
+def test_a_first_run_says_so():
+    assert compare(runs(50)[0], [], RATE).reason == "first run of this series"
+
+
+def test_a_slower_machine_is_no_regression():
+    earlier = runs(100, 101, 99, 100.5, probe=40e9)
+    slow = Point(run=9, replicates=(49.0, 50.0, 51.0), probe=20e9)
+    got = compare(slow, earlier, RATE)
+    assert got.change is Change.INCONCLUSIVE
+    assert got.reason == "the machine's own probe moved with it"
+    steady = Point(run=9, replicates=(49.0, 50.0, 51.0), probe=40e9)
+    assert compare(steady, earlier, RATE).change is Change.REGRESSED
+
+
+def test_a_change_of_a_metric_without_direction_is_never_regressed():
+    judgement = Judgement(direction=Direction.NONE, smallest_effect=0.03)
+    assert compare(runs(50)[0], runs(100, 101, 99), judgement).change is Change.INCONCLUSIVE
+
+
+def test_zero_replicates_are_not_comparable():
+    point = Point(run=1, replicates=(0.0, 1.0))
+    assert compare(point, runs(1, 1, 1), RATE).change is Change.NOT_COMPARABLE
+
+
+def test_interval_is_deterministic():
+    first, second = (within_runs_interval((1.0, 2.0, 3.0), (1.0, 2.0), 0.99) for _ in range(2))
+    assert isinstance(first, Interval)
+    assert first == second
