@@ -23,19 +23,18 @@ else
 	@.venv/bin/hotfire serve
 endif
 
-test: ## Lint, then run all tests
+test: ## Run all tests; the conventions (format, types, imports, sizes) are tests too
 	@infra/setup/setup.sh test
-	@infra/setup/check.sh lint
-	@infra/setup/check.sh test -n $(WORKERS)
+	@$(PYTHON) -m pytest -q -n $(WORKERS) --dist loadfile
 
-test-scale: setup ## Run the tests of scale
-	@infra/setup/check.sh scale
+test-scale: setup ## Run the tests of scale, which take minutes and gigabytes
+	@$(PYTHON) -m pytest -q -m scale
 
 bench: setup ## Run the side-by-side measurements (BENCHMARKS="plugin aestus", ARGS=--quick)
 	@for name in $(BENCHMARKS); do $(PYTHON) -m benchmarks.$$name $(ARGS) || exit 1; done
 
-lint: setup ## Check format, types, import directions and sizes
-	@infra/setup/check.sh lint
+lint: setup ## Check format, types, import directions, sizes and names
+	@$(PYTHON) -m pytest -q tests/conventions
 
-docs: setup ## Check that the documentation's links and commands exist
-	@$(PYTHON) -m pytest -q -n 0 tests/conventions/test_documentation.py
+docs: setup ## Check that links, commands and targets in the documentation exist
+	@$(PYTHON) -m pytest -q tests/conventions/test_documentation.py
