@@ -1,0 +1,94 @@
+"""Errors of Hotfire's infrastructure; each class is one thing a caller can act on.
+
+InfraError
+├── StoreError
+│   ├── SchemaVersionError
+│   ├── TransitionRefusedError
+│   ├── BlobMissingError
+│   ├── BlobCorruptError
+│   └── StorageFullError
+├── SourceError
+├── PlanRefusedError
+├── RunNotFoundError
+├── AmbiguousRunError
+├── RequestRefusedError
+├── ExecutorError
+│   └── AttemptConflictError
+└── LockLostError
+
+`exit_code` is what the CLI returns for it (2 usage, 3 infrastructure, 5 nothing selected).
+"""
+
+from __future__ import annotations
+
+
+class InfraError(Exception):
+    """Something outside the code under test went wrong."""
+
+    exit_code = 3
+
+
+class StoreError(InfraError):
+    """The store could not do what was asked."""
+
+
+class SchemaVersionError(StoreError):
+    """The database was written by another version of Hotfire."""
+
+
+class TransitionRefusedError(StoreError):
+    """A state was already left by somebody else, so this step is not allowed any more."""
+
+
+class BlobMissingError(StoreError):
+    """A row names a blob that is not on disk."""
+
+
+class BlobCorruptError(StoreError):
+    """The bytes of a blob do not have the digest of its name."""
+
+
+class StorageFullError(StoreError):
+    """The disk has no room left for the store; free some, then resume: nothing recorded is lost."""
+
+
+class SourceError(InfraError):
+    """What is to be tested cannot be read as a git checkout."""
+
+    exit_code = 2
+
+
+class PlanRefusedError(InfraError):
+    """The plan contradicts itself or this version of Hotfire."""
+
+    exit_code = 2
+
+
+class RunNotFoundError(InfraError):
+    """No run has this number, id or prefix."""
+
+    exit_code = 2
+
+
+class AmbiguousRunError(InfraError):
+    """Several runs begin with this prefix."""
+
+    exit_code = 2
+
+
+class RequestRefusedError(InfraError):
+    """The recorded request cannot be carried out in the state the run is in."""
+
+    exit_code = 2
+
+
+class ExecutorError(InfraError):
+    """An executor could not carry out a verb."""
+
+
+class AttemptConflictError(ExecutorError):
+    """The attempt's place on this machine belongs to something else."""
+
+
+class LockLostError(InfraError):
+    """Another process executes this store now."""

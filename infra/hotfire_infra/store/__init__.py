@@ -1,0 +1,1 @@
+"""The store: the one place where runs, attempts and results are recorded."""
