@@ -1,0 +1,1 @@
+"""Accuracy tasks: the float64 oracle, its goldens and the comparison with an implementation."""
