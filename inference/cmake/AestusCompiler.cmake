@@ -22,7 +22,7 @@ endif()
 
 add_library(aestus_options INTERFACE)
 target_compile_options(aestus_options INTERFACE
-  -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-psabi
+  -Wall -Wextra -Werror -Wshadow
   # Bitwise equal results on all platforms: no contraction, no fast math, SSE2 or better (never x87).
   -ffp-contract=off -fno-math-errno -fno-fast-math)
 target_include_directories(aestus_options INTERFACE
