@@ -1,0 +1,123 @@
+"""The platform catalogue: named bundles of dimensions, and what a machine needs to serve them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from hotfire_pipelines.document import Document, read_document
+from hotfire_pipelines.errors import InvalidValueError, Location, UnknownNameError, suggest
+from hotfire_pipelines.schema import Argv, AxisName, Name, Requirements, Role, Seconds, Strict, Text
+from hotfire_pipelines.validate import validate
+
+
+class Execution(StrEnum):
+    """Whether the code under test runs on the hardware it was built for."""
+
+    NATIVE = "native"
+    EMULATED = "emulated"
+
+
+class Speed(Strict):
+    """The declared cost model of the kernel cases, until durations are measured."""
+
+    case_seconds: Seconds = 0.0005
+    """Fixed cost of one case: parsing, allocation, one flushed event."""
+    operations_per_second: Annotated[float, Field(gt=0)] = 2e8
+    """Scalar operations of kernel, reference and input generation together."""
+
+
+class Platform(Strict):
+    """One named bundle of dimensions (os, arch, accelerator, toolchain, launcher)."""
+
+    description: str = ""
+    dimensions: Annotated[dict[AxisName, Text], Field(min_length=1)]
+    execution: Execution = Execution.NATIVE
+    launcher: tuple[Text, ...] = ()
+    executable_suffix: str = ""
+    library: Text = "lib/libaestus.so"
+    preset: Name | None = None
+    built_as: Name | None = None
+    """The platform whose build runs here too; its own build when left out."""
+    env: dict[str, str] = Field(default={})
+    setup: tuple[Argv, ...] = ()
+    """Commands before the set-up of every task that executes here."""
+    build: Requirements = Requirements()
+    run: Requirements = Requirements()
+    reach: Annotated[tuple[Text, ...], Field(min_length=1)]
+    speed: Speed = Speed()
+
+    def requirements(self, role: Role) -> Requirements:
+        """What a machine must offer to build for this platform, or to execute what was built."""
+        return self.build if role is Role.BUILD else self.run
+
+
+class CatalogueFile(Strict):
+    """One catalogue file as written."""
+
+    schema_: Annotated[Literal["hotfire.dev/platforms/1"], Field(alias="schema")]
+    platforms: Annotated[dict[Name, Platform], Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """Every platform the library ships for, whether or not anything here can execute it."""
+
+    file: str
+    platforms: Mapping[str, Platform]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.platforms)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.platforms
+
+    def __getitem__(self, name: str) -> Platform:
+        return self.platforms[name]
+
+    def find(self, name: str, where: Location) -> Platform:
+        """The platform of this name; `where` is the place that asks for it."""
+        if name not in self.platforms:
+            raise UnknownNameError(
+                where,
+                f"unknown platform {name!r}: {self.file} does not declare it",
+                suggest(name, self.platforms),
+            )
+        return self.platforms[name]
+
+
+def load_platforms(path: Path) -> Catalogue:
+    """Read and check a platform catalogue."""
+    document = read_document(path)
+    file = validate(document, CatalogueFile)
+    for name, platform in file.platforms.items():
+        _check(document, file, name, platform)
+    return Catalogue(file=document.file, platforms=file.platforms)
+
+
+def _check(document: Document, file: CatalogueFile, name: str, platform: Platform) -> None:
+    place = ("platforms", name)
+    built_as = platform.built_as
+    if built_as is not None:
+        if built_as not in file.platforms:
+            raise UnknownNameError(
+                document.at(*place, "built_as"),
+                f"platform {name!r} is built as {built_as!r}, which is not declared",
+                suggest(built_as, set(file.platforms) - {name}),
+            )
+        if file.platforms[built_as].built_as is not None:
+            raise InvalidValueError(
+                document.at(*place, "built_as"),
+                f"platform {name!r} is built as {built_as!r}, which itself is built as "
+                f"{file.platforms[built_as].built_as!r}",
+                "Name the platform that has a build of its own.",
+            )
+    if platform.execution is Execution.EMULATED and not platform.launcher:
+        raise InvalidValueError(
+            document.at(*place, "execution"),
+            f"platform {name!r} is emulated but has no launcher",
+            "Add `launcher: [program, argument, …]`.",
+        )

@@ -1,0 +1,135 @@
+"""Cells: one task definition at one assignment of its axes, before any test list or shard."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from hotfire_pipelines.catalogue import Catalogue, Platform
+from hotfire_pipelines.errors import EmptyMatrixError, InvalidValueError
+from hotfire_pipelines.load import PLATFORM_AXIS, Pipeline
+from hotfire_pipelines.matrix import agrees, expand
+from hotfire_pipelines.schema import Override, Required, Requirements, Task, Timeouts
+from hotfire_testframework.contract.variants import Variant
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """What must be reported, even if nothing of it ever runs."""
+
+    key: str
+    task: str
+    definition: Task
+    platform_name: str
+    platform: Platform
+    axes: Mapping[str, str]
+    """The full assignment, defaults filled in."""
+    variant: Variant
+    required: Required
+    requires: Requirements
+    overrides: tuple[Override, ...]
+
+    @property
+    def budget_seconds(self) -> float | None:
+        """Seconds that the cases of this cell may take, or no limit."""
+        return _last(self.definition.budget_seconds, [o.budget_seconds for o in self.overrides])
+
+    @property
+    def shards(self) -> int:
+        """How many tasks this cell becomes at most."""
+        return _last(self.definition.shards, [o.shards for o in self.overrides])
+
+    @property
+    def estimate_seconds(self) -> float:
+        """Declared duration, until one is measured."""
+        declared = self.definition.estimate_seconds
+        return _last(declared, [o.estimate_seconds for o in self.overrides])
+
+    @property
+    def cpus(self) -> int:
+        """CPUs that a task of this cell takes."""
+        return _last(self.definition.cpus, [o.cpus for o in self.overrides])
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """Limits of one attempt."""
+        return _last(self.definition.timeouts, [o.timeouts for o in self.overrides])
+
+    @property
+    def args(self) -> tuple[str, ...]:
+        """Arguments for the harness."""
+        return _last(self.definition.args, [o.args for o in self.overrides])
+
+
+def _last(base: Value, changes: list[Value | None]) -> Value:
+    for change in reversed(changes):
+        if change is not None:
+            return change
+    return base
+
+
+def expand_cells(pipeline: Pipeline, catalogue: Catalogue) -> list[Cell]:
+    """Every cell of the pipeline; names of platforms are checked against the catalogue here."""
+    document = pipeline.document
+    for index, name in enumerate(pipeline.definition.axes[PLATFORM_AXIS].values):
+        catalogue.find(name, document.at("axes", PLATFORM_AXIS, "values", index))
+    cells: list[Cell] = []
+    for name, task in pipeline.tasks.items():
+        rows = expand(task.matrix.axes, task.matrix.include, task.matrix.exclude)
+        if not rows:
+            raise EmptyMatrixError(
+                document.key("tasks", name, "matrix"),
+                f"the matrix of task {name!r} expands to no cell",
+                "Add a value to it, or loosen its `exclude:`.",
+            )
+        cells.extend(_cell(pipeline, catalogue, name, row) for row in rows)
+    return _distinct(cells)
+
+
+def _cell(pipeline: Pipeline, catalogue: Catalogue, name: str, row: Mapping[str, str]) -> Cell:
+    declared = pipeline.definition.axes
+    task = pipeline.tasks[name]
+    if PLATFORM_AXIS not in row:
+        raise InvalidValueError(
+            pipeline.document.key("tasks", name, "matrix"),
+            f"the matrix of task {name!r} makes a cell without a platform: {dict(row)!r}",
+            "Name a platform in it.",
+        )
+    platform_name = row[PLATFORM_AXIS]
+    platform = catalogue[platform_name]
+    defaults = {axis: item.default for axis, item in declared.items() if item.default is not None}
+    # An axis at its default is left out, so that a new axis keeps history; the platform and the
+    # execution are always in.
+    planned = {
+        axis: value
+        for axis, value in sorted(row.items())
+        if axis == PLATFORM_AXIS or value != defaults.get(axis)
+    }
+    axes = {**defaults, **row}
+    matching = {**axes, "execution": platform.execution.value}
+    return Cell(
+        key=cell_key(name, planned),
+        task=name,
+        definition=task,
+        platform_name=platform_name,
+        platform=platform,
+        axes=axes,
+        variant=Variant({**planned, "execution": platform.execution.value}),
+        required=pipeline.required(platform_name),
+        requires=platform.requirements(task.role) | task.requires,
+        overrides=tuple(item for item in task.overrides if agrees(matching, item.match)),
+    )
+
+
+def cell_key(task: str, planned: Mapping[str, str]) -> str:
+    """`task|axis=value,…`, axes sorted; the execution follows from the platform."""
+    return f"{task}|" + ",".join(f"{axis}={value}" for axis, value in sorted(planned.items()))
+
+
+def _distinct(cells: list[Cell]) -> list[Cell]:
+    """Two rows that differ only in an explicit default are one cell."""
+    unique: dict[str, Cell] = {}
+    for cell in cells:
+        unique.setdefault(cell.key, cell)
+    return list(unique.values())

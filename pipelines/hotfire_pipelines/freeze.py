@@ -1,0 +1,296 @@
+"""Freezes a pipeline into a plan: cells, test lists, shards, edges, digests, estimates."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotfire_pipelines.cases import case_test_id, of_operators, read_cases, select
+from hotfire_pipelines.catalogue import Catalogue
+from hotfire_pipelines.cells import Cell, expand_cells
+from hotfire_pipelines.cost import case_seconds
+from hotfire_pipelines.edges import Links, link
+from hotfire_pipelines.errors import EmptyMatrixError
+from hotfire_pipelines.estimate import Durations, Load, estimate
+from hotfire_pipelines.load import Pipeline
+from hotfire_pipelines.plan import (
+    Plan,
+    PlannedCell,
+    PlannedEdge,
+    PlannedModel,
+    PlannedPlatform,
+    PlannedTask,
+    Source,
+    inventory_digest,
+)
+from hotfire_pipelines.shards import split
+from hotfire_pipelines.specs import spec_of
+from hotfire_testframework.contract.canonical import canonical_sha256
+from hotfire_testframework.contract.cases import CaseLine
+from hotfire_testframework.contract.identifiers import command_test_id
+from hotfire_testframework.contract.outcomes import Harness
+
+# A task that reads an archive unpacks it and starts a process: measured on two cores.
+SETUP_SECONDS = 1.0
+
+Inventory = Callable[[str], Sequence[str] | None]
+"""The last recorded inventory of a cell, by cell key; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A cell with its test list."""
+
+    cell: Cell
+    cases: tuple[CaseLine, ...]
+    tests: tuple[str, ...] | None
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """One task to be: a shard of a listed cell, with its estimated duration."""
+
+    key: str
+    listed: Listed
+    shard: tuple[int, int]
+    lines: tuple[str, ...]
+    seconds: float
+
+
+def freeze(
+    pipeline: Pipeline,
+    catalogue: Catalogue,
+    source: Source,
+    *,
+    inventory: Inventory,
+    history: Durations | None,
+    source_root: Path,
+    runner_sha256: str | None = None,
+    waivers: Sequence[Mapping[str, object]] = (),
+    slots: int = 2,
+    created: str | None = None,
+) -> Plan:
+    """Expand, list, cut, link and digest; equal arguments give equal bytes.
+
+    `source_root` is read for case files only. Whether a machine at hand can execute a cell is not
+    decided here: `requires` says what the executor must check.
+    """
+    cells = expand_cells(pipeline, catalogue)
+    links = link(pipeline, cells)
+    ordered = _in_order(cells, links)
+    listed = [_list_tests(pipeline, cell, inventory, source_root) for cell in ordered]
+    pieces = [piece for item in listed for piece in _cut(item, history or Durations())]
+    tasks = _tasks(pipeline, pieces, links, source, runner_sha256)
+    edges = _task_edges(pieces, links)
+    return Plan(
+        pipeline=pipeline.name,
+        source=source,
+        platforms=_platforms(catalogue, ordered),
+        models=_models(pipeline, ordered),
+        cells=tuple(_planned_cell(item) for item in listed),
+        tasks=tasks,
+        edges=edges,
+        inventories={
+            inventory_digest(item.tests): item.tests for item in listed if item.tests is not None
+        },
+        waivers=tuple(waivers),
+        runner_sha256=runner_sha256,
+        estimate=estimate(_loads(pieces, edges), slots),
+        created=created,
+    )
+
+
+def _in_order(cells: Sequence[Cell], links: Links) -> list[Cell]:
+    """Cells by depth in the graph, then by key: independent of the order in the file."""
+    earlier: dict[str, list[str]] = {}
+    for edge in links.edges:
+        earlier.setdefault(edge.later, []).append(edge.earlier)
+    depths: dict[str, int] = {}
+
+    def depth(key: str) -> int:
+        if key not in depths:
+            depths[key] = 1 + max((depth(item) for item in earlier.get(key, ())), default=-1)
+        return depths[key]
+
+    return sorted(cells, key=lambda cell: (depth(cell.key), cell.key))
+
+
+def _list_tests(pipeline: Pipeline, cell: Cell, inventory: Inventory, source_root: Path) -> Listed:
+    task = cell.definition
+    if task.harness is Harness.COMMAND:
+        return Listed(cell=cell, cases=(), tests=(str(command_test_id(cell.key)),), left_out=0)
+    if task.cases is None:
+        recorded = inventory(cell.key)
+        tests = None if recorded is None else tuple(sorted(set(recorded)))
+        return Listed(cell=cell, cases=(), tests=tests, left_out=0)
+    by_file = read_cases(source_root, task.cases.files)
+    every = [case for cases in by_file.values() for case in cases]
+    chosen = of_operators(every, task.cases.operators)
+    if not chosen:
+        raise EmptyMatrixError(
+            pipeline.document.key("tasks", cell.task, "cases"),
+            f"task {cell.task!r} selects none of {len(every)} cases: files "
+            f"{list(task.cases.files)}, operators {list(task.cases.operators)}",
+            "Check the patterns; paths are relative to the root of the source.",
+        )
+    selection = select(chosen, cell.platform.speed, cell.budget_seconds)
+    module = task.cases.module
+    return Listed(
+        cell=cell,
+        cases=selection.cases,
+        tests=tuple(sorted(case_test_id(module, case) for case in selection.cases)),
+        left_out=selection.left_out,
+    )
+
+
+def _cut(listed: Listed, history: Durations) -> list[Piece]:
+    cell = listed.cell
+    if not listed.cases:
+        seconds = history.tasks.get(cell.key, cell.estimate_seconds)
+        return [Piece(key=cell.key, listed=listed, shard=(1, 1), lines=(), seconds=seconds)]
+    speed = cell.platform.speed
+    # Shards are cut by the declared cost, a function of source and definitions alone: measured
+    # durations would give every plan of one commit another digest.
+    declared = {str(case): case_seconds(case, speed) for case in listed.cases}
+    shards = split(list(declared), declared, cell.shards, setup_seconds=SETUP_SECONDS)
+    measured = history.tests.get(cell.key, {})
+    module = cell.definition.cases.module if cell.definition.cases else ""
+    pieces = []
+    for number, shard in enumerate(shards, start=1):
+        key = cell.key if len(shards) == 1 else f"{cell.key}#{number}/{len(shards)}"
+        seconds = SETUP_SECONDS + sum(
+            measured.get(f"{module}/native/{line}", declared[line]) for line in shard.tests
+        )
+        pieces.append(
+            Piece(
+                key=key,
+                listed=listed,
+                shard=(number, len(shards)),
+                lines=shard.tests,
+                seconds=history.tasks.get(key, seconds),
+            )
+        )
+    return pieces
+
+
+def _tasks(
+    pipeline: Pipeline,
+    pieces: Sequence[Piece],
+    links: Links,
+    source: Source,
+    runner_sha256: str | None,
+) -> tuple[PlannedTask, ...]:
+    """Tasks in order, each with the digest of all that is known to decide its outcome."""
+    digests: dict[str, str] = {}
+    tasks: list[PlannedTask] = []
+    for piece in pieces:
+        cell = piece.listed.cell
+        spec = spec_of(cell, links, piece.lines)
+        upstream = {
+            name: digests[maker]
+            for (later, name), maker in sorted(links.makers.items())
+            if later == cell.key
+        }
+        models = {
+            item.model: pipeline.definition.models[item.model].sha256
+            for item in cell.definition.all_inputs()
+            if item.model is not None
+        }
+        digest = canonical_sha256(
+            {
+                "source": {
+                    "repository": source.repository,
+                    "revision": source.revision,
+                    "patch_digest": source.patch_digest,
+                },
+                "spec": spec.to_json(),
+                "dimensions": dict(cell.platform.dimensions),
+                "variant": dict(cell.variant),
+                "requires": cell.requires.to_json(),
+                "artifacts": upstream,
+                "models": models,
+                "runner": runner_sha256,
+            }
+        )
+        # Edges from artifacts come only from cells of one task, whose key is the cell's.
+        digests[piece.key] = digest
+        tasks.append(
+            PlannedTask(
+                key=piece.key,
+                cell=cell.key,
+                shard=piece.shard,
+                spec=spec,
+                requested_digest=digest,
+            )
+        )
+    return tuple(tasks)
+
+
+def _task_edges(pieces: Sequence[Piece], links: Links) -> tuple[PlannedEdge, ...]:
+    """Every shard of the later cell waits for every shard of the earlier one."""
+    keys: dict[str, list[str]] = {}
+    for piece in pieces:
+        keys.setdefault(piece.listed.cell.key, []).append(piece.key)
+    edges = [
+        PlannedEdge(earlier=earlier, later=later, kind=edge.kind.value)
+        for edge in links.edges
+        for earlier in keys[edge.earlier]
+        for later in keys[edge.later]
+    ]
+    return tuple(sorted(edges, key=lambda edge: (edge.earlier, edge.later, edge.kind)))
+
+
+def _loads(pieces: Sequence[Piece], edges: Sequence[PlannedEdge]) -> list[Load]:
+    earlier: dict[str, list[str]] = {}
+    for edge in edges:
+        earlier.setdefault(edge.later, []).append(edge.earlier)
+    return [
+        Load(
+            key=piece.key,
+            seconds=piece.seconds,
+            cpus=piece.listed.cell.cpus,
+            is_exclusive=piece.listed.cell.definition.exclusive,
+            waits_for=tuple(earlier.get(piece.key, ())),
+        )
+        for piece in pieces
+    ]
+
+
+def _planned_cell(listed: Listed) -> PlannedCell:
+    cell = listed.cell
+    return PlannedCell(
+        key=cell.key,
+        task=cell.task,
+        platform=cell.platform_name,
+        variant=dict(cell.variant),
+        variant_hash=cell.variant.hash,
+        required=cell.required.value,
+        requires=cell.requires.to_json(),
+        inventory=None if listed.tests is None else inventory_digest(listed.tests),
+        budget_s=cell.budget_seconds,
+        left_out=listed.left_out,
+    )
+
+
+def _platforms(catalogue: Catalogue, cells: Sequence[Cell]) -> tuple[PlannedPlatform, ...]:
+    used = sorted({cell.platform_name for cell in cells})
+    return tuple(
+        PlannedPlatform(
+            name=name,
+            description=catalogue[name].description,
+            dimensions=dict(catalogue[name].dimensions),
+            execution=catalogue[name].execution.value,
+            launcher=catalogue[name].launcher,
+            reach=catalogue[name].reach,
+        )
+        for name in used
+    )
+
+
+def _models(pipeline: Pipeline, cells: Sequence[Cell]) -> tuple[PlannedModel, ...]:
+    used = {item.model for cell in cells for item in cell.definition.all_inputs() if item.model}
+    declared = pipeline.definition.models
+    return tuple(
+        PlannedModel(name=name, package=declared[name].package, sha256=declared[name].sha256)
+        for name in sorted(used)
+    )

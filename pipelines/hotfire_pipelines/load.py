@@ -1,0 +1,255 @@
+"""Reads a pipeline file and checks the names in it against each other."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotfire_pipelines.document import Document, Place, read_document
+from hotfire_pipelines.errors import (
+    DependencyCycleError,
+    DuplicateNameError,
+    EmptyMatrixError,
+    InvalidValueError,
+    UnknownNameError,
+    suggest,
+)
+from hotfire_pipelines.placeholders import check_placeholders
+from hotfire_pipelines.schema import Input, PipelineFile, Required, Task
+from hotfire_pipelines.validate import validate
+
+PLATFORM_AXIS = "platform"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """A pipeline whose names are consistent; platforms are checked when it meets a catalogue."""
+
+    definition: PipelineFile
+    document: Document
+
+    @property
+    def name(self) -> str:
+        """The name people run it by."""
+        return self.definition.name
+
+    @property
+    def tasks(self) -> Mapping[str, Task]:
+        """Task definitions by name."""
+        return self.definition.tasks
+
+    def required(self, platform: str) -> Required:
+        """Whether cells of this platform may be not executable without blocking."""
+        return self.definition.required.get(platform, Required.ALWAYS)
+
+
+def load_pipeline(path: Path) -> Pipeline:
+    """Read and check one pipeline file."""
+    document = read_document(path)
+    definition = validate(document, PipelineFile)
+    _check_axes(document, definition)
+    for name, task in definition.tasks.items():
+        _check_matrix(document, definition, name, task)
+        _check_needs(document, definition, name, task)
+        _check_inputs(document, definition, name, task)
+        check_placeholders(document, name, task, definition.axes)
+    _check_cycles(document, definition)
+    return Pipeline(definition=definition, document=document)
+
+
+def _check_axes(document: Document, definition: PipelineFile) -> None:
+    if PLATFORM_AXIS not in definition.axes:
+        raise InvalidValueError(
+            document.key("axes"),
+            "the axis 'platform' is not declared",
+            "Add `platform: {values: [...]}` below `axes:`.",
+        )
+    for name, axis in definition.axes.items():
+        if name == "execution":
+            raise InvalidValueError(
+                document.key("axes", name),
+                "the axis 'execution' follows from the platform",
+                "Remove it.",
+            )
+        _check_repetition(document, ("axes", name, "values"), axis.values)
+        if axis.default is not None and axis.default not in axis.values:
+            raise UnknownNameError(
+                document.at("axes", name, "default"),
+                f"default {axis.default!r} is no value of axis {name!r}",
+                suggest(axis.default, axis.values),
+            )
+    platforms = definition.axes[PLATFORM_AXIS].values
+    for name in definition.required:
+        if name not in platforms:
+            raise UnknownNameError(
+                document.key("required", name),
+                f"unknown platform {name!r} in required",
+                suggest(name, platforms),
+            )
+
+
+def _check_repetition(document: Document, place: Place, values: tuple[str, ...]) -> None:
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise DuplicateNameError(
+                document.at(*place, index), f"{value!r} is listed twice", "Remove one of them."
+            )
+
+
+def _check_matrix(document: Document, definition: PipelineFile, name: str, task: Task) -> None:
+    place: Place = ("tasks", name, "matrix")
+    for axis, values in task.matrix.axes.items():
+        _known_axis(document, definition, name, axis, (*place, axis))
+        if not values:
+            raise EmptyMatrixError(
+                document.at(*place, axis),
+                f"axis {axis!r} of task {name!r} has no value",
+                "List at least one, or remove the task.",
+            )
+        _check_repetition(document, (*place, axis), values)
+        for index, value in enumerate(values):
+            _known_value(document, definition, axis, value, (*place, axis, index))
+    for kind, rules in (("include", task.matrix.include), ("exclude", task.matrix.exclude)):
+        for index, rule in enumerate(rules):
+            for axis, value in rule.items():
+                at = (*place, kind, index, axis)
+                _known_axis(document, definition, name, axis, at)
+                _known_value(document, definition, axis, value, at)
+    for index, override in enumerate(task.overrides):
+        for axis, value in override.match.items():
+            at = ("tasks", name, "overrides", index, "match", axis)
+            if axis == "execution":
+                if value not in ("native", "emulated"):
+                    raise UnknownNameError(
+                        document.at(*at),
+                        f"{value!r} is no execution",
+                        suggest(value, ("native", "emulated")),
+                    )
+                continue
+            _known_axis(document, definition, name, axis, at)
+            _known_value(document, definition, axis, value, at)
+
+
+def _known_axis(
+    document: Document,
+    definition: PipelineFile,
+    task: str,
+    axis: str,
+    place: Place,
+) -> None:
+    if axis not in definition.axes:
+        raise UnknownNameError(
+            document.key(*place),
+            f"unknown axis {axis!r} in task {task!r}",
+            suggest(axis, [*definition.axes, "include", "exclude"]),
+        )
+
+
+def _known_value(
+    document: Document,
+    definition: PipelineFile,
+    axis: str,
+    value: str,
+    place: Place,
+) -> None:
+    known = definition.axes[axis].values
+    if value not in known:
+        raise UnknownNameError(
+            document.at(*place), f"{value!r} is no value of axis {axis!r}", suggest(value, known)
+        )
+
+
+def _check_needs(document: Document, definition: PipelineFile, name: str, task: Task) -> None:
+    place: Place = ("tasks", name, "needs")
+    _check_repetition(document, place, task.needs)
+    for index, needed in enumerate(task.needs):
+        if needed not in definition.tasks:
+            raise UnknownNameError(
+                document.at(*place, index),
+                f"task {name!r} needs the unknown task {needed!r}",
+                suggest(needed, set(definition.tasks) - {name}),
+            )
+
+
+def _check_inputs(document: Document, definition: PipelineFile, name: str, task: Task) -> None:
+    place: Place = ("tasks", name)
+    groups: list[tuple[Place, tuple[Input, ...]]] = [(("inputs",), task.inputs)]
+    for index, override in enumerate(task.overrides):
+        groups.append((("overrides", index, "inputs"), override.inputs))
+    seen: list[str] = []
+    for where, inputs in groups:
+        for index, given in enumerate(inputs):
+            at = (*place, *where, index)
+            if given.name in seen:
+                raise DuplicateNameError(
+                    document.at(*at, "name"),
+                    f"task {name!r} has two inputs named {given.name!r}",
+                    "Rename one of them.",
+                )
+            seen.append(given.name)
+            _check_origin(document, definition, name, given, at)
+    outputs = [output.name for output in task.outputs]
+    for index, output in enumerate(outputs):
+        if output in outputs[:index]:
+            raise DuplicateNameError(
+                document.at(*place, "outputs", index, "name"),
+                f"task {name!r} has two outputs named {output!r}",
+                "Rename one of them.",
+            )
+
+
+def _check_origin(
+    document: Document,
+    definition: PipelineFile,
+    name: str,
+    given: Input,
+    place: Place,
+) -> None:
+    if given.model is not None and given.model not in definition.models:
+        raise UnknownNameError(
+            document.at(*place, "model"),
+            f"unknown model {given.model!r}",
+            suggest(given.model, definition.models),
+        )
+    if given.task is None:
+        return
+    maker = definition.tasks.get(given.task)
+    if maker is None:
+        raise UnknownNameError(
+            document.at(*place, "task"),
+            f"task {name!r} reads from the unknown task {given.task!r}",
+            suggest(given.task, set(definition.tasks) - {name}),
+        )
+    artifacts = [output.name for output in maker.outputs]
+    if given.artifact not in artifacts:
+        raise UnknownNameError(
+            document.at(*place, "artifact"),
+            f"task {given.task!r} has no output {given.artifact!r}",
+            suggest(str(given.artifact), artifacts),
+        )
+
+
+def _check_cycles(document: Document, definition: PipelineFile) -> None:
+    finished: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in finished:
+            return
+        if name in path:
+            circle = " → ".join((*path[path.index(name) :], name))
+            raise DependencyCycleError(
+                document.key("tasks", name),
+                f"tasks wait for each other: {circle}",
+                "Remove one of these from `needs:` or `inputs:`.",
+            )
+        for needed in prerequisites(definition.tasks[name]):
+            visit(needed, (*path, name))
+        finished.add(name)
+
+    for name in definition.tasks:
+        visit(name, ())
+
+
+def prerequisites(task: Task) -> Iterator[str]:
+    """Names of the tasks that this one waits for."""
+    yield from task.needs
+    yield from (given.task for given in task.all_inputs() if given.task is not None)

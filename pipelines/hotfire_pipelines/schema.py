@@ -1,0 +1,236 @@
+"""The shape of a pipeline file: axes, tasks, and what each task needs.
+
+Words that GitHub Actions has are used as there: `needs`, `matrix`, `include`, `exclude`, `env`.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from hotfire_testframework.contract.outcomes import Harness
+
+PIPELINE_SCHEMA = "hotfire.dev/pipeline/1"
+
+# Names end up in cell keys, file names and URLs. Keys use `|`, `=`, `,` and `#` as separators.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$")]
+AxisName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+AxisValue = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+\-]{0,63}$")]
+Argv = tuple[str, ...]
+Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
+Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class Strict(BaseModel):
+    """No unknown keys, no silent conversions, no changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Required(StrEnum):
+    """Whether a cell that cannot execute here keeps the run from passing."""
+
+    ALWAYS = "always"
+    WHEN_AVAILABLE = "when-available"
+
+
+class Role(StrEnum):
+    """Which tools of the platform a task needs: those that build, or those that execute."""
+
+    BUILD = "build"
+    TEST = "test"
+
+
+class Axis(Strict):
+    """One named dimension of choice. A value at `default` stays out of the variant."""
+
+    values: Annotated[tuple[AxisValue, ...], Field(min_length=1)]
+    default: AxisValue | None = None
+    description: str = ""
+
+
+class Matrix(BaseModel):
+    """Axes as extra keys, plus `include` and `exclude` with the rules of GitHub Actions."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    __pydantic_extra__: dict[str, tuple[AxisValue, ...]]
+
+    include: tuple[dict[AxisName, AxisValue], ...] = ()
+    exclude: tuple[dict[AxisName, AxisValue], ...] = ()
+
+    @property
+    def axes(self) -> Mapping[str, tuple[str, ...]]:
+        """The axes that span the product, in the order they are written."""
+        return self.__pydantic_extra__ or {}
+
+
+class Cases(Strict):
+    """Kernel cases that are known before any build: committed lines, one test each."""
+
+    files: Annotated[tuple[Text, ...], Field(min_length=1)]
+    operators: Annotated[tuple[Text, ...], Field(min_length=1)] = ("*",)
+    module: Name = "aestus.kernels"
+
+
+class Input(Strict):
+    """Something a task reads: the source, an artifact of another task, or a model."""
+
+    name: Name
+    source: Literal[True] | None = None
+    task: Name | None = None
+    artifact: Text | None = None
+    platform: Name | None = None
+    model: Name | None = None
+
+    @model_validator(mode="after")
+    def _names_one_origin(self) -> Self:
+        origins = [self.source, self.task, self.model]
+        if sum(origin is not None for origin in origins) != 1:
+            raise ValueError("an input has exactly one of `source: true`, `task:` and `model:`")
+        if (self.task is None) != (self.artifact is None):
+            raise ValueError("`task:` and `artifact:` go together")
+        if self.platform is not None and self.task is None:
+            raise ValueError("`platform:` says whose build is meant: it goes with `task:`")
+        return self
+
+
+class Output(Strict):
+    """An artifact that a task leaves behind; a folder becomes a deterministic tar.gz."""
+
+    name: Name
+    path: Text
+
+
+class Timeouts(Strict):
+    """Limits of one attempt in seconds; they nest: a test ends before its run."""
+
+    setup_s: Seconds = 300
+    test_s: Seconds = 300
+    run_s: Seconds = 1800
+    silence_s: Seconds = 300
+    grace_s: Seconds = 10
+
+    @model_validator(mode="after")
+    def _nest(self) -> Self:
+        if self.test_s > self.run_s:
+            raise ValueError(
+                f"timeouts nest: test_s ({self.test_s:g}) must not exceed run_s ({self.run_s:g})"
+            )
+        return self
+
+
+class Requirements(Strict):
+    """What the machine that takes a task must offer; the executor answers, not the plan."""
+
+    facts: dict[AxisName, Text] = {}
+    """Dimensions of the machine itself: os, arch, distribution."""
+    executables: tuple[Text, ...] = ()
+    """Programs on PATH, or absolute paths."""
+    devices: tuple[Text, ...] = ()
+    """Accelerators, as `vendor:kind`."""
+    python_modules: tuple[Text, ...] = ()
+    toolchains: tuple[Name, ...] = ()
+    """Toolchains in the user's cache."""
+
+    def __or__(self, other: "Requirements") -> "Requirements":
+        """Both: the union of the lists; facts of `other` win."""
+        return Requirements(
+            facts={**self.facts, **other.facts},
+            **{
+                field: tuple(sorted({*getattr(self, field), *getattr(other, field)}))
+                for field in ("executables", "devices", "python_modules", "toolchains")
+            },
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """One flat map, as the plan carries it: facts beside the lists that are not empty."""
+        lists = {
+            field: list(getattr(self, field))
+            for field in ("executables", "devices", "python_modules", "toolchains")
+        }
+        return {**self.facts, **{field: items for field, items in lists.items() if items}}
+
+
+class Override(Strict):
+    """Other values for the cells that agree with `match`; the last match wins."""
+
+    match: Annotated[dict[AxisName, AxisValue], Field(min_length=1)]
+    budget_seconds: Seconds | None = None
+    estimate_seconds: Seconds | None = None
+    shards: Annotated[int, Field(ge=1, le=256)] | None = None
+    cpus: Annotated[int, Field(ge=1)] | None = None
+    timeouts: Timeouts | None = None
+    env: dict[str, str] = {}
+    args: tuple[str, ...] | None = None
+    inputs: tuple[Input, ...] = ()
+    """More inputs, beside those that every cell has."""
+
+
+class Task(Strict):
+    """One task definition: its matrix makes cells, each cell becomes tasks."""
+
+    description: str = ""
+    role: Role = Role.TEST
+    harness: Harness
+    matrix: Matrix
+    needs: tuple[Name, ...] = ()
+    setup: tuple[Argv, ...] = ()
+    command: Argv = ()
+    teardown: tuple[Argv, ...] = ()
+    env: dict[str, str] = {}
+    inputs: tuple[Input, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    cases: Cases | None = None
+    paths: tuple[Text, ...] = ()
+    args: tuple[str, ...] = ()
+    requires: Requirements = Requirements()
+    timeouts: Timeouts = Timeouts()
+    budget_seconds: Seconds | None = None
+    estimate_seconds: Seconds = 60
+    shards: Annotated[int, Field(ge=1, le=256)] = 1
+    exclusive: bool = False
+    cpus: Annotated[int, Field(ge=1)] = 1
+    memory_mib: Annotated[int, Field(ge=1)] | None = None
+    retries: Annotated[int, Field(ge=0, le=5)] = 1
+    overrides: tuple[Override, ...] = ()
+
+    def all_inputs(self) -> tuple[Input, ...]:
+        """Inputs of every cell, and those that only some cells have."""
+        return self.inputs + tuple(item for change in self.overrides for item in change.inputs)
+
+    @model_validator(mode="after")
+    def _fits_its_harness(self) -> Self:
+        if (self.cases is not None) != (self.harness is Harness.CASES):
+            raise ValueError("`cases:` and `harness: cases` go together")
+        if self.harness is not Harness.PYTEST and not self.command:
+            raise ValueError(f"`harness: {self.harness.value}` needs a `command:`")
+        if self.harness is Harness.PYTEST and not self.paths:
+            raise ValueError("`harness: pytest` needs `paths:`")
+        wanted = [self.shards, *(change.shards for change in self.overrides)]
+        if self.cases is None and any(count not in (None, 1) for count in wanted):
+            raise ValueError("only `harness: cases` has a list that `shards:` can cut")
+        budgets = [self.budget_seconds, *(change.budget_seconds for change in self.overrides)]
+        if self.cases is None and any(budget is not None for budget in budgets):
+            raise ValueError("only `harness: cases` has a list that `budget_seconds:` can cut")
+        return self
+
+
+class Model(Strict):
+    """Weights that tasks read, pinned by content."""
+
+    package: Text
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    description: str = ""
+
+
+class PipelineFile(Strict):
+    """One pipeline file as written."""
+
+    schema_: Annotated[Literal["hotfire.dev/pipeline/1"], Field(alias="schema")]
+    name: Name
+    description: str = ""
+    axes: dict[AxisName, Axis]
+    required: dict[Name, Required] = {}
+    models: dict[Name, Model] = {}
+    tasks: Annotated[dict[Name, Task], Field(min_length=1)]

@@ -1,0 +1,76 @@
+"""The TaskSpec of a cell: what the runner will be told, with the plan's placeholders filled."""
+
+from collections.abc import Sequence
+
+from hotfire_pipelines.catalogue import Execution
+from hotfire_pipelines.cells import Cell
+from hotfire_pipelines.edges import Links, inputs_of
+from hotfire_pipelines.placeholders import fill
+from hotfire_pipelines.schema import Input, Role
+from hotfire_testframework.contract.outcomes import Harness
+from hotfire_testframework.contract.task import (
+    InputOrigin,
+    InputSpec,
+    ModelFile,
+    OutputSpec,
+    TaskOutput,
+    TaskSpec,
+    Timeouts,
+)
+
+
+def spec_of(cell: Cell, links: Links, lines: Sequence[str]) -> TaskSpec:
+    """Build the spec of one task of a cell; `lines` are the case lines of its shard."""
+    task = cell.definition
+    values = _values(cell)
+    is_test = task.role is Role.TEST
+    setup = (*cell.platform.setup, *task.setup) if is_test else task.setup
+    env = {**cell.platform.env, **task.env}
+    for change in cell.overrides:
+        env.update(change.env)
+    return TaskSpec(
+        harness=task.harness,
+        setup=tuple(_argv(argv, values) for argv in setup),
+        command=_argv(task.command, values),
+        teardown=tuple(_argv(argv, values) for argv in task.teardown),
+        env={name: fill(text, values) for name, text in sorted(env.items())},
+        # A build runs on the host: compilers are not emulated.
+        launcher=cell.platform.launcher if is_test else (),
+        emulated=is_test and cell.platform.execution is Execution.EMULATED,
+        inputs=tuple(_input(cell, item, links) for item in inputs_of(cell)),
+        outputs=tuple(OutputSpec(name=item.name, path=item.path) for item in task.outputs),
+        cases=tuple(lines),
+        paths=_argv(task.paths, values),
+        args=_argv(cell.args, values),
+        timeouts=Timeouts(**cell.timeouts.model_dump()),
+        module=task.cases.module if task.harness is Harness.CASES and task.cases else None,
+        exclusive=task.exclusive,
+        cpus=cell.cpus,
+        memory_mib=task.memory_mib,
+        retries=task.retries,
+    )
+
+
+def _values(cell: Cell) -> dict[str, str]:
+    platform = cell.platform
+    return {
+        "platform": cell.platform_name,
+        "preset": platform.preset or cell.platform_name,
+        "exe": platform.executable_suffix,
+        "library": platform.library,
+        **{f"axis:{axis}": value for axis, value in cell.axes.items()},
+    }
+
+
+def _argv(argv: Sequence[str], values: dict[str, str]) -> tuple[str, ...]:
+    return tuple(fill(text, values) for text in argv)
+
+
+def _input(cell: Cell, given: Input, links: Links) -> InputSpec:
+    origin: InputOrigin = "source"
+    if given.model is not None:
+        origin = ModelFile(model=given.model)
+    elif given.artifact is not None:
+        maker = links.makers[cell.key, given.name]
+        origin = TaskOutput(task=maker, artifact=given.artifact)
+    return InputSpec(name=given.name, origin=origin)
