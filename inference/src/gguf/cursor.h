@@ -7,7 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "gguf/failure.h"
+#include "base/status.h"
+#include "gguf/quoted.h"
 
 namespace aestus::gguf {
 
@@ -44,7 +45,7 @@ class Cursor {
 
   [[noreturn]] void refuse(const std::string& problem,
                            aestus_status status = AESTUS_ERR_FORMAT) const {
-    throw Failure(status, file_ + ": at byte " + std::to_string(offset_) + ": " + problem);
+    throw Error(status, file_ + ": at byte " + std::to_string(offset_) + ": " + problem);
   }
 
  private:

@@ -3,7 +3,8 @@
 
 #include <cstring>
 
-#include "gguf/failure.h"
+#include "base/status.h"
+#include "gguf/quoted.h"
 #include "gguf/parser.h"
 
 namespace aestus::gguf {
@@ -83,7 +84,7 @@ const Tensor* Document::find_tensor(std::string_view name) const {
 }
 
 void Document::refuse_key(std::string_view key, const std::string& problem) const {
-  throw Failure(AESTUS_ERR_FORMAT, name_ + ": key " + quoted(key) + " " + problem);
+  throw Error(AESTUS_ERR_FORMAT, name_ + ": key " + quoted(key) + " " + problem);
 }
 
 const Value& Document::required(std::string_view key) const {

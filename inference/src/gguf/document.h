@@ -53,7 +53,7 @@ struct Tensor {
 
 class Document {
  public:
-  /// Parse; `name` appears in messages, `bytes` must outlive the Document. Throws Failure.
+  /// Parse; `name` appears in messages, `bytes` must outlive the Document. Throws Error.
   Document(std::string name, const uint8_t* bytes, size_t size);
 
   const std::string& name() const { return name_; }
@@ -61,7 +61,7 @@ class Document {
   const Tensor* find_tensor(std::string_view name) const;
   const std::vector<Tensor>& tensors() const { return tensors_; }
 
-  // Required values: throw Failure (FORMAT) naming the key, its type and offset.
+  // Required values: throw Error (FORMAT) naming the key, its type and offset.
   uint64_t unsigned_at(std::string_view key) const;
   double real_at(std::string_view key) const;
   std::string_view text_at(std::string_view key) const;
@@ -73,7 +73,7 @@ class Document {
   std::vector<std::string_view> texts_at(std::string_view key) const;
   std::vector<int32_t> integers_at(std::string_view key) const;  // array of i32 or u32
 
-  /// A Failure (FORMAT) about one key: "<file>: key '<key>' <problem>".
+  /// A Error (FORMAT) about one key: "<file>: key '<key>' <problem>".
   [[noreturn]] void refuse_key(std::string_view key, const std::string& problem) const;
 
  private:

@@ -3,7 +3,7 @@
 
 #include <limits>
 
-#include "gguf/failure.h"
+#include "base/status.h"
 
 #ifdef _WIN32
 #ifndef NOMINMAX
@@ -24,7 +24,7 @@ namespace aestus {
 namespace {
 
 [[noreturn]] void refuse(const std::string& path, const char* act, const std::string& reason) {
-  throw Failure(AESTUS_ERR_IO, path + ": cannot " + act + ": " + reason);
+  throw Error(AESTUS_ERR_IO, path + ": cannot " + act + ": " + reason);
 }
 
 }  // namespace

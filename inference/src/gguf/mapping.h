@@ -9,7 +9,7 @@ namespace aestus {
 
 class Mapping {
  public:
-  /// Map `path`; throws Failure (IO) with the system's reason, also for an empty file.
+  /// Map `path`; throws Error (IO) with the system's reason, also for an empty file.
   explicit Mapping(const std::string& path);
   ~Mapping();
   Mapping(const Mapping&) = delete;

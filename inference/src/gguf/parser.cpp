@@ -41,7 +41,7 @@ bool is_supported(uint32_t type) { return type == 0 || type == 3 || type == 8; }
 
 void Parser::parse() {
   if (cursor_.u32("magic") != kMagic)
-    throw Failure(AESTUS_ERR_FORMAT,
+    throw Error(AESTUS_ERR_FORMAT,
                   document_.name_ + ": not a GGUF file (the first four bytes are not 'GGUF')");
   const uint32_t version = cursor_.u32("version");
   if (version != 2 && version != 3) {
@@ -163,7 +163,7 @@ void Parser::place_tensors() {
   const uint64_t data_start = std::min<uint64_t>(padded, size_);
   for (Tensor& tensor : document_.tensors_) {
     if (tensor.offset % align != 0)
-      throw Failure(AESTUS_ERR_FORMAT, document_.name_ + ": tensor " + quoted(tensor.name) +
+      throw Error(AESTUS_ERR_FORMAT, document_.name_ + ": tensor " + quoted(tensor.name) +
                                            ": offset " + std::to_string(tensor.offset) +
                                            " is not a multiple of the alignment " +
                                            std::to_string(align));
@@ -177,17 +177,17 @@ void Parser::place_tensor(Tensor* tensor, uint64_t data_start) {
   const Block block = block_of(tensor->type);
   const uint64_t row = static_cast<uint64_t>(tensor->dims[0]);
   if (row % block.elements != 0)
-    throw Failure(AESTUS_ERR_FORMAT, what + "row length " + std::to_string(row) +
+    throw Error(AESTUS_ERR_FORMAT, what + "row length " + std::to_string(row) +
                                          " is not a multiple of the block length " +
                                          std::to_string(block.elements));
   uint64_t bytes = row / block.elements * block.bytes;
   for (uint32_t i = 1; i < tensor->n_dims; ++i) {
     if (!multiply(bytes, static_cast<uint64_t>(tensor->dims[i]), &bytes))
-      throw Failure(AESTUS_ERR_FORMAT, what + "its size overflows 64 bits");
+      throw Error(AESTUS_ERR_FORMAT, what + "its size overflows 64 bits");
   }
   const uint64_t room = size_ - data_start;
   if (tensor->offset > room || bytes > room - tensor->offset)
-    throw Failure(AESTUS_ERR_FORMAT, what + "offset " + std::to_string(tensor->offset) + " plus " +
+    throw Error(AESTUS_ERR_FORMAT, what + "offset " + std::to_string(tensor->offset) + " plus " +
                                          std::to_string(bytes) + " bytes exceeds the " +
                                          std::to_string(room) + " bytes of tensor data");
   tensor->offset += data_start;
@@ -202,7 +202,7 @@ void Parser::refuse_overlaps() const {
             [](const Tensor* a, const Tensor* b) { return a->offset < b->offset; });
   for (size_t i = 1; i < order.size(); ++i) {
     if (order[i - 1]->offset + order[i - 1]->bytes <= order[i]->offset) continue;
-    throw Failure(AESTUS_ERR_FORMAT,
+    throw Error(AESTUS_ERR_FORMAT,
                   document_.name_ + ": tensors " + quoted(order[i - 1]->name) + " and " +
                       quoted(order[i]->name) + " overlap at byte " +
                       std::to_string(order[i]->offset));
