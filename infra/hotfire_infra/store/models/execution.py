@@ -59,8 +59,8 @@ class Attempt(Base):
     created_ns: Mapped[Nanoseconds]
     started_ns: Mapped[Nanoseconds | None]
     ended_ns: Mapped[Nanoseconds | None]
-    acked_seq: Mapped[Count] = mapped_column(default=-1)
-    """Last record of the contiguous prefix that is stored; -1 before the first."""
+    acked_seq: Mapped[Count] = mapped_column(default=0)
+    """Last record of the contiguous prefix that is stored; 0 before the first."""
     acked_bytes: Mapped[Count] = mapped_column(default=0)
     """Where in the spool the record after `acked_seq` begins."""
     in_flight: Mapped[Json] = mapped_column(default=list)

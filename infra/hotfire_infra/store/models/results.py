@@ -73,9 +73,9 @@ class Result(Base):
     """The longer text: a traceback, the output of the case."""
     environment_class: Mapped[str | None]
     """What ran: implementation, ISA, device kind."""
-    params: Mapped[Json]
+    params: Mapped[Json | None]
     """Test parameters: the third map beside variant and environment; none where empty."""
-    metrics: Mapped[Json]
+    metrics: Mapped[Json | None]
     """Numbers of this result (error ÷ bound, digest …), never gated on; none where empty."""
 
 
@@ -116,9 +116,10 @@ class Measurement(Base):
     """Why the point is not valid."""
     definition: Mapped[str]
     """sha256 of the benchmark's definition."""
-    environment_class: Mapped[str]
-    """Device or CPU model, ISA, native or emulated, clock policy."""
-    series_key: Mapped[Sha256]
+    environment_class: Mapped[Json | None]
+    """Device or CPU model, ISA, native or emulated, clock policy; analysis fills it in."""
+    series_key: Mapped[str | None]
+    """Analysis fills it in when the run is finalized."""
 
 
 class AccuracySample(Base):

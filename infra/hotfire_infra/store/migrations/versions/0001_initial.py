@@ -20,7 +20,7 @@ metadata = sa.MetaData(naming_convention=NAMES)
 KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 BIG = sa.BigInteger()
 FLAG = sa.Boolean()
-REAL = sa.Double()
+REAL: sa.Double[float] = sa.Double()
 BYTES = sa.LargeBinary()
 JSON = sa.JSON(none_as_null=True)
 LONG = sa.Text()
@@ -395,8 +395,8 @@ table(
     column("valid", FLAG),
     column("reason", LONG),
     column("definition", STR),
-    column("environment_class", STR),
-    column("series_key", STR64),
+    column("environment_class", JSON, null=True),
+    column("series_key", STR, null=True),
     sa.PrimaryKeyConstraint("month", "attempt_id", "seq"),
     sa.Index(None, "series_key", "month", "attempt_id"),
 )
@@ -421,8 +421,8 @@ table(
     column("message_id", KEY, sa.ForeignKey("message.id"), null=True),
     column("detail_id", KEY, sa.ForeignKey("message.id"), null=True),
     column("environment_class", STR, null=True),
-    column("params", JSON),
-    column("metrics", JSON),
+    column("params", JSON, null=True),
+    column("metrics", JSON, null=True),
     sa.PrimaryKeyConstraint("attempt_id", "seq"),
     sa.Index(None, "test_id", "variant_id", "attempt_id"),
 )

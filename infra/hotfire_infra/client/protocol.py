@@ -1,0 +1,127 @@
+"""What the CLI may ask, whether the store is a file beside it or a service far away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from hotfire_infra.store.rows import (
+    AttemptRow,
+    HolderRow,
+    RunRow,
+    RunSnapshot,
+    TestRow,
+)
+from hotfire_pipelines.plan import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchEvent:
+    """One thing that happened in a watched run.
+
+    `topic` is `run.<state>`, `cell.<state>`, `task.<state>` or `attempt.<state>`; `payload` always
+    has `state` and `reason`; of cells and tasks `cell`, `task`, `platform`, `verdict`, of attempts
+    also `attempt` (ULID), `number` and `failure_class`. The topic `snapshot` is the heartbeat: it
+    comes at least once a second and carries no payload. `snapshot` is the run after the event.
+    """
+
+    id: int
+    topic: str
+    payload: Mapping[str, Any]
+    at_ns: int
+    snapshot: RunSnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogText:
+    """A piece of one stream of one attempt."""
+
+    attempt: str
+    stream: str
+    offset: int
+    content: bytes
+    is_complete: bool
+    """Whether the attempt has ended and nothing will follow."""
+
+
+class Client(Protocol):
+    """Verbs over one store.
+
+    A run is named by `ref`: `latest` or `@latest`, its number (`12`), its ULID or a prefix of it
+    (at least four signs); RunNotFoundError and AmbiguousRunError say what is there. All verbs can
+    be called from any process at any time; those that change something only record what is asked,
+    and whoever holds the executor's lock carries it out. Every method raises only InfraError and
+    its children (and, from `plan`, the errors of hotfire_pipelines).
+    """
+
+    def plan(self, pipeline: Path | str, *, source: Path | None = None) -> Plan:
+        """Freeze the plan of a pipeline for the source in the checkout, without storing anything.
+
+        `pipeline` is a file, or the name of one in `pipelines/definitions` of the checkout.
+        `source` is the checkout (default: the one around the current directory).
+        """
+
+    def start_run(
+        self,
+        plan: Plan,
+        *,
+        source: Path | None = None,
+        requested_by: str | None = None,
+    ) -> RunRow:
+        """Record a run of the plan with all it expects; it starts when somebody executes.
+
+        The source archive is taken now: later edits of the checkout do not reach the run. It is
+        refused (SourceError) when the checkout is no longer what the plan was frozen for.
+        """
+
+    def watch(
+        self, ref: str, *, execute: bool = True, poll_seconds: float = 0.25
+    ) -> Iterator[WatchEvent]:
+        """Yield what happens; the last event is `run.finalized` or `run.cancelled`.
+
+        With `execute` this process carries the store's runs out while it watches, unless another
+        one already does; if that one dies, this one takes over. Closing the iterator (Ctrl-C) stops
+        watching and executing; runners go on, and the next `watch` resumes without loss.
+        """
+
+    def show(self, ref: str) -> RunSnapshot:
+        """Return a run with its cells and tasks."""
+
+    def tests(
+        self, ref: str, *, verdicts: tuple[str, ...] | None = None, cell: str | None = None
+    ) -> tuple[TestRow, ...]:
+        """Return the verdicts of a run's tests, or of one cell (its key), or some verdicts."""
+
+    def attempts(self, ref: str, *, cell: str | None = None) -> tuple[AttemptRow, ...]:
+        """Return the attempts of a run, oldest first."""
+
+    def runs(self, *, limit: int = 20, pipeline: str | None = None) -> tuple[RunRow, ...]:
+        """Return the newest runs."""
+
+    def unfinished(self) -> tuple[RunRow, ...]:
+        """Return the runs that are not over: what `hotfire run --resume` goes on with."""
+
+    def cancel(self, ref: str, *, reason: str = "cancelled on request") -> None:
+        """Ask for a run's end: what has not started ends, the rest is stopped with a grace."""
+
+    def retry(self, ref: str) -> RunRow:
+        """Start a child run of the same plan and source; the old run stays as it is."""
+
+    def logs(
+        self,
+        ref: str,
+        *,
+        cell: str | None = None,
+        attempt: str | None = None,
+        stream: str = "stdout",
+        offset: int = 0,
+    ) -> LogText:
+        """Return output of an attempt (default: the newest of run or cell) from a byte on."""
+
+    def holder(self) -> HolderRow | None:
+        """Return who executes this store now, if anybody does."""
+
+    def close(self) -> None:
+        """Stop executing and let go of the store."""

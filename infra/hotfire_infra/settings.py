@@ -1,0 +1,64 @@
+"""Where things live; the one module of this package that reads the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotfire_infra.errors import SourceError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Directories of this user and this checkout."""
+
+    home: Path
+    """Database, blobs and attempts: `$HOTFIRE_HOME`, else `.hotfire/` of the checkout."""
+    cache: Path
+    """Models, compiler cache, Wine prefixes: `$HOTFIRE_CACHE`, else below the user's cache."""
+    user: str
+    """Who asks, for the record."""
+
+
+def find_checkout(start: Path) -> Path:
+    """Return the nearest directory upward that is a git checkout."""
+    for folder in (start, *start.parents):
+        if (folder / ".git").exists():
+            return folder
+    raise SourceError(
+        f"{start} is not inside a git checkout; run Hotfire in one, or name it with --source"
+    )
+
+
+def read_settings(
+    checkout: Path | None = None, environ: Mapping[str, str] = os.environ
+) -> Settings:
+    """Read the settings; `checkout` is needed only where `$HOTFIRE_HOME` is not set."""
+    home = environ.get("HOTFIRE_HOME")
+    cache = environ.get("HOTFIRE_CACHE")
+    if not cache:
+        base = environ.get("XDG_CACHE_HOME")
+        cache = str((Path(base) if base else Path.home() / ".cache") / "hotfire")
+    if not home:
+        home = str((checkout or find_checkout(Path.cwd())) / ".hotfire")
+    return Settings(
+        home=Path(home).absolute(),
+        cache=Path(cache).absolute(),
+        user=environ.get("HOTFIRE_USER") or environ.get("USER") or f"uid-{os.getuid()}",
+    )
+
+
+def executables_path(environ: Mapping[str, str] = os.environ) -> str:
+    """Return where programs are looked for."""
+    return environ.get("PATH", os.defpath)
+
+
+def inherited_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return what a runner inherits: enough to find programs and the user's cache, no secrets."""
+    kept = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "TERM", "DISPLAY"}
+    prefixes = ("LC_", "HOTFIRE_", "XDG_", "CUDA_", "NVIDIA_", "SSL_CERT_", "COVERAGE_")
+    return {
+        name: value for name, value in environ.items() if name in kept or name.startswith(prefixes)
+    }

@@ -1,0 +1,104 @@
+"""Intern what results repeat: test ids, variants, environments and messages become integers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, insert, select, tuple_
+from sqlalchemy.exc import IntegrityError
+
+from hotfire_infra.store.models import Environment, Message, Test, Variant
+from hotfire_testframework.contract.canonical import canonical_json
+from hotfire_testframework.contract.variants import variant_hash
+
+# SQLite allows 32,766 bound values in a statement; a test takes three.
+CHUNK = 4_000
+
+T = TypeVar("T")
+
+
+def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), CHUNK):
+        yield values[start : start + CHUNK]
+
+
+def split_test(identifier: str) -> tuple[str, str, str]:
+    """Return module, scheme and name of an identifier that the stream's reader has checked."""
+    module, scheme, name = identifier.split("/", 2)
+    return module, scheme, name
+
+
+def intern_tests(connection: Connection, identifiers: Iterable[str]) -> dict[str, int]:
+    """Return the key of each test, adding those never seen."""
+    wanted = list(dict.fromkeys(identifiers))
+    found = _known_tests(connection, wanted)
+    new = [split_test(identifier) for identifier in wanted if identifier not in found]
+    if new:
+        connection.exec_driver_sql(
+            "INSERT INTO test (module, scheme, name) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", new
+        )
+        found |= _known_tests(connection, ["/".join(parts) for parts in new])
+    return found
+
+
+def _known_tests(connection: Connection, identifiers: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for chunk in _chunks(identifiers):
+        parts = [split_test(identifier) for identifier in chunk]
+        rows = connection.execute(
+            select(Test.id, Test.module, Test.scheme, Test.name).where(
+                tuple_(Test.module, Test.scheme, Test.name).in_(parts)
+            )
+        )
+        found.update((f"{module}/{scheme}/{name}", key) for key, module, scheme, name in rows)
+    return found
+
+
+def intern_messages(connection: Connection, texts: Iterable[str]) -> dict[str, int]:
+    """Return the key of each text, adding those never seen."""
+    digests = {
+        hashlib.sha256(text.encode("utf-8", "replace")).hexdigest(): text
+        for text in dict.fromkeys(texts)
+    }
+    if not digests:
+        return {}
+    connection.exec_driver_sql(
+        "INSERT INTO message (sha256, text) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        [(digest, text.encode("utf-8", "replace").decode()) for digest, text in digests.items()],
+    )
+    found: dict[str, int] = {}
+    for chunk in _chunks(list(digests)):
+        rows = connection.execute(
+            select(Message.sha256, Message.id).where(Message.sha256.in_(chunk))
+        )
+        found.update((digests[digest], key) for digest, key in rows)
+    return found
+
+
+def intern_variant(connection: Connection, axes: Mapping[str, str]) -> int:
+    """Return the key of a variant, adding it if it was never seen."""
+    digest = variant_hash(axes)
+    return _intern_one(connection, Variant, {"hash": digest}, {"axes": dict(axes)})
+
+
+def intern_environment(connection: Connection, fields: Mapping[str, Any]) -> int:
+    """Return the key of an environment, stored once per digest of its canonical JSON."""
+    digest = hashlib.sha256(canonical_json(fields)).hexdigest()
+    return _intern_one(connection, Environment, {"sha256": digest}, {"fields": dict(fields)})
+
+
+def _intern_one(
+    connection: Connection, model: Any, identity: Mapping[str, str], rest: Mapping[str, Any]
+) -> int:
+    query = select(model.id).filter_by(**identity)
+    known = connection.execute(query).scalar()
+    if known is not None:
+        return int(known)
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(model).values(**identity, **rest))
+    except IntegrityError:
+        pass  # Another writer interned it between the two statements (PostgreSQL only).
+    return int(connection.execute(query).scalar_one())

@@ -1,0 +1,100 @@
+"""The only door to a state: a guarded UPDATE, its history and outbox rows, one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from hotfire_infra.states import (
+    ATTEMPT_TRANSITIONS,
+    REQUEST_TRANSITIONS,
+    RUN_TRANSITIONS,
+    TASK_TRANSITIONS,
+    states_before,
+)
+from hotfire_infra.store.models import Attempt, Base, History, Outbox, Request, Run, Task
+
+_ENTITIES: dict[str, tuple[type[Base], Mapping[Any, frozenset[Any]]]] = {
+    "attempt": (Attempt, ATTEMPT_TRANSITIONS),
+    "task": (Task, TASK_TRANSITIONS),
+    "run": (Run, RUN_TRANSITIONS),
+    "request": (Request, REQUEST_TRANSITIONS),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One step of one entity, with what changes beside its state."""
+
+    entity: str
+    entity_id: int
+    to_state: StrEnum
+    reason: str
+    by: str
+    run_id: int | None = None
+    subject: Mapping[str, Any] = field(default_factory=dict)
+    """What watchers are told beside state and reason."""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """Columns set in the same update."""
+    fence: int | None = None
+    """For an attempt: the update is refused unless this is the attempt's fence."""
+
+
+def move(connection: Connection, step: Move, at_ns: int) -> bool:
+    """Make a step; False: state or fence forbid it by now, and nothing was written."""
+    model, transitions = _ENTITIES[step.entity]
+    table = model.__table__
+    allowed = states_before(transitions, step.to_state)
+    seen = connection.execute(select(table.c.state).where(table.c.id == step.entity_id)).scalar()
+    if seen not in allowed:
+        return False
+    guard = [table.c.id == step.entity_id, table.c.state == seen]
+    if step.fence is not None:
+        guard.append(table.c.fence == step.fence)
+    changed = connection.execute(
+        update(model).where(*guard).values(state=step.to_state, **step.values).returning(table.c.id)
+    ).scalar()
+    if changed is None:
+        return False
+    record_history(connection, step, seen, at_ns)
+    return True
+
+
+def record_history(connection: Connection, step: Move, from_state: str | None, at_ns: int) -> None:
+    """Write the history row and the outbox row of a step (also of a creation: from no state)."""
+    connection.execute(
+        insert(History).values(
+            entity=step.entity,
+            entity_id=step.entity_id,
+            from_state=from_state,
+            to_state=step.to_state,
+            reason=step.reason,
+            at_ns=at_ns,
+            by=step.by,
+        )
+    )
+    publish(
+        connection,
+        topic=f"{step.entity}.{step.to_state}",
+        run_id=step.run_id,
+        payload={"state": str(step.to_state), "reason": step.reason, **step.subject},
+        at_ns=at_ns,
+    )
+
+
+def publish(
+    connection: Connection,
+    *,
+    topic: str,
+    run_id: int | None,
+    payload: Mapping[str, Any],
+    at_ns: int,
+) -> None:
+    """Put an event into the outbox of the current transaction."""
+    connection.execute(
+        insert(Outbox).values(topic=topic, run_id=run_id, payload=dict(payload), created_ns=at_ns)
+    )
