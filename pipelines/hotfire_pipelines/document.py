@@ -161,6 +161,12 @@ class _Builder:
                     here, "a list or map is used as a key", "Write a plain name."
                 )
             key = str(key_node.value)
+            if key == "<<":
+                raise InvalidValueError(
+                    here,
+                    "merge keys (`<<:`) are not part of YAML 1.2",
+                    "Alias the whole value (`env: *name`), or repeat the keys.",
+                )
             if key in result:
                 first = self.keys[*place, key]
                 raise DuplicateNameError(

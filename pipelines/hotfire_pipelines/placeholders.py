@@ -2,7 +2,8 @@
 
 The plan knows the cell: `{platform}`, `{preset}`, `{exe}`, `{library}`, `{axis:NAME}`.
 The runner knows the machine: `{work}`, `{input:NAME}`, `{artifacts}`, `{launcher}`, `{cpus}`,
-`{python}`, `{cache}`. `${SHELL}` variables and other braces are left alone.
+`{python}`, `{cache}`, `{attempt}`. Shell variables are written `$NAME` or `${NAME}`: braces around
+anything but lower-case words are left alone.
 """
 
 import re
@@ -12,10 +13,19 @@ from hotfire_pipelines.document import Document, Place
 from hotfire_pipelines.errors import UnknownNameError, suggest
 from hotfire_pipelines.schema import Task
 
-PLACEHOLDER = re.compile(r"(?<!\$)\{([a-z_]+)(?::([^{}]*))?\}")
+PLACEHOLDER = re.compile(r"\{([a-z_]+)(?::([^{}]*))?\}")
 
 OF_THE_PLAN = ("platform", "preset", "exe", "library", "axis:NAME")
-OF_THE_RUNNER = ("work", "input:NAME", "artifacts", "launcher", "cpus", "python", "cache")
+OF_THE_RUNNER = (
+    "work",
+    "input:NAME",
+    "artifacts",
+    "launcher",
+    "cpus",
+    "python",
+    "cache",
+    "attempt",
+)
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:

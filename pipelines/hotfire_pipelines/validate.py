@@ -74,7 +74,7 @@ def _explain(document: Document, model: type[BaseModel], detail: ErrorDetails) -
     return InvalidValueError(
         document.at(*place),
         f"{path}: {shown} is refused: {message[:1].lower()}{message[1:]}",
-        remedy.format(value=detail["input"]),
+        remedy.format(value=shown.strip('"')),
     )
 
 
