@@ -55,7 +55,7 @@ def test_a_step_that_hides_red_tests_is_found(library: Path) -> None:
     report.write_text(planted, encoding="utf-8")
     done = maven(library, "test")
     assert done.returncode != 0
-    assert "a red run makes the build unstable" in done.stdout
+    assert "expected:<[UNSTABLE]> but was:<[SUCCESS]>" in done.stdout
 
 
 def test_the_step_stays_a_thin_client() -> None:
