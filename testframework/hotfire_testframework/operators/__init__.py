@@ -1,0 +1,1 @@
+"""Operator descriptors: one file each, the source of every kernel case."""
