@@ -50,7 +50,9 @@ def _object(value: Mapping[object, object]) -> Iterator[str]:
         if not isinstance(key, str):
             raise ContractError(f"canonical JSON: key {key!r} is no string")
     # RFC 8785, section 3.2.3: keys are ordered by their UTF-16 code units.
-    keys = sorted((str(key) for key in value), key=lambda key: key.encode("utf-16-be", "surrogatepass"))
+    keys = sorted(
+        (str(key) for key in value), key=lambda key: key.encode("utf-16-be", "surrogatepass")
+    )
     yield "{"
     for position, key in enumerate(keys):
         yield ("," if position else "") + _string(key) + ":"
@@ -74,7 +76,9 @@ def _string(value: str) -> str:
 
 def _integer(value: int) -> str:
     if abs(value) > LARGEST_SAFE_INTEGER:
-        raise ContractError(f"canonical JSON: integer {value} is beyond 2^53 - 1; write it as a string")
+        raise ContractError(
+            f"canonical JSON: integer {value} is beyond 2^53 - 1; write it as a string"
+        )
     return str(int(value))
 
 

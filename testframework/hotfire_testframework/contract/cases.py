@@ -39,7 +39,9 @@ class CaseLine:
             raise IdentifierError(f"case line {self}: seed must be an integer in 0..2^64-1")
 
     def __str__(self) -> str:
-        return f"{self.op}.{self.dtype}:" + ",".join(f"{key}={value}" for key, value in self.parameters)
+        return f"{self.op}.{self.dtype}:" + ",".join(
+            f"{key}={value}" for key, value in self.parameters
+        )
 
     def __getitem__(self, key: str) -> CaseValue:
         for name, value in self.parameters:
@@ -74,7 +76,11 @@ class CaseLine:
         op, dot, dtype = head.partition(".")
         if not colon or not dot:
             raise IdentifierError(f"case line {text!r} is not op.dtype:k=v,…,seed=n")
-        return cls(op=op, dtype=dtype, parameters=tuple(_parse_parameter(part, text) for part in tail.split(",")))
+        return cls(
+            op=op,
+            dtype=dtype,
+            parameters=tuple(_parse_parameter(part, text) for part in tail.split(",")),
+        )
 
 
 def read_case_lines(lines: Iterable[str]) -> Iterator[CaseLine]:

@@ -100,30 +100,62 @@ def classify(code: int, *, has_valid_manifest: bool, memory_limit_hit: bool = Fa
 
 def _judge_completed(code: RunnerExit, has_valid_manifest: bool) -> ExitMeaning:
     if not has_valid_manifest:
-        reason = f"exit {int(code)} ({code.meaning}) without a valid manifest: results are incomplete"
-        return ExitMeaning(end=AttemptEnd.ERRORED, failure_class=FailureClass.HARNESS, reason=reason)
+        reason = (
+            f"exit {int(code)} ({code.meaning}) without a valid manifest: results are incomplete"
+        )
+        return ExitMeaning(
+            end=AttemptEnd.ERRORED, failure_class=FailureClass.HARNESS, reason=reason
+        )
     if code is RunnerExit.PASSED:
         return ExitMeaning(end=AttemptEnd.PASSED, failure_class=None, reason=code.meaning)
-    return ExitMeaning(end=AttemptEnd.FAILED, failure_class=FailureClass.PRODUCT, reason=code.meaning)
+    return ExitMeaning(
+        end=AttemptEnd.FAILED, failure_class=FailureClass.PRODUCT, reason=code.meaning
+    )
 
 
 def _judge_kill(memory_limit_hit: bool) -> ExitMeaning:
     if memory_limit_hit:
-        return ExitMeaning(end=AttemptEnd.FAILED, failure_class=FailureClass.PRODUCT, reason="killed at the task's own memory limit")
-    return ExitMeaning(end=AttemptEnd.ERRORED, failure_class=FailureClass.INFRA_NODE, reason="killed (SIGKILL) without evidence of the task's own memory limit")
+        return ExitMeaning(
+            end=AttemptEnd.FAILED,
+            failure_class=FailureClass.PRODUCT,
+            reason="killed at the task's own memory limit",
+        )
+    return ExitMeaning(
+        end=AttemptEnd.ERRORED,
+        failure_class=FailureClass.INFRA_NODE,
+        reason="killed (SIGKILL) without evidence of the task's own memory limit",
+    )
 
 
 def _judge_other(code: int) -> ExitMeaning:
     if code in (RunnerExit.BAD_CONFIGURATION, RunnerExit.NOTHING_COLLECTED):
-        return ExitMeaning(end=AttemptEnd.ERRORED, failure_class=FailureClass.CONFIG, reason=RunnerExit(code).meaning)
+        return ExitMeaning(
+            end=AttemptEnd.ERRORED,
+            failure_class=FailureClass.CONFIG,
+            reason=RunnerExit(code).meaning,
+        )
     if code == RunnerExit.TIMED_OUT:
-        return ExitMeaning(end=AttemptEnd.TIMED_OUT, failure_class=FailureClass.TIMEOUT, reason=RunnerExit.TIMED_OUT.meaning)
+        return ExitMeaning(
+            end=AttemptEnd.TIMED_OUT,
+            failure_class=FailureClass.TIMEOUT,
+            reason=RunnerExit.TIMED_OUT.meaning,
+        )
     if code == RunnerExit.TERMINATED:
-        return ExitMeaning(end=AttemptEnd.CANCELLED, failure_class=None, reason=RunnerExit.TERMINATED.meaning)
+        return ExitMeaning(
+            end=AttemptEnd.CANCELLED, failure_class=None, reason=RunnerExit.TERMINATED.meaning
+        )
     if 30 <= code <= 39:
         known = code in RunnerExit._value2member_map_
         exit_code = RunnerExit(code) if known else None
         failure = _INFRASTRUCTURE[exit_code] if exit_code else FailureClass.INFRA_NODE
-        reason = exit_code.meaning if exit_code else f"infrastructure trouble with the unknown code {code}"
+        reason = (
+            exit_code.meaning
+            if exit_code
+            else f"infrastructure trouble with the unknown code {code}"
+        )
         return ExitMeaning(end=AttemptEnd.ERRORED, failure_class=failure, reason=reason)
-    return ExitMeaning(end=AttemptEnd.ERRORED, failure_class=FailureClass.HARNESS, reason=f"the runner ended with the unexpected code {code}")
+    return ExitMeaning(
+        end=AttemptEnd.ERRORED,
+        failure_class=FailureClass.HARNESS,
+        reason=f"the runner ended with the unexpected code {code}",
+    )

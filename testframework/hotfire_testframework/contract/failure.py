@@ -27,4 +27,11 @@ class FailureClass(str, Enum):
         return self in _INFRASTRUCTURE
 
 
-_INFRASTRUCTURE = frozenset({FailureClass.INFRA_NODE, FailureClass.INFRA_DEVICE, FailureClass.INFRA_NETWORK, FailureClass.PREEMPTED})
+_INFRASTRUCTURE = frozenset(
+    {
+        FailureClass.INFRA_NODE,
+        FailureClass.INFRA_DEVICE,
+        FailureClass.INFRA_NETWORK,
+        FailureClass.PREEMPTED,
+    }
+)

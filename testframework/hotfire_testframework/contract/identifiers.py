@@ -27,11 +27,17 @@ class TestId:
     def __post_init__(self) -> None:
         for field, part in (("module", self.module), ("scheme", self.scheme)):
             if not _PART.fullmatch(part):
-                raise IdentifierError(f"test identifier: {field} {part!r} must match [A-Za-z0-9_.-]+")
+                raise IdentifierError(
+                    f"test identifier: {field} {part!r} must match [A-Za-z0-9_.-]+"
+                )
         if not 1 <= len(self.name) <= NAME_LIMIT:
-            raise IdentifierError(f"test identifier: name has {len(self.name)} characters, allowed are 1 to {NAME_LIMIT}")
+            raise IdentifierError(
+                f"test identifier: name has {len(self.name)} characters, allowed are 1 to {NAME_LIMIT}"
+            )
         if _CONTROL.search(self.name):
-            raise IdentifierError(f"test identifier: name {self.name!r} holds a control character or lone surrogate")
+            raise IdentifierError(
+                f"test identifier: name {self.name!r} holds a control character or lone surrogate"
+            )
 
     def __str__(self) -> str:
         return f"{self.module}/{self.scheme}/{self.name}"
@@ -58,14 +64,19 @@ def pytest_test_id(node_id: str) -> TestId:
     """Return the id of a pytest node: dotted path of the file without `.py`, then the rest of the node id."""
     path, separator, rest = node_id.partition("::")
     module = path[:-3] if path.endswith(".py") else path
-    dotted = ".".join(part for part in module.replace("\\", "/").split("/") if part not in ("", ".", ".."))
+    dotted = ".".join(
+        part for part in module.replace("\\", "/").split("/") if part not in ("", ".", "..")
+    )
     module = _OUTSIDE_PART.sub("_", dotted) or "root"
     return TestId(module=module, scheme="pytest", name=printable_name(rest if separator else path))
 
 
 def printable_name(text: str) -> str:
     """Return text as a legal name: control characters and lone surrogates escaped, over-long text cut with a digest."""
-    clean = _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text) or "_"
+    clean = (
+        _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text)
+        or "_"
+    )
     if len(clean) <= NAME_LIMIT:
         return clean
     import hashlib  # Rare path: the plugin imports this module in every test process.

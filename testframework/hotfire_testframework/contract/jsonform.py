@@ -10,7 +10,7 @@ import types
 import typing
 from collections.abc import Mapping
 from enum import Enum
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeVar
 
 from hotfire_testframework.errors import ContractError, DecodeError
@@ -26,14 +26,22 @@ def from_json(cls: type[T], value: object, field: str = "") -> T:
     for key in value:
         if key not in names:
             near = difflib.get_close_matches(str(key), names, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(names))}"
-            raise DecodeError(_join(field, str(key)), value[key], f"no such field in {cls.__name__}{hint}")
+            hint = (
+                f"; did you mean {near[0]!r}?"
+                if near
+                else f"; known are {', '.join(sorted(names))}"
+            )
+            raise DecodeError(
+                _join(field, str(key)), value[key], f"no such field in {cls.__name__}{hint}"
+            )
     arguments: dict[str, Any] = {}
     for json_name, (name, kind, is_required) in names.items():
         if json_name in value:
             arguments[name] = _decode(kind, value[json_name], _join(field, json_name))
         elif is_required:
-            raise DecodeError(_join(field, json_name), "nothing", f"a value: it is required in {cls.__name__}")
+            raise DecodeError(
+                _join(field, json_name), "nothing", f"a value: it is required in {cls.__name__}"
+            )
     try:
         return cls(**arguments)
     except DecodeError:
@@ -46,7 +54,11 @@ def to_json(value: object) -> Any:
     """Return plain JSON values; fields at `None` are left out."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         pairs = ((item, getattr(value, item.name)) for item in dataclasses.fields(value))
-        return {item.metadata.get("json", item.name): to_json(inner) for item, inner in pairs if inner is not None}
+        return {
+            item.metadata.get("json", item.name): to_json(inner)
+            for item, inner in pairs
+            if inner is not None
+        }
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
@@ -81,14 +93,16 @@ def _join(field: str, name: str) -> str:
     return f"{field}.{name}" if field else name
 
 
-@lru_cache(maxsize=None)
+@cache
 def _fields_of(cls: type) -> dict[str, tuple[str, Any, bool]]:
     if not dataclasses.is_dataclass(cls):
         raise TypeError(f"{cls.__name__} is no dataclass")
     hints = typing.get_type_hints(cls)
     result: dict[str, tuple[str, Any, bool]] = {}
     for item in dataclasses.fields(cls):
-        is_required = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+        is_required = (
+            item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+        )
         result[item.metadata.get("json", item.name)] = (item.name, hints[item.name], is_required)
     return result
 
@@ -104,7 +118,7 @@ def _decode(kind: Any, value: object, field: str) -> Any:
     if origin is not None and issubclass(origin, Mapping):
         return _decode_map(typing.get_args(kind)[1], value, field)
     if dataclasses.is_dataclass(kind):
-        return from_json(typing.cast(type, kind), value, field)
+        return from_json(typing.cast("type", kind), value, field)
     if isinstance(kind, type) and issubclass(kind, Enum):
         return _decode_enum(kind, value, field)
     return _decode_scalar(kind, value, field)
@@ -145,10 +159,15 @@ def _decode_tuple(kinds: tuple[Any, ...], value: object, field: str) -> Any:
     if not isinstance(value, list):
         raise DecodeError(field, value, "a list")
     if len(kinds) == 2 and kinds[1] is Ellipsis:
-        return tuple(_decode(kinds[0], item, f"{field}[{index}]") for index, item in enumerate(value))
+        return tuple(
+            _decode(kinds[0], item, f"{field}[{index}]") for index, item in enumerate(value)
+        )
     if len(value) != len(kinds):
         raise DecodeError(field, value, f"a list of {len(kinds)} items")
-    return tuple(_decode(kind, item, f"{field}[{index}]") for index, (kind, item) in enumerate(zip(kinds, value)))
+    return tuple(
+        _decode(kind, item, f"{field}[{index}]")
+        for index, (kind, item) in enumerate(zip(kinds, value))
+    )
 
 
 def _decode_map(kind: Any, value: object, field: str) -> dict[str, Any]:
@@ -161,4 +180,6 @@ def _decode_enum(kind: type[Enum], value: object, field: str) -> Enum:
     try:
         return kind(value)
     except ValueError as error:
-        raise DecodeError(field, value, f"one of {', '.join(str(item.value) for item in kind)}") from error
+        raise DecodeError(
+            field, value, f"one of {', '.join(str(item.value) for item in kind)}"
+        ) from error

@@ -74,12 +74,18 @@ class Metric:
         if not _NAME.fullmatch(self.name):
             raise MetricError(f"metric name {self.name!r} must be dotted lower-case words")
         if not isinstance(self.unit, Unit):
-            raise MetricError(f"metric {self.name}: unit {self.unit!r} is no base unit; allowed are {', '.join(Unit)}")
+            raise MetricError(
+                f"metric {self.name}: unit {self.unit!r} is no base unit; allowed are {', '.join(Unit)}"
+            )
         forced = _FORCED_DIRECTION.get(self.unit, self.direction)
         if self.direction is not forced:
-            raise MetricError(f"metric {self.name}: unit {self.unit} is better when {forced}, it is declared {self.direction}-is-better")
+            raise MetricError(
+                f"metric {self.name}: unit {self.unit} is better when {forced}, it is declared {self.direction}-is-better"
+            )
         if not self.smallest_effect >= 0:
-            raise MetricError(f"metric {self.name}: smallest_effect {self.smallest_effect!r} is negative")
+            raise MetricError(
+                f"metric {self.name}: smallest_effect {self.smallest_effect!r} is negative"
+            )
         if self.version < 1:
             raise MetricError(f"metric {self.name}: version {self.version!r} must be at least 1")
 
@@ -111,16 +117,24 @@ class MetricRegistry:
         import difflib  # Only on the way to an error.
 
         near = difflib.get_close_matches(name, self._metrics, n=1)
-        hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(self._metrics))}"
+        hint = (
+            f"; did you mean {near[0]}?"
+            if near
+            else f"; known are {', '.join(sorted(self._metrics))}"
+        )
         raise MetricError(f"metric {name!r} is not registered{hint}")
 
     def check(self, name: str, unit: str, version: int) -> Metric:
         """Return the metric if unit and version fit its definition."""
         metric = self.get(name)
         if metric.unit.value != unit:
-            raise MetricError(f"metric {name}: got the unit {unit!r}, it is declared in {metric.unit.value!r}")
+            raise MetricError(
+                f"metric {name}: got the unit {unit!r}, it is declared in {metric.unit.value!r}"
+            )
         if metric.version != version:
-            raise MetricError(f"metric {name}: got version {version!r}, registered is {metric.version}")
+            raise MetricError(
+                f"metric {name}: got version {version!r}, registered is {metric.version}"
+            )
         return metric
 
     def __contains__(self, name: object) -> bool:
@@ -133,24 +147,102 @@ class MetricRegistry:
         return len(self._metrics)
 
 
-def _metric(name: str, unit: Unit, direction: Direction, smallest_effect: float, meaning: str, scale: Scale = Scale.LOG) -> Metric:
-    return Metric(name=MetricName(name), unit=unit, direction=direction, scale=scale, smallest_effect=smallest_effect, meaning=meaning)
+def _metric(
+    name: str,
+    unit: Unit,
+    direction: Direction,
+    smallest_effect: float,
+    meaning: str,
+    scale: Scale = Scale.LOG,
+) -> Metric:
+    return Metric(
+        name=MetricName(name),
+        unit=unit,
+        direction=direction,
+        scale=scale,
+        smallest_effect=smallest_effect,
+        meaning=meaning,
+    )
 
 
 METRICS = MetricRegistry(
     (
-        _metric("aestus.decode_rate", Unit.TOKEN_PER_SECOND, Direction.LARGER, 0.02, "tokens generated per second, one sequence"),
-        _metric("aestus.prefill_rate", Unit.TOKEN_PER_SECOND, Direction.LARGER, 0.02, "prompt tokens evaluated per second"),
-        _metric("aestus.load_time", Unit.SECOND, Direction.SMALLER, 0.05, "opening the model until the first token can be asked for"),
-        _metric("aestus.peak_memory", Unit.BYTE, Direction.SMALLER, 0.01, "peak resident set of the process"),
-        _metric("aestus.binary_size", Unit.BYTE, Direction.SMALLER, 0.005, "size of the shared library as shipped"),
-        _metric("aestus.kernel_rate", Unit.FLOP_PER_SECOND, Direction.LARGER, 0.02, "floating-point operations of one kernel per second"),
-        _metric("aestus.bandwidth_share", Unit.ONE, Direction.LARGER, 0.02, "bytes moved per second over the adjacent bandwidth probe"),
-        _metric("probe.read_bandwidth", Unit.BYTE_PER_SECOND, Direction.LARGER, 0.05, "bytes read per second by the probe beside a measurement"),
-        _metric("aestus.perplexity", Unit.ONE, Direction.SMALLER, 0.001, "perplexity on the fixed text"),
+        _metric(
+            "aestus.decode_rate",
+            Unit.TOKEN_PER_SECOND,
+            Direction.LARGER,
+            0.02,
+            "tokens generated per second, one sequence",
+        ),
+        _metric(
+            "aestus.prefill_rate",
+            Unit.TOKEN_PER_SECOND,
+            Direction.LARGER,
+            0.02,
+            "prompt tokens evaluated per second",
+        ),
+        _metric(
+            "aestus.load_time",
+            Unit.SECOND,
+            Direction.SMALLER,
+            0.05,
+            "opening the model until the first token can be asked for",
+        ),
+        _metric(
+            "aestus.peak_memory",
+            Unit.BYTE,
+            Direction.SMALLER,
+            0.01,
+            "peak resident set of the process",
+        ),
+        _metric(
+            "aestus.binary_size",
+            Unit.BYTE,
+            Direction.SMALLER,
+            0.005,
+            "size of the shared library as shipped",
+        ),
+        _metric(
+            "aestus.kernel_rate",
+            Unit.FLOP_PER_SECOND,
+            Direction.LARGER,
+            0.02,
+            "floating-point operations of one kernel per second",
+        ),
+        _metric(
+            "aestus.bandwidth_share",
+            Unit.ONE,
+            Direction.LARGER,
+            0.02,
+            "bytes moved per second over the adjacent bandwidth probe",
+        ),
+        _metric(
+            "probe.read_bandwidth",
+            Unit.BYTE_PER_SECOND,
+            Direction.LARGER,
+            0.05,
+            "bytes read per second by the probe beside a measurement",
+        ),
+        _metric(
+            "aestus.perplexity", Unit.ONE, Direction.SMALLER, 0.001, "perplexity on the fixed text"
+        ),
         _metric("build.duration", Unit.SECOND, Direction.SMALLER, 0.10, "wall time of a build"),
-        _metric("cuda.registers", Unit.ONE, Direction.SMALLER, 1.0, "registers per thread of one kernel", Scale.LINEAR),
-        _metric("cuda.spill_bytes", Unit.BYTE, Direction.SMALLER, 1.0, "bytes of register spill of one kernel", Scale.LINEAR),
+        _metric(
+            "cuda.registers",
+            Unit.ONE,
+            Direction.SMALLER,
+            1.0,
+            "registers per thread of one kernel",
+            Scale.LINEAR,
+        ),
+        _metric(
+            "cuda.spill_bytes",
+            Unit.BYTE,
+            Direction.SMALLER,
+            1.0,
+            "bytes of register spill of one kernel",
+            Scale.LINEAR,
+        ),
     )
 )
 """The metrics of Aestus and of Hotfire itself; every measurement in a stream names one of them."""

@@ -121,7 +121,13 @@ def _sha256(value: object) -> bool:
 
 
 def _confined(value: object) -> bool:
-    return type(value) is str and value != "" and value[0] != "/" and "\\" not in value and ".." not in value.split("/")
+    return (
+        type(value) is str
+        and value != ""
+        and value[0] != "/"
+        and "\\" not in value
+        and ".." not in value.split("/")
+    )
 
 
 _OUTCOME = _one_of("passed", "failed", "skipped", "errored")
@@ -143,8 +149,14 @@ _FIELDS: dict[str, dict[str, tuple[Check, bool, str]]] = {
         "reason": (_text, False, "text"),
     },
     Kind.ENVIRONMENT.value: {"values": (_mapping, True, "an object")},
-    Kind.COLLECTED.value: {"harness": (_text, True, "text"), "tests": (_texts, True, "a list of test identifiers")},
-    Kind.TEST_START.value: {"test": (_text, True, "a test identifier"), "try": (_count, True, "a number from 1")},
+    Kind.COLLECTED.value: {
+        "harness": (_text, True, "text"),
+        "tests": (_texts, True, "a list of test identifiers"),
+    },
+    Kind.TEST_START.value: {
+        "test": (_text, True, "a test identifier"),
+        "try": (_count, True, "a number from 1"),
+    },
     Kind.TEST_ATTEMPT.value: {
         "test": (_text, True, "a test identifier"),
         "try": (_count, True, "a number from 1"),
@@ -191,7 +203,11 @@ _FIELDS: dict[str, dict[str, tuple[Check, bool, str]]] = {
         "size": (_count, True, "bytes"),
         "media_type": (_text, True, "text"),
     },
-    Kind.COVERAGE.value: {"suite": (_text, True, "text"), "language": (_text, True, "text"), "files": (_list, True, "a list")},
+    Kind.COVERAGE.value: {
+        "suite": (_text, True, "text"),
+        "language": (_text, True, "text"),
+        "files": (_list, True, "a list"),
+    },
     Kind.PROBLEM.value: {"what": (_text, True, "text"), "detail": (_text, False, "text")},
     Kind.MANIFEST.value: {
         "count": (_count, True, "the number of records before it"),
@@ -216,7 +232,11 @@ def check_body(kind: str, body: Mapping[str, Any]) -> None:
     if kind == Kind.MEASUREMENT.value:
         METRICS.check(body["metric"], body["unit"], body["version"])
         if len(body["launches"]) != len(body["replicates"]):
-            raise DecodeError("measurement.launches", body["launches"], f"one per replicate ({len(body['replicates'])})")
+            raise DecodeError(
+                "measurement.launches",
+                body["launches"],
+                f"one per replicate ({len(body['replicates'])})",
+            )
 
 
 def encode_record(seq: int, kind: str, mono_ns: int, body: Mapping[str, Any]) -> bytes:
@@ -225,7 +245,9 @@ def encode_record(seq: int, kind: str, mono_ns: int, body: Mapping[str, Any]) ->
     try:
         text = json.dumps(record, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     except ValueError:
-        text = json.dumps(_finite(record), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+        text = json.dumps(
+            _finite(record), ensure_ascii=True, allow_nan=False, separators=(",", ":")
+        )
     return text.encode("ascii") + b"\n"
 
 
@@ -249,7 +271,9 @@ def decode_record(line: bytes) -> Record:
         raise DecodeError("record", value, "an object")
     version = value.get("v")
     if version not in READABLE_VERSIONS or type(version) is not int:
-        raise DecodeError("v", version, f"one of {READABLE_VERSIONS}: a newer stream needs a newer reader")
+        raise DecodeError(
+            "v", version, f"one of {READABLE_VERSIONS}: a newer stream needs a newer reader"
+        )
     if version == 0:
         value = _upgrade_from_0(value)
     seq, kind, mono_ns = value.get("seq"), value.get("kind"), value.get("mono_ns")

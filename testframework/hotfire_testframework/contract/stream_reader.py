@@ -38,7 +38,9 @@ class StreamPart:
         return bool(self.records) and self.records[-1].kind == Kind.MANIFEST.value
 
 
-def read_stream(path: Path, position: Position = Position(), *, limit: int | None = None) -> StreamPart:
+def read_stream(
+    path: Path, position: Position = Position(), *, limit: int | None = None
+) -> StreamPart:
     """Read the records from a position on, at most `limit` of them.
 
     Reading is idempotent: the same position gives the same records. Records that were read before
@@ -163,7 +165,12 @@ def _digest_before_last_line(path: Path, digest: hashlib._Hash, end: int) -> Non
 
 
 def _manifest_problems(manifest: Record, tally: _Tally, count: int, sha256: str) -> Iterator[str]:
-    found = {"count": count - 1, "tests": len(tally.finished), "collected": len(tally.collected), "sha256": sha256}
+    found = {
+        "count": count - 1,
+        "tests": len(tally.finished),
+        "collected": len(tally.collected),
+        "sha256": sha256,
+    }
     for name, value in found.items():
         if manifest[name] != value:
             yield f"manifest: {name} is {manifest[name]!r}, the stream has {value!r}"

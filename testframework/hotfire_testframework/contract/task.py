@@ -119,11 +119,16 @@ class TaskSpec:
             raise DecodeError("cases", [], "at least one case line for the harness cases")
         if self.harness is Harness.PYTEST and not self.paths:
             raise DecodeError("paths", [], "at least one path for the harness pytest")
-        for field_name, names in (("inputs", [item.name for item in self.inputs]), ("outputs", [item.name for item in self.outputs])):
+        for field_name, names in (
+            ("inputs", [item.name for item in self.inputs]),
+            ("outputs", [item.name for item in self.outputs]),
+        ):
             if len(set(names)) != len(names):
                 raise DecodeError(field_name, names, "names that differ")
         if self.cpus < 1 or self.retries < 0:
-            raise DecodeError("cpus, retries", (self.cpus, self.retries), "cpus ≥ 1 and retries ≥ 0")
+            raise DecodeError(
+                "cpus, retries", (self.cpus, self.retries), "cpus ≥ 1 and retries ≥ 0"
+            )
         if self.test is not None:
             TestId.parse(self.test)
 
@@ -135,12 +140,18 @@ class TaskSpec:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values; every field at its default is left out, so that a new field keeps digests."""
         plain: dict[str, Any] = to_json(self)
-        return {name: value for name, value in plain.items() if value != _DEFAULTS.get(name, _NO_DEFAULT)}
+        return {
+            name: value
+            for name, value in plain.items()
+            if value != _DEFAULTS.get(name, _NO_DEFAULT)
+        }
 
 
 _NO_DEFAULT = object()
 _DEFAULTS: dict[str, Any] = {
-    name: value for name, value in to_json(TaskSpec(harness=Harness.COMMAND, command=("x",))).items() if name not in ("harness", "command")
+    name: value
+    for name, value in to_json(TaskSpec(harness=Harness.COMMAND, command=("x",))).items()
+    if name not in ("harness", "command")
 }
 
 
@@ -214,4 +225,6 @@ def check_relative_path(field_name: str, path: str) -> str:
 
 def _check_name(field_name: str, name: str) -> None:
     if not INPUT_NAME.fullmatch(name):
-        raise DecodeError(field_name, name, "1 to 100 characters [A-Za-z0-9_.-], the first a letter or digit")
+        raise DecodeError(
+            field_name, name, "1 to 100 characters [A-Za-z0-9_.-], the first a letter or digit"
+        )

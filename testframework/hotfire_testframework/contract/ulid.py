@@ -28,7 +28,9 @@ def new_ulid(*, time_ms: int | None = None, randomness: int | None = None) -> Ul
 def parse_ulid(text: str) -> Ulid:
     """Return the text as a ULID; lower case is refused, so that one attempt has one spelling."""
     if not _FORM.fullmatch(text):
-        raise IdentifierError(f"{text!r} is no ULID: 26 characters of {ALPHABET}, the first at most 7")
+        raise IdentifierError(
+            f"{text!r} is no ULID: 26 characters of {ALPHABET}, the first at most 7"
+        )
     return Ulid(text)
 
 

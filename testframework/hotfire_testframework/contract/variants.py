@@ -26,7 +26,9 @@ class Variant(Mapping[str, str]):
         for key, value in self._axes.items():
             _check_axis(key, value)
         if self._axes.get("execution") not in EXECUTIONS:
-            raise IdentifierError(f"variant {self._axes!r}: execution must be one of {', '.join(EXECUTIONS)}")
+            raise IdentifierError(
+                f"variant {self._axes!r}: execution must be one of {', '.join(EXECUTIONS)}"
+            )
         self._hash = variant_hash(self._axes)
 
     @property
@@ -63,4 +65,6 @@ def _check_axis(key: str, value: str) -> None:
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise IdentifierError(f"variant: axis {key!r} must match [a-z][a-z0-9_]*")
     if not isinstance(value, str) or not value or _CONTROL.search(value):
-        raise IdentifierError(f"variant: axis {key} has the value {value!r}; it must be a non-empty string without control characters")
+        raise IdentifierError(
+            f"variant: axis {key} has the value {value!r}; it must be a non-empty string without control characters"
+        )

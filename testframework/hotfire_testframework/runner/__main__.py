@@ -1,0 +1,141 @@
+"""`python -m hotfire_testframework.runner ATTEMPT_DIR`: run one attempt, end with an exit code of the contract."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from hotfire_testframework.contract.exit_codes import RunnerExit
+from hotfire_testframework.contract.stream import Kind
+from hotfire_testframework.contract.task import AttemptSpec
+from hotfire_testframework.errors import ContractError, RunnerError
+from hotfire_testframework.runner import RUNNER_VERSION
+from hotfire_testframework.runner.attempt_dir import AttemptDir, boot_id, write_whole
+from hotfire_testframework.runner.claim import Claim, ClaimConflictError, claim_attempt
+from hotfire_testframework.runner.heartbeat import Heartbeat
+from hotfire_testframework.runner.phases import run_phases
+from hotfire_testframework.runner.placeholders import Placeholders
+from hotfire_testframework.runner.processes import become_subreaper, kill_descendants
+from hotfire_testframework.runner.session import Session
+from hotfire_testframework.runner.spool import DiskFullError, Spool
+from hotfire_testframework.runner.stop import StopRequest
+from hotfire_testframework.runner.supervise import Supervisor
+
+USAGE = "usage: python -m hotfire_testframework.runner ATTEMPT_DIR"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the attempt in a directory and return its exit code."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if len(words) != 1 or not Path(words[0]).is_dir():
+        print(USAGE, file=sys.stderr)
+        return RunnerExit.BAD_CONFIGURATION
+    directory = AttemptDir(Path(words[0]).resolve())
+    stop = StopRequest(directory.cancel)
+    stop.install()
+    try:
+        code = _claim_and_run(directory, stop)
+    except ClaimConflictError as error:
+        # The directory belongs to the other runner: not even an exit code is written.
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except ContractError as error:
+        print(f"attempt.json: {error}", file=sys.stderr)
+        code = RunnerExit.BAD_CONFIGURATION
+    except RunnerError as error:
+        print(error, file=sys.stderr)
+        code = error.exit_code
+    _write_exit(directory, code)
+    return int(code)
+
+
+def _claim_and_run(directory: AttemptDir, stop: StopRequest) -> int:
+    attempt = _read_spec(directory)
+    claim = claim_attempt(directory, attempt)
+    become_subreaper()
+    heartbeat = Heartbeat(directory, claim.fence)
+    try:
+        for folder in (directory.artifacts, directory.work, directory.events):
+            folder.mkdir(exist_ok=True)
+        spool = Spool(directory.stream, directory.ballast)
+    except OSError as error:
+        message = f"the attempt directory cannot be written: {error}"
+        raise RunnerError(message, RunnerExit.UPLOAD_OR_DISK) from error
+    heartbeat.start()
+    try:
+        return _run_and_close(directory, attempt, claim, spool, stop, heartbeat)
+    finally:
+        heartbeat.stop()
+
+
+def _run_and_close(
+    directory: AttemptDir,
+    attempt: AttemptSpec,
+    claim: Claim,
+    spool: Spool,
+    stop: StopRequest,
+    heartbeat: Heartbeat,
+) -> int:
+    session = Session(
+        directory=directory,
+        attempt=attempt,
+        spool=spool,
+        stop=stop,
+        heartbeat=heartbeat,
+        placeholders=Placeholders.of(directory, attempt),
+        supervisor=Supervisor(directory, stop),
+    )
+    code = int(RunnerExit.UPLOAD_OR_DISK)
+    try:
+        spool.emit(Kind.SESSION, _session_body(attempt, claim))
+        code = int(run_phases(session))
+    except DiskFullError as error:
+        print(error, file=sys.stderr)
+    finally:
+        kill_descendants()
+    spool.release_ballast()
+    try:
+        spool.finish(code)
+    except DiskFullError:
+        return int(RunnerExit.UPLOAD_OR_DISK)
+    return code
+
+
+def _read_spec(directory: AttemptDir) -> AttemptSpec:
+    try:
+        return AttemptSpec.parse(directory.spec.read_bytes())
+    except OSError as error:
+        raise RunnerError(
+            f"attempt.json cannot be read: {error}", RunnerExit.BAD_CONFIGURATION
+        ) from error
+
+
+def _session_body(attempt: AttemptSpec, claim: Claim) -> dict[str, object]:
+    body: dict[str, object] = {
+        "attempt": attempt.attempt,
+        "task": attempt.task,
+        "runner_version": RUNNER_VERSION,
+        "boot_id": boot_id(),
+        "pid": os.getpid(),
+        "wall_ns": time.time_ns(),
+        "python": platform.python_version(),
+        "holder": claim.holder,
+    }
+    if claim.fence is not None:
+        body["fence"] = claim.fence
+    return body
+
+
+def _write_exit(directory: AttemptDir, code: int) -> None:
+    # A disk that is full to the last byte leaves the process's own code as the only witness.
+    with contextlib.suppress(OSError):
+        write_whole(directory.exit, f"{int(code)}\n".encode())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,292 @@
+"""Run a list of tests in as few processes as possible: a crash or hang costs its test, the rest goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from hotfire_testframework.contract.exit_codes import RunnerExit
+from hotfire_testframework.contract.failure import FailureClass
+from hotfire_testframework.contract.outcomes import Outcome
+from hotfire_testframework.contract.stream import Kind
+from hotfire_testframework.errors import RunnerError
+from hotfire_testframework.runner.artifacts import record_artifact
+from hotfire_testframework.runner.deaths import (
+    Death,
+    count_memory_kills,
+    describe_end,
+    find_guest_signal,
+    judge_death,
+)
+from hotfire_testframework.runner.session import (
+    CancelledError,
+    RunTimeoutError,
+    Session,
+    duration_since,
+)
+from hotfire_testframework.runner.supervise import CommandEnd, Ended, Watch
+from hotfire_testframework.runner.tail import Tail
+
+LAUNCHES_LIMIT = 500
+"""Crashes and hangs of one attempt; beyond that something is wrong with all of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """One process of the list."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    events: Path
+    is_python: bool = False
+
+
+class Driver(Protocol):
+    """What differs between native executables and pytest."""
+
+    @property
+    def name(self) -> str:
+        """Name of the harness, for the collected record."""
+
+    def collect(self) -> Sequence[str] | None:
+        """Return the tests if they are known before the first process, else None: an event will tell."""
+
+    def launch(
+        self, remaining: Sequence[str] | None, finished: Sequence[str], number: int
+    ) -> Launch:
+        """Return the process that runs what remains."""
+
+    def translate(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return an event in the words of the contract (kinds as in the stream, and crash, finish)."""
+
+    def explain_start(self, returncode: int) -> RunnerError | None:
+        """Return the error behind a process that ended before its first test, if its code says one."""
+
+
+@dataclass(slots=True)
+class _Process:
+    """What one process has told so far."""
+
+    in_flight: dict[tuple[str, int], float] = field(default_factory=dict)
+    ended: int = 0
+    crash_signal: str | None = None
+    is_finished: bool = False
+
+
+class ListRun:
+    """The loop over processes for one list of tests."""
+
+    def __init__(self, session: Session, driver: Driver, deadline: float) -> None:
+        self._session = session
+        self._driver = driver
+        self._deadline = deadline
+        self._process = _Process()
+        self._collected: dict[str, None] = {}
+        self._is_collected = False
+
+    def run(self) -> None:
+        """Run every test of the list once, in new processes after a crash or hang."""
+        known = self._driver.collect()
+        if known is not None:
+            self._add_collected(known)
+        for number in range(1, LAUNCHES_LIMIT + 1):
+            self._process = _Process()
+            if not self._run_one_process(number):
+                return
+        self._session.report(f"gave up after {LAUNCHES_LIMIT} processes that crashed or hung")
+
+    def _run_one_process(self, number: int) -> bool:
+        """Run one process; True if another one is needed for the rest."""
+        session = self._session
+        launch = self._driver.launch(self._remaining(), list(session.spool.finished), number)
+        launch.events.parent.mkdir(parents=True, exist_ok=True)
+        tail = Tail(launch.events)
+        error_offset = (
+            session.directory.stderr.stat().st_size if session.directory.stderr.exists() else 0
+        )
+        kills_before = count_memory_kills()
+        try:
+            end = session.supervisor.run(
+                launch.argv,
+                env=launch.env,
+                limits=session.run_limits(self._deadline),
+                watch=Watch(pump=lambda: self._pump(tail.read()), test_began=self._oldest_start),
+                is_python=launch.is_python,
+            )
+        except OSError as error:
+            message = f"{launch.argv[0]!r} cannot be started: {error.strerror or error}"
+            raise RunnerError(message, RunnerExit.BAD_CONFIGURATION) from error
+        self._pump(tail.read_all())
+        for line in tail.broken:
+            session.report("an event is no JSON object", line)
+        if end.stacks:
+            record_artifact(session.directory, session.spool, end.stacks)
+        return self._settle(end, error_offset, count_memory_kills() != kills_before)
+
+    # -- events ---------------------------------------------------------------------------------
+
+    def _pump(self, events: Sequence[dict[str, Any]]) -> bool:
+        for event in events:
+            self._take(self._driver.translate(event))
+        return bool(events)
+
+    def _take(self, event: dict[str, Any]) -> None:
+        kind = str(event.pop("kind", ""))
+        if kind == Kind.COLLECTED:
+            self._add_collected([str(test) for test in event.get("tests", ())])
+        elif kind == Kind.TEST_START:
+            self._start(str(event.get("test")), int(event.get("try", 1)))
+        elif kind == Kind.TEST_ATTEMPT:
+            self._end(event)
+        elif kind == "crash":
+            self._process.crash_signal = str(event.get("signal") or "an unnamed signal")
+        elif kind == "finish":
+            self._process.is_finished = True
+        elif kind == "artifact_file":
+            self._keep_file(event)
+        elif kind:
+            self._session.pass_on(kind, event)
+
+    def _start(self, test: str, attempt_number: int) -> None:
+        self._require_collected(test)
+        self._process.in_flight[test, attempt_number] = time.monotonic()
+        self._session.start_test(test, attempt_number)
+
+    def _end(self, event: dict[str, Any]) -> None:
+        test, attempt_number = str(event.get("test")), int(event.get("try", 1))
+        self._require_collected(test)
+        began = self._process.in_flight.pop((test, attempt_number), None)
+        event.setdefault("try", attempt_number)
+        event.setdefault("duration_ns", 0 if began is None else duration_since(began))
+        self._process.ended += 1
+        self._session.end_test(event)
+
+    def _keep_file(self, event: dict[str, Any]) -> None:
+        name = str(event.get("name"))
+        if (self._session.directory.artifacts / name).is_file():
+            record_artifact(
+                self._session.directory, self._session.spool, name, event.get("media_type")
+            )
+        else:
+            self._session.report("an artifact is missing", name)
+
+    def _require_collected(self, test: str) -> None:
+        if test not in self._collected:
+            self._add_collected([test])
+
+    def _add_collected(self, tests: Sequence[str]) -> None:
+        new = [test for test in dict.fromkeys(tests) if test not in self._collected]
+        self._is_collected = True
+        if new:
+            self._collected.update(dict.fromkeys(new))
+            self._session.spool.emit(Kind.COLLECTED, {"harness": self._driver.name, "tests": new})
+
+    def _remaining(self) -> list[str] | None:
+        if not self._is_collected:
+            return None
+        finished = self._session.spool.finished
+        return [test for test in self._collected if test not in finished]
+
+    def _oldest_start(self) -> float | None:
+        return min(self._process.in_flight.values(), default=None)
+
+    # -- the end of a process -------------------------------------------------------------------
+
+    def _settle(self, end: CommandEnd, error_offset: int, memory_limit_hit: bool) -> bool:
+        if end.ended is Ended.CANCELLED:
+            raise CancelledError(self._session.stop.reason)
+        if end.ended is Ended.RUN_TIMEOUT:
+            self._fail_in_flight(
+                Outcome.ERRORED, FailureClass.TIMEOUT, "the run's time was used up"
+            )
+            raise RunTimeoutError("run", self._session.spec.timeouts.run_s)
+        if end.ended is not Ended.ITSELF:
+            return self._settle_hang(end)
+        process = self._process
+        if process.is_finished and not process.in_flight:
+            self._judge_late_crash(end)
+            return False
+        death = judge_death(
+            end.returncode,
+            is_emulated=self._session.spec.emulated,
+            crash_signal=process.crash_signal,
+            guest_signal=find_guest_signal(self._session.directory.stderr, error_offset),
+            memory_limit_hit=memory_limit_hit,
+        )
+        return self._settle_in_flight(death) if process.in_flight else self._settle_idle(end, death)
+
+    def _settle_hang(self, end: CommandEnd) -> bool:
+        limits = self._session.spec.timeouts
+        seconds = limits.test_s if end.ended is Ended.TEST_TIMEOUT else limits.silence_s
+        words = "took longer than" if end.ended is Ended.TEST_TIMEOUT else "gave no output for"
+        if not self._process.in_flight:
+            message = f"no output for {seconds:g} s outside of any test"
+            raise RunnerError(message, RunnerExit.TIMED_OUT)
+        message = f"{words} {seconds:g} s; stacks are in {end.stacks}"
+        self._fail_in_flight(Outcome.FAILED, FailureClass.TIMEOUT, message)
+        return bool(self._remaining())
+
+    def _settle_in_flight(self, death: Death) -> bool:
+        self._fail_in_flight(death.outcome, death.failure_class, death.message)
+        if death.is_infrastructure:
+            raise RunnerError(death.message, RunnerExit.LAUNCHER_DIED)
+        return bool(self._remaining())
+
+    def _settle_idle(self, end: CommandEnd, death: Death) -> bool:
+        """The process died between tests, or never began one."""
+        error = self._driver.explain_start(end.returncode)
+        if error is not None and not self._process.ended:
+            raise error
+        remaining = self._remaining()
+        if not remaining:
+            if end.returncode != 0:
+                self._judge_late_crash(end)
+            return False
+        if death.is_infrastructure:
+            raise RunnerError(death.message, RunnerExit.LAUNCHER_DIED)
+        if self._process.ended:
+            return True
+        for test in remaining:
+            self._session.start_test(test, 1)
+            message = f"the executable ended before its first test: {death.message}"
+            self._session.end_test(_result(test, 1, death.outcome, death.failure_class, message, 0))
+        return False
+
+    def _judge_late_crash(self, end: CommandEnd) -> None:
+        if end.returncode < 0 or end.returncode > 5:
+            what = (
+                f"all tests had ended, then the process ended with {describe_end(end.returncode)}"
+            )
+            self._session.report(what)
+            self._session.is_red = True
+
+    def _fail_in_flight(self, outcome: Outcome, failure_class: FailureClass, message: str) -> None:
+        in_flight = list(self._process.in_flight.items())
+        self._process.in_flight.clear()
+        if len(in_flight) > 1:
+            message = f"{message} (one of {len(in_flight)} tests that were running)"
+        for (test, attempt_number), began in in_flight:
+            duration = duration_since(began)
+            body = _result(test, attempt_number, outcome, failure_class, message, duration)
+            self._session.end_test(body)
+
+
+def _result(
+    test: str,
+    number: int,
+    outcome: Outcome,
+    failure_class: FailureClass,
+    message: str,
+    duration: int,
+) -> dict[str, Any]:
+    return {
+        "test": test,
+        "try": number,
+        "outcome": outcome.value,
+        "failure_class": failure_class.value,
+        "duration_ns": duration,
+        "message": message,
+    }

@@ -1,0 +1,154 @@
+"""Process trees: start one in its own session, find every descendant, end it with a grace."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+IS_WINDOWS = sys.platform == "win32"
+PR_SET_CHILD_SUBREAPER = 36
+POLL_SECONDS = 0.02
+
+
+def become_subreaper() -> None:
+    """Adopt orphans of our children, so that a daemonised grandchild cannot outlive the attempt unseen."""
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def start_process(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    stdout: IO[bytes],
+    stderr: IO[bytes],
+) -> subprocess.Popen[bytes]:
+    """Start a command as leader of its own session (process group on Windows), without standard input.
+
+    Output goes straight to files: it is not lost if the runner dies, and a daemon that keeps the
+    descriptor open delays nobody.
+    """
+    group: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+    return subprocess.Popen(
+        list(argv),
+        env=dict(env),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=not IS_WINDOWS,
+        creationflags=group,
+    )
+
+
+def end_tree(process: subprocess.Popen[bytes], grace_s: float) -> None:
+    """Ask the tree to end, wait for the grace, then kill what is left of it."""
+    if process.poll() is None:
+        _ask_to_end(process)
+        deadline = time.monotonic() + grace_s
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+    kill_tree(process)
+
+
+def kill_tree(process: subprocess.Popen[bytes]) -> None:
+    """Kill the process, its session and its descendants, and reap it."""
+    if IS_WINDOWS:
+        with contextlib.suppress(OSError):
+            subprocess.run(
+                ["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False
+            )
+    else:
+        # Until the leader is reaped its pid cannot be given to a stranger; look while it is not.
+        for pid in tree_of(process.pid):
+            _kill(pid)
+    if process.poll() is None:
+        with contextlib.suppress(OSError):
+            process.kill()
+    process.wait()
+
+
+def kill_descendants() -> int:
+    """Kill everything that descends from this runner; returns how many were found."""
+    if sys.platform != "linux":
+        return 0
+    killed = 0
+    for _ in range(10):  # A fork bomb may be faster than one look.
+        found = [pid for pid in tree_of(os.getpid()) if pid != os.getpid()]
+        if not found:
+            break
+        killed += len(found)
+        for pid in found:
+            _kill(pid)
+        _reap_adopted(found)
+    return killed
+
+
+def tree_of(root: int) -> list[int]:
+    """Return the live processes of the tree and session of `root`, children before nothing in particular."""
+    children: dict[int, list[int]] = {}
+    members: list[int] = []
+    for pid, parent, session in _processes():
+        children.setdefault(parent, []).append(pid)
+        if session == root or pid == root:
+            members.append(pid)
+    found = list(dict.fromkeys(members))
+    for pid in found:
+        found.extend(child for child in children.get(pid, ()) if child not in found)
+    return found
+
+
+def _processes() -> list[tuple[int, int, int]]:
+    """Return (pid, parent, session) of every process that is not a zombie."""
+    result: list[tuple[int, int, int]] = []
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return result
+    for name in names:
+        if not name.isdigit():
+            continue
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            text = Path("/proc", name, "stat").read_text(errors="replace")
+            # The command stands in parentheses and may hold anything: split behind the last one.
+            fields = text.rpartition(")")[2].split()
+            if fields[0] != "Z":
+                result.append((int(name), int(fields[1]), int(fields[3])))
+    return result
+
+
+def _ask_to_end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        if IS_WINDOWS:
+            process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
+        else:
+            os.killpg(process.pid, signal.SIGTERM)
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(OSError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _reap_adopted(pids: Sequence[int]) -> None:
+    deadline = time.monotonic() + 1.0
+    for pid in pids:
+        while time.monotonic() < deadline:
+            try:
+                reaped, _ = os.waitpid(pid, os.WNOHANG)
+            except OSError:
+                break  # Not our child: its own parent was in the list too, and it comes to us next time.
+            if reaped:
+                break
+            time.sleep(POLL_SECONDS)

@@ -1,0 +1,149 @@
+"""Run one command under limits: cancel, run time, time of one test, silence, a full disk."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from hotfire_testframework.runner.attempt_dir import AttemptDir
+from hotfire_testframework.runner.processes import end_tree, kill_tree, start_process
+from hotfire_testframework.runner.stacks import save_stacks
+from hotfire_testframework.runner.stop import StopRequest
+
+TICK_SHORTEST = 0.002
+TICK_LONGEST = 0.05
+
+
+class Ended(str, Enum):
+    """Why a command ended."""
+
+    ITSELF = "itself"
+    CANCELLED = "cancelled"
+    RUN_TIMEOUT = "run_timeout"
+    TEST_TIMEOUT = "test_timeout"
+    SILENCE = "silence"
+
+    __str__ = str.__str__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Deadline of the phase on the monotonic clock, and durations in seconds; None is no limit."""
+
+    deadline: float
+    grace_s: float
+    silence_s: float | None = None
+    test_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandEnd:
+    """How a command ended; `returncode` is negative for a signal."""
+
+    returncode: int
+    ended: Ended
+    stacks: str | None = None
+    """Name of the artifact that holds the stacks of a hang."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """What a harness lets the supervisor see; all are called on every tick."""
+
+    pump: Callable[[], bool] = lambda: False
+    """Read new events; True if there were any."""
+    test_began: Callable[[], float | None] = lambda: None
+    """Monotonic time at which the test in flight began."""
+
+
+class Supervisor:
+    """Starts commands of one attempt, one at a time, with output into the attempt's logs."""
+
+    def __init__(self, directory: AttemptDir, stop: StopRequest) -> None:
+        self._directory = directory
+        self._stop = stop
+        self._hangs = 0
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        limits: Limits,
+        watch: Watch | None = None,
+        is_python: bool = False,
+    ) -> CommandEnd:
+        """Run a command to its end or to the first limit; the whole tree is gone afterwards.
+
+        `OSError` is raised if it cannot be started.
+        """
+        watch = watch or Watch()
+        with self._directory.stdout.open("ab") as out, self._directory.stderr.open("ab") as err:
+            process = start_process(argv, env=env, cwd=self._directory.work, stdout=out, stderr=err)
+        stacks: str | None = None
+        try:
+            ended = self._watch(process, limits, watch)
+            if ended in (Ended.SILENCE, Ended.TEST_TIMEOUT):
+                stacks = self._save_stacks(process, is_python)
+            if ended is not Ended.ITSELF:
+                end_tree(process, limits.grace_s if ended is Ended.CANCELLED else 0.0)
+        finally:
+            kill_tree(process)
+        watch.pump()
+        return CommandEnd(returncode=process.returncode, ended=ended, stacks=stacks)
+
+    def _watch(self, process: subprocess.Popen[bytes], limits: Limits, watch: Watch) -> Ended:
+        quiet_since = time.monotonic()
+        sizes = self._log_sizes()
+        tick = TICK_SHORTEST
+        while True:
+            is_over = process.poll() is not None
+            has_events = watch.pump()
+            now = time.monotonic()
+            if is_over:
+                return Ended.ITSELF
+            new_sizes = self._log_sizes()
+            if has_events or new_sizes != sizes:
+                sizes, quiet_since, tick = new_sizes, now, TICK_SHORTEST
+            limit = self._exceeded(limits, watch.test_began(), quiet_since, now)
+            if limit is not None:
+                return limit
+            time.sleep(tick)
+            tick = min(tick * 1.5, TICK_LONGEST)
+
+    def _exceeded(
+        self, limits: Limits, test_began: float | None, quiet_since: float, now: float
+    ) -> Ended | None:
+        if self._stop.is_requested():
+            return Ended.CANCELLED
+        if now > limits.deadline:
+            return Ended.RUN_TIMEOUT
+        if (
+            limits.test_s is not None
+            and test_began is not None
+            and now - test_began > limits.test_s
+        ):
+            return Ended.TEST_TIMEOUT
+        if limits.silence_s is not None and now - quiet_since > limits.silence_s:
+            return Ended.SILENCE
+        return None
+
+    def _log_sizes(self) -> tuple[int, int]:
+        return _size(self._directory.stdout), _size(self._directory.stderr)
+
+    def _save_stacks(self, process: subprocess.Popen[bytes], is_python: bool) -> str:
+        self._hangs += 1
+        name = f"hang-{self._hangs}.stacks.txt"
+        save_stacks(process, self._directory.artifacts / name, is_python=is_python)
+        return name
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
