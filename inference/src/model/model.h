@@ -22,6 +22,7 @@ class Model {
   const Weights& weights() const { return weights_; }
   /// Throws Error (UNSUPPORTED) when the file holds no tokenizer.
   const Tokenizer& tokenizer() const;
+  bool has_tokenizer() const { return tokenizer_.has_value(); }
 
  private:
   void read(const gguf::Document& document);
