@@ -33,6 +33,8 @@ class Document:
     value: object
     keys: Mapping[Place, Location]
     values: Mapping[Place, Location]
+    written: Mapping[Place, str]
+    """Scalars as the author wrote them: `1.20`, not 1.2."""
 
     def key(self, *place: str | int) -> Location:
         """Where the key (or list item) of this place is written, or its nearest parent."""
@@ -84,7 +86,9 @@ def parse_document(text: str, *, file: str) -> Document:
         )
     builder = _Builder(file)
     value = builder.build(node, (), 0)
-    return Document(file=file, value=value, keys=builder.keys, values=builder.values)
+    return Document(
+        file=file, value=value, keys=builder.keys, values=builder.values, written=builder.written
+    )
 
 
 def _compose(text: str, file: str) -> Node | None:
@@ -127,6 +131,7 @@ class _Builder:
     def __init__(self, file: str) -> None:
         self.keys: dict[Place, Location] = {}
         self.values: dict[Place, Location] = {}
+        self.written: dict[Place, str] = {}
         self._file = file
 
     def build(self, node: Node, place: Place, depth: int) -> object:
@@ -142,6 +147,7 @@ class _Builder:
             case SequenceNode():
                 return self._sequence(node, place, depth)
             case ScalarNode():
+                self.written[place] = str(node.value)
                 return self._scalar(node, here)
         raise AssertionError(type(node))  # the composer knows no other node
 

@@ -1,5 +1,7 @@
 """Freezes a pipeline into a plan: cells, test lists, shards, edges, digests, estimates."""
 
+import functools
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,8 @@ SETUP_SECONDS = 1.0
 
 Inventory = Callable[[str], Sequence[str] | None]
 """The last recorded inventory of a cell, by cell key; None where there is none."""
+
+CaseReader = Callable[[tuple[str, ...]], Mapping[str, Sequence[CaseLine]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +82,8 @@ def freeze(
     cells = expand_cells(pipeline, catalogue)
     links = link(pipeline, cells)
     ordered = _in_order(cells, links)
-    listed = [_list_tests(pipeline, cell, inventory, source_root) for cell in ordered]
+    read = functools.cache(functools.partial(read_cases, source_root))
+    listed = [_list_tests(pipeline, cell, inventory, read) for cell in ordered]
     pieces = [piece for item in listed for piece in _cut(item, history or Durations())]
     tasks = _tasks(pipeline, pieces, links, source, runner_sha256)
     edges = _task_edges(pieces, links)
@@ -101,8 +106,12 @@ def freeze(
 
 
 def _in_order(cells: Sequence[Cell], links: Links) -> list[Cell]:
-    """Cells by depth in the graph, then by key: independent of the order in the file."""
+    """Cells by depth, then those that most others wait for, then by key.
+
+    Independent of the order in the file, and a sensible order to start in.
+    """
     earlier: dict[str, list[str]] = {}
+    followers = Counter(edge.earlier for edge in links.edges)
     for edge in links.edges:
         earlier.setdefault(edge.later, []).append(edge.earlier)
     depths: dict[str, int] = {}
@@ -112,10 +121,10 @@ def _in_order(cells: Sequence[Cell], links: Links) -> list[Cell]:
             depths[key] = 1 + max((depth(item) for item in earlier.get(key, ())), default=-1)
         return depths[key]
 
-    return sorted(cells, key=lambda cell: (depth(cell.key), cell.key))
+    return sorted(cells, key=lambda cell: (depth(cell.key), -followers[cell.key], cell.key))
 
 
-def _list_tests(pipeline: Pipeline, cell: Cell, inventory: Inventory, source_root: Path) -> Listed:
+def _list_tests(pipeline: Pipeline, cell: Cell, inventory: Inventory, read: CaseReader) -> Listed:
     task = cell.definition
     if task.harness is Harness.COMMAND:
         return Listed(cell=cell, cases=(), tests=(str(command_test_id(cell.key)),), left_out=0)
@@ -123,7 +132,7 @@ def _list_tests(pipeline: Pipeline, cell: Cell, inventory: Inventory, source_roo
         recorded = inventory(cell.key)
         tests = None if recorded is None else tuple(sorted(set(recorded)))
         return Listed(cell=cell, cases=(), tests=tests, left_out=0)
-    by_file = read_cases(source_root, task.cases.files)
+    by_file = read(task.cases.files)
     every = [case for cases in by_file.values() for case in cases]
     chosen = of_operators(every, task.cases.operators)
     if not chosen:

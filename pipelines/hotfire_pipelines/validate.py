@@ -29,7 +29,7 @@ REMEDIES = {
     "int_from_float": "Write a whole number.",
     "float_type": "Write a number without quotes.",
     "bool_type": "Write true or false.",
-    "extra_forbidden": "Remove it.",
+    "string_pattern_mismatch": "Use letters, digits, `_`, `-` and `.`, starting with a letter.",
 }
 
 
@@ -40,15 +40,26 @@ def validate(document: Document, model: type[FileModel]) -> FileModel:
         # is converted.
         return model.model_validate_json(json.dumps(document.value))
     except ValidationError as error:
-        problems = [_explain(document, model, detail) for detail in error.errors()]
+        problems = [_explain(document, model, detail) for detail in _causes(error.errors())]
         first = min(problems, key=lambda problem: problem.location)
         raise first from error
+
+
+def _causes(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without the missing keys of an object that has an unknown one: one typing slip is both."""
+    misspelt = {item["loc"][:-1] for item in details if item["type"] == "extra_forbidden"}
+    return [
+        item for item in details if item["type"] != "missing" or item["loc"][:-1] not in misspelt
+    ]
 
 
 def _explain(document: Document, model: type[BaseModel], detail: ErrorDetails) -> DefinitionError:
     place = _real_place(document, detail["loc"])
     kind = detail["type"]
+    written = document.written.get(place)
     value = json.dumps(detail["input"], ensure_ascii=False)
+    if written is not None:
+        value = repr(written) if isinstance(detail["input"], str) else written
     shown = value if len(value) <= 60 else value[:57] + "…"
     path = ".".join(str(part) for part in place) or "the file"
     if kind == "extra_forbidden":
@@ -69,12 +80,17 @@ def _explain(document: Document, model: type[BaseModel], detail: ErrorDetails) -
         return _not_allowed(document.at(*place), path, detail)
     if kind == "too_short" and detail["input"] == [] and "axes" in place:
         return EmptyMatrixError(document.at(*place), f"{path} is empty", "List at least one value.")
+    if kind == "value_error":
+        message = detail["msg"].removeprefix("Value error, ")
+        return InvalidValueError(
+            document.key(*place), f"{path}: {message}", "See docs/formats/pipeline.md."
+        )
     remedy = REMEDIES.get(kind, "See docs/formats/pipeline.md.")
-    message = detail["msg"].removeprefix("Value error, ")
+    message = detail["msg"]
     return InvalidValueError(
         document.at(*place),
         f"{path}: {shown} is refused: {message[:1].lower()}{message[1:]}",
-        remedy.format(value=shown.strip('"')),
+        remedy.format(value=shown if written is None else written[:60]),
     )
 
 
