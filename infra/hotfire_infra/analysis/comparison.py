@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hotfire_infra.analysis import student_t
+from hotfire_testframework.contract.metrics import Direction, Scale
 
 CONFIDENCE = 0.99
 """Two-sided level of every interval; high, because a run looks at dozens of series at once."""
@@ -17,14 +18,6 @@ MINIMUM_RUNS = 3
 """Earlier runs below which the spread between runs cannot be estimated (two degrees of freedom)."""
 RESAMPLES = 2000
 """Bootstrap resamples; the Monte Carlo error of a 0.5 % quantile is then about 0.16 points."""
-
-
-class Direction(StrEnum):
-    """Which way a metric is better; a point without one is never called regressed."""
-
-    HIGHER = "higher"
-    LOWER = "lower"
-    NONE = "none"
 
 
 class Change(StrEnum):
@@ -49,7 +42,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A log-ratio new ÷ earlier with its two-sided bounds, all in natural logarithms."""
+    """A shift new against earlier with its two-sided bounds.
+
+    A natural log-ratio where the metric's scale is log, a difference where it is linear.
+    """
 
     estimate: float
     low: float
@@ -75,7 +71,27 @@ class Judgement:
 
     direction: Direction
     smallest_effect: float
-    """The smallest relative change that matters, as a share: 0.02 is 2 %."""
+    """The smallest change that matters: a share on a log scale (0.02 is 2 %), else absolute."""
+    scale: Scale = Scale.LOG
+
+    @property
+    def margin(self) -> float:
+        """The smallest effect on the scale that levels are compared on."""
+        return math.log1p(self.smallest_effect) if self.is_log else self.smallest_effect
+
+    @property
+    def is_log(self) -> bool:
+        """Whether effects are ratios."""
+        return self.scale is Scale.LOG
+
+    @property
+    def words(self) -> str:
+        """The smallest effect as people write it."""
+        return f"{self.smallest_effect * 100:g} %" if self.is_log else f"{self.smallest_effect:g}"
+
+    def levels(self, values: Sequence[float]) -> tuple[float, ...]:
+        """Put measured values on the scale: ln(x), or x itself where effects are differences."""
+        return tuple(math.log(value) for value in values) if self.is_log else tuple(values)
 
 
 def between_runs_interval(new: float, earlier: Sequence[float], confidence: float) -> Interval:
@@ -97,19 +113,19 @@ def between_runs_interval(new: float, earlier: Sequence[float], confidence: floa
 def within_runs_interval(
     new: Sequence[float], earlier: Sequence[float], confidence: float, seed: int = 0
 ) -> Interval:
-    """Percentile bootstrap of ln(median(new) / median(earlier)) over process launches.
+    """Percentile bootstrap of median(new) - median(earlier) over process launches.
 
-    Knows nothing of the spread between runs, so it is a lower bound of the uncertainty.
-    Complexity O(resamples · (n + m)). Reference: Efron & Tibshirani (1993), 13.3.
+    Both hold levels, so the difference is the log-ratio on a log scale. Knows nothing of the
+    spread between runs: a lower bound of the uncertainty. Complexity O(resamples · (n + m)).
+    Reference: Efron & Tibshirani (1993), 13.3.
     """
     draw = random.Random(seed)
-    ratios = sorted(
-        math.log(_resampled_median(new, draw) / _resampled_median(earlier, draw))
-        for _ in range(RESAMPLES)
+    shifts = sorted(
+        _resampled_median(new, draw) - _resampled_median(earlier, draw) for _ in range(RESAMPLES)
     )
     tail = math.floor((1 - confidence) / 2 * RESAMPLES)
-    estimate = math.log(statistics.median(new) / statistics.median(earlier))
-    return Interval(estimate=estimate, low=ratios[tail], high=ratios[-1 - tail])
+    estimate = statistics.median(new) - statistics.median(earlier)
+    return Interval(estimate=estimate, low=shifts[tail], high=shifts[-1 - tail])
 
 
 def _resampled_median(values: Sequence[float], draw: random.Random) -> float:
@@ -123,15 +139,16 @@ def compare(new: Point, earlier: Sequence[Point], judgement: Judgement) -> Compa
     runs is shown and the answer is `too_few`, because a machine differs from itself between runs.
     The probe-normalised twin must agree before anything is called regressed or improved.
     """
-    if not new.replicates or any(value <= 0 for value in new.replicates):
-        return _without_interval(Change.NOT_COMPARABLE, "no positive replicates", new, earlier)
-    usable = [point for point in earlier if point.replicates and min(point.replicates) > 0]
+    if not _is_usable(new, judgement):
+        return _without_interval(Change.NOT_COMPARABLE, "no usable replicates", new, earlier)
+    usable = [point for point in earlier if _is_usable(point, judgement)]
     if not usable:
         return _without_interval(Change.TOO_FEW, "first run of this series", new, usable)
     if len(usable) < MINIMUM_RUNS:
-        return _too_few(new, usable)
-    interval = between_runs_interval(_level(new), [_level(point) for point in usable], CONFIDENCE)
-    twin = _normalised_twin(new, usable, judgement.direction)
+        return _too_few(new, usable, judgement)
+    levels = [_level(point, judgement) for point in usable]
+    interval = between_runs_interval(_level(new, judgement), levels, CONFIDENCE)
+    twin = _normalised_twin(new, usable, judgement)
     change, reason = _judge(interval, twin, judgement)
     return Comparison(
         change=change, reason=reason, interval=interval, normalised=twin,
@@ -139,55 +156,55 @@ def compare(new: Point, earlier: Sequence[Point], judgement: Judgement) -> Compa
     )  # fmt: skip
 
 
-def _level(point: Point) -> float:
-    return math.log(statistics.median(point.replicates))
+def _is_usable(point: Point, judgement: Judgement) -> bool:
+    """Replicates exist and have a level: a logarithm needs them positive."""
+    finite = all(math.isfinite(value) for value in point.replicates)
+    return bool(point.replicates) and finite and (not judgement.is_log or min(point.replicates) > 0)
 
 
-def _normalised_twin(new: Point, earlier: Sequence[Point], direction: Direction) -> Interval | None:
+def _level(point: Point, judgement: Judgement) -> float:
+    return statistics.median(judgement.levels(point.replicates))
+
+
+def _normalised_twin(new: Point, earlier: Sequence[Point], judgement: Judgement) -> Interval | None:
     """The same interval on value ÷ probe (a rate) or value × probe (a time).
 
     The probe is a rate of the machine (bytes per second) measured beside the point: a shift that
-    both share belongs to the machine.
+    both share belongs to the machine. Without three probed earlier runs there is no twin.
     """
     probed = [point for point in earlier if point.probe]
-    if not new.probe or len(probed) < MINIMUM_RUNS:
+    if not judgement.is_log or not new.probe or len(probed) < MINIMUM_RUNS:
         return None
-    sign = 1.0 if direction is Direction.LOWER else -1.0
-    levels = [_level(p) + sign * math.log(p.probe) for p in probed if p.probe]
-    return between_runs_interval(_level(new) + sign * math.log(new.probe), levels, CONFIDENCE)
+    sign = 1.0 if judgement.direction is Direction.SMALLER else -1.0
+    levels = [_level(p, judgement) + sign * math.log(p.probe) for p in probed if p.probe]
+    level = _level(new, judgement) + sign * math.log(new.probe)
+    return between_runs_interval(level, levels, CONFIDENCE)
 
 
 def _judge(interval: Interval, twin: Interval | None, judgement: Judgement) -> tuple[Change, str]:
     """Interval against zero (is it real?) and against the smallest effect (does it matter?)."""
-    margin = math.log1p(judgement.smallest_effect)
+    margin = judgement.margin
     if -margin < interval.low and interval.high < margin:
-        return Change.UNCHANGED, f"no change beyond {judgement.smallest_effect:.0%}"
+        return Change.UNCHANGED, f"no change beyond {judgement.words}"
     if interval.low <= 0 <= interval.high:
         return Change.INCONCLUSIVE, "the interval holds both no change and one that matters"
     if abs(interval.estimate) < margin:
-        return (
-            Change.INCONCLUSIVE,
-            f"a change, but its size is below {judgement.smallest_effect:.0%}",
-        )
+        return Change.INCONCLUSIVE, f"changed, but by less than {judgement.words}"
     if twin is not None and (twin.low <= 0 <= twin.high or twin.estimate * interval.estimate < 0):
         return Change.INCONCLUSIVE, "the machine's own probe moved with it"
-    return _direction_of(interval, judgement.direction)
-
-
-def _direction_of(interval: Interval, direction: Direction) -> tuple[Change, str]:
-    if direction is Direction.NONE:
-        return Change.INCONCLUSIVE, "changed, and the metric has no better direction"
-    better = (interval.estimate > 0) == (direction is Direction.HIGHER)
+    better = (interval.estimate > 0) == (judgement.direction is Direction.LARGER)
     return (Change.IMPROVED if better else Change.REGRESSED), "the interval excludes no change"
 
 
-def _too_few(new: Point, earlier: Sequence[Point]) -> Comparison:
+def _too_few(new: Point, earlier: Sequence[Point], judgement: Judgement) -> Comparison:
     pooled = [value for point in earlier for value in point.replicates]
     have = f"{len(earlier)} earlier run{'s' if len(earlier) > 1 else ''} of {MINIMUM_RUNS} needed"
     return Comparison(
         change=Change.TOO_FEW,
         reason=f"{have}: the spread between runs is unknown",
-        interval=within_runs_interval(new.replicates, pooled, CONFIDENCE),
+        interval=within_runs_interval(
+            judgement.levels(new.replicates), judgement.levels(pooled), CONFIDENCE
+        ),
         normalised=None,
         earlier_runs=len(earlier),
         replicates=len(new.replicates),

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileBitmaps:
-    """What one suite on one platform saw of one file; both bitmaps have one bit per line."""
+    """What one suite on one platform saw of one file.
+
+    Bit i of byte i // 8, least significant first, is line i + 1, in both bitmaps.
+    """
 
     suite: str
     platform: str
@@ -58,8 +61,8 @@ def union_of_files(bitmaps: Iterable[FileBitmaps]) -> tuple[FileCoverage, ...]:
     hit: dict[tuple[str, str, str], int] = defaultdict(int)
     for one in bitmaps:
         key = (one.language, one.path, one.file_sha256)
-        executable[key] |= int.from_bytes(one.executable, "big") if one.executable else 0
-        hit[key] |= int.from_bytes(one.hit, "big") if one.hit else 0
+        executable[key] |= int.from_bytes(one.executable, "little") if one.executable else 0
+        hit[key] |= int.from_bytes(one.hit, "little") if one.hit else 0
     return tuple(
         FileCoverage(
             language=language,

@@ -8,18 +8,6 @@ from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentClass:
-    """The part of the environment that splits series; everything else is an event on one."""
-
-    device: str
-    """Device or CPU model, as the machine names it."""
-    isa: str
-    execution: str
-    """`native` or `emulated`."""
-    clock_policy: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesIdentity:
     """Test, metric@version, variant, environment class and the benchmark's own definition.
 
@@ -30,7 +18,8 @@ class SeriesIdentity:
     metric: str
     version: int
     variant_hash: str
-    environment: EnvironmentClass
+    environment_class: str
+    """Device or CPU model, ISA, native or emulated, clock policy."""
     definition: str
     """sha256 of what the benchmark does; a changed benchmark starts a new series."""
 

@@ -7,12 +7,19 @@ import statistics
 import pytest
 
 from hotfire_infra.analysis.comparison import (
-    CONFIDENCE, Change, Direction, Interval, Judgement, Point, between_runs_interval, compare,
+    CONFIDENCE,
+    Change,
+    Interval,
+    Judgement,
+    Point,
+    between_runs_interval,
+    compare,
     within_runs_interval,
 )  # fmt: skip
+from hotfire_testframework.contract.metrics import Direction, Scale
 
-RATE = Judgement(direction=Direction.HIGHER, smallest_effect=0.03)
-TIME = Judgement(direction=Direction.LOWER, smallest_effect=0.03)
+RATE = Judgement(direction=Direction.LARGER, smallest_effect=0.03)
+TIME = Judgement(direction=Direction.SMALLER, smallest_effect=0.03)
 
 
 def runs(*levels, probe=None):
@@ -45,7 +52,7 @@ def test_bootstrap_interval_is_that_of_all_resamples():
         math.log(statistics.median((a, b, c)) / statistics.median((x, y, z)))
         for a in new for b in new for c in new for x in earlier for y in earlier for z in earlier
     )  # fmt: skip
-    got = within_runs_interval(new, earlier, 0.9)
+    got = within_runs_interval(RATE.levels(new), RATE.levels(earlier), 0.9)
     assert got.low == pytest.approx(exact[int(0.05 * len(exact))], abs=1e-9)
     assert got.high == pytest.approx(exact[-1 - int(0.05 * len(exact))], abs=1e-9)
 
@@ -92,9 +99,11 @@ def test_a_slower_machine_is_no_regression():
     assert compare(steady, earlier, RATE).change is Change.REGRESSED
 
 
-def test_a_change_of_a_metric_without_direction_is_never_regressed():
-    judgement = Judgement(direction=Direction.NONE, smallest_effect=0.03)
-    assert compare(runs(50)[0], runs(100, 101, 99), judgement).change is Change.INCONCLUSIVE
+def test_an_exact_count_on_a_linear_scale_is_judged_by_its_difference():
+    registers = Judgement(direction=Direction.SMALLER, smallest_effect=1.0, scale=Scale.LINEAR)
+    earlier = [Point(run=i, replicates=(40.0,)) for i in range(3)]
+    assert compare(Point(run=4, replicates=(40.0,)), earlier, registers).change is Change.UNCHANGED
+    assert compare(Point(run=4, replicates=(44.0,)), earlier, registers).change is Change.REGRESSED
 
 
 def test_zero_replicates_are_not_comparable():

@@ -6,7 +6,7 @@ from hotfire_infra.analysis.coverage import FileBitmaps, summarise, union_of_fil
 def seen(path, executable, hit, *, digest="a", language="c++", platform="linux-x86_64"):
     return FileBitmaps(
         suite="unit", platform=platform, language=language, path=path, file_sha256=digest,
-        executable=executable.to_bytes(2, "big"), hit=hit.to_bytes(2, "big"),
+        executable=executable.to_bytes(2, "little"), hit=hit.to_bytes(2, "little"),
     )  # fmt: skip
 
 

@@ -1,0 +1,127 @@
+"""The routes of the dashboard; `hotfire serve` finds `attach` by the entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+
+from hotfire_dashboards.assets import served_asset
+from hotfire_dashboards.commands import command
+from hotfire_dashboards.home_page import home_page
+from hotfire_dashboards.missing_page import MissingPage
+from hotfire_dashboards.rendering import render
+from hotfire_dashboards.run_page import run_page
+from hotfire_dashboards.series_page import series_document, series_page
+from hotfire_dashboards.test_page import test_page
+from hotfire_infra.analysis.history import Reports
+from hotfire_infra.analysis.report import run_document
+
+RUNS_ON_HOME = 50
+
+SECURITY_HEADERS = {
+    # Nothing from elsewhere, nothing inline: a hostile test name stays text.
+    "Content-Security-Policy": (
+        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+
+
+def attach(app: FastAPI, reports: Reports) -> None:
+    """Add the pages and their JSON twins to `app`, reading everything from `reports`."""
+
+    @app.middleware("http")
+    async def with_security_headers(
+        request: Request, call_next: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
+        response = await call_next(request)
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    _attach_assets(app)
+    _attach_runs(app, reports)
+    _attach_tests(app, reports)
+    _attach_series(app, reports)
+
+
+def _attach_assets(app: FastAPI) -> None:
+    @app.get("/static/{name}", include_in_schema=False)
+    def static(name: str) -> Response:
+        asset = served_asset(name)
+        if asset is None:
+            return Response(status_code=404)
+        forever = {"Cache-Control": "public, max-age=31536000, immutable"}
+        return Response(asset.content, media_type=asset.media_type, headers=forever)
+
+
+def _attach_runs(app: FastAPI, reports: Reports) -> None:
+    @app.get("/", include_in_schema=False)
+    def home() -> Response:
+        return _page("home", home_page(reports.runs(RUNS_ON_HOME)))
+
+    @app.get("/index.json", include_in_schema=False)
+    def home_twin() -> Response:
+        return JSONResponse({"runs": [asdict(run) for run in reports.runs(RUNS_ON_HOME)]})
+
+    @app.get("/r/{run}.json", include_in_schema=False)
+    def run_twin(run: str) -> Response:
+        report = reports.report(run)
+        return JSONResponse(run_document(report)) if report else _missing_document("run", run)
+
+    @app.get("/r/{run}", include_in_schema=False)
+    def run(run: str) -> Response:
+        report = reports.report(run)
+        return _page("run", run_page(report)) if report else _missing("run", run)
+
+
+def _attach_tests(app: FastAPI, reports: Reports) -> None:
+    @app.get("/t.json", include_in_schema=False)
+    def test_twin(id: str = "") -> Response:  # noqa: A002 - the name in the address
+        history = reports.test(id)
+        return JSONResponse(asdict(history)) if history else _missing_document("test", id)
+
+    @app.get("/t", include_in_schema=False)
+    def test_by_query(id: str = "") -> Response:  # noqa: A002 - the name in the address
+        return _test(id)
+
+    @app.get("/t/{identifier:path}", include_in_schema=False)
+    def test_by_path(identifier: str) -> Response:
+        return _test(identifier)
+
+    def _test(identifier: str) -> Response:
+        history = reports.test(identifier)
+        return _page("test", test_page(history)) if history else _missing("test", identifier)
+
+
+def _attach_series(app: FastAPI, reports: Reports) -> None:
+    @app.get("/p/{key}.json", include_in_schema=False)
+    def series_twin(key: str) -> Response:
+        series = reports.series(key)
+        return JSONResponse(series_document(series)) if series else _missing_document("series", key)
+
+    @app.get("/p/{key}", include_in_schema=False)
+    def series(key: str) -> Response:
+        found = reports.series(key)
+        return _page("series", series_page(found)) if found else _missing("series", key)
+
+
+def _page(template: str, page: object, status: int = 200) -> Response:
+    return HTMLResponse(render(template, page), status_code=status)
+
+
+def _missing(kind: str, name: str) -> Response:
+    page = MissingPage(
+        title=f"No such {kind}",
+        why=f"Nothing was recorded under {name!r} in this store.",
+        next_command=command("ps"),
+    )
+    return _page("missing", page, status=404)
+
+
+def _missing_document(kind: str, name: str) -> Response:
+    return JSONResponse({"error": f"no {kind} {name!r} in this store"}, status_code=404)

@@ -1,0 +1,277 @@
+"""The page of one run as a typed value: every text is ready to print."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hotfire_dashboards.addresses import cell_anchor, run_address, series_address, test_address
+from hotfire_dashboards.commands import command
+from hotfire_infra.analysis.appearance import Appearance, appearance
+from hotfire_infra.analysis.changes import change_words
+from hotfire_infra.analysis.headline import coverage_line, headline
+from hotfire_infra.analysis.quantities import (
+    count,
+    duration,
+    percent,
+    quantity,
+    utc,
+)
+from hotfire_infra.analysis.report import CellReport, FailedTest, PerformancePoint, RunReport
+
+SHOWN_FAILURES = 50
+"""Failures printed in full; beyond it the page says how many more there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellRow:
+    """One line of the cell table; the columns and their order are those of `hotfire run`."""
+
+    look: Appearance
+    anchor: str
+    task: str
+    platform: str
+    axes: str
+    duration: str
+    tests: str
+    attempts: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixCell:
+    """A crossing of platform and task; `look` is None where nothing was planned."""
+
+    look: Appearance | None
+    anchor: str
+    label: str
+    count: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixRow:
+    """All tasks of one platform."""
+
+    platform: str
+    cells: tuple[MatrixCell, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureRow:
+    """A test that is not green, its message and the command that reproduces it."""
+
+    look: Appearance
+    test: str
+    address: str
+    where: str
+    message: str
+    repro: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerformanceRow:
+    """One measured value beside what the earlier runs say about it."""
+
+    look: Appearance
+    test: str
+    name: str
+    address: str
+    platform: str
+    metric: str
+    value: str
+    change: str
+    normalised: str
+    reason: str
+    basis: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoverageRow:
+    """Line coverage of one language; `width` is 0..100 for the meter."""
+
+    language: str
+    share: str
+    width: str
+    lines: str
+    files: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPage:
+    """Everything the template of a run prints."""
+
+    title: str
+    address: str
+    look: Appearance
+    live: bool
+    headline: str
+    coverage_line: str
+    reasons: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+    tasks: tuple[str, ...]
+    matrix: tuple[MatrixRow, ...]
+    failures: tuple[FailureRow, ...]
+    more_failures: str
+    cells: tuple[CellRow, ...]
+    cells_summary: str
+    performance: tuple[PerformanceRow, ...]
+    performance_empty: str
+    coverage: tuple[CoverageRow, ...]
+    coverage_empty: str
+    commands: tuple[tuple[str, str], ...]
+
+
+def run_page(report: RunReport) -> RunPage:
+    """Build the page of a run."""
+    tasks = tuple(dict.fromkeys(cell.task for cell in report.cells))
+    failures = report.failures
+    hidden = len(failures) - SHOWN_FAILURES
+    return RunPage(
+        title=f"{report.pipeline} #{report.number}",
+        address=run_address(report.number),
+        look=appearance(report.word),
+        live=not report.is_final,
+        headline=headline(report),
+        coverage_line=coverage_line(report),
+        reasons=report.reasons,
+        facts=_facts(report),
+        tasks=tasks,
+        matrix=tuple(_matrix_row(report, platform, tasks) for platform in report.platforms),
+        failures=tuple(_failure_row(report, one) for one in failures[:SHOWN_FAILURES]),
+        more_failures=f"and {count(hidden, 'more failure')}" if hidden > 0 else "",
+        cells=tuple(_cell_row(cell) for cell in report.cells),
+        cells_summary=_cells_summary(report),
+        performance=tuple(_performance_row(point) for point in report.performance),
+        performance_empty=_empty(report, "No measurement was recorded: no performance cell ran"),
+        coverage=tuple(
+            CoverageRow(
+                language=one.language,
+                share=percent(one.share),
+                width=f"{one.share * 100:.1f}",
+                lines=f"{one.hit_lines:,} of {one.executable_lines:,} lines",
+                files=_files(one.files, one.never_loaded),
+            )
+            for one in report.coverage
+        ),
+        coverage_empty=_empty(report, "No coverage was recorded: no coverage cell ran"),
+        commands=_commands(report),
+    )
+
+
+def _facts(report: RunReport) -> tuple[tuple[str, str], ...]:
+    expected = report.tests_expected
+    facts = [
+        ("source", f"{report.source.short} {report.source.subject}".strip()),
+        ("started", utc(report.created_ns)),
+        ("duration", duration(report.duration_ns) or "still going"),
+        ("plan", f"{len(report.cells)} cells, {report.tasks} tasks"),
+        ("tests expected", f"{expected:,}" if expected is not None else "not known before it runs"),
+        ("plan digest", report.plan_digest[:12]),
+        ("run id", report.ulid),
+    ]
+    if report.parent_number is not None:
+        facts.append(("retry of", f"#{report.parent_number}"))
+    return tuple(facts)
+
+
+def _cells_summary(report: RunReport) -> str:
+    words = (f"{n} {appearance(v).word}" for v, n in sorted(report.totals.items()))
+    return f"{count(len(report.cells), 'cell')}: " + ", ".join(words)
+
+
+def _matrix_row(report: RunReport, platform: str, tasks: tuple[str, ...]) -> MatrixRow:
+    here = [cell for cell in report.cells if cell.platform == platform]
+    return MatrixRow(
+        platform=platform,
+        cells=tuple(_matrix_cell([c for c in here if c.task == task], task) for task in tasks),
+    )
+
+
+# The worst word of several cells in one crossing is the one to look at.
+_WORST_FIRST = ("failed", "errored", "missing", "flaky", "running", "queued", "waiting", "passed")
+
+
+def _matrix_cell(cells: list[CellReport], task: str) -> MatrixCell:
+    if not cells:
+        return MatrixCell(look=None, anchor="", label=f"{task}: not planned", count="")
+    rank = {word: place for place, word in enumerate(_WORST_FIRST)}
+    worst = min(cells, key=lambda cell: rank.get(cell.word, len(rank)))
+    look = appearance(worst.word)
+    return MatrixCell(
+        look=look,
+        anchor=cell_anchor(worst.key),
+        label=f"{task} on {worst.platform}: {look.word}",
+        count=f" {len(cells)}" if len(cells) > 1 else "",
+    )
+
+
+def _cell_row(cell: CellReport) -> CellRow:
+    return CellRow(
+        look=appearance(cell.word),
+        anchor=cell_anchor(cell.key),
+        task=cell.task,
+        platform=cell.platform,
+        axes=cell.axes,
+        duration=duration(cell.duration_ns),
+        tests=test_counts(cell),
+        attempts=str(cell.attempts) if cell.attempts else "",
+        note=cell.note,
+    )
+
+
+def test_counts(cell: CellReport) -> str:
+    """Return `1,940 passed, 2 failed`, in the order people care; empty when nothing ran."""
+    order = ("failed", "errored", "missing", "flaky", "passed", "skipped", "precluded")
+    shown = [f"{cell.tests[word]:,} {word}" for word in order if cell.tests.get(word)]
+    return ", ".join(shown)
+
+
+def _failure_row(report: RunReport, failure: FailedTest) -> FailureRow:
+    blame = f"{failure.outcome} · {failure.failure_class or 'class not known yet'}"
+    return FailureRow(
+        look=appearance(failure.outcome),
+        test=failure.test,
+        address=test_address(failure.test),
+        where=f"{blame} · {failure.cell}",
+        message=failure.message.strip() or "the test left no message",
+        repro=command("repro", failure.test, "--run", str(report.number)),
+    )
+
+
+def _performance_row(point: PerformancePoint) -> PerformanceRow:
+    invalid = "" if point.valid else f"not valid: {point.invalid_reason or 'no reason recorded'}"
+    return PerformanceRow(
+        look=appearance(point.change if point.valid else "not_comparable"),
+        test=point.test,
+        name=point.test.split("/", 2)[-1],
+        address=series_address(point.series),
+        platform=point.platform,
+        metric=point.metric,
+        value=quantity(point.value, point.unit),
+        change=change_words(point.metric, point.interval),
+        normalised=change_words(point.metric, point.normalised),
+        reason=invalid or point.change_reason,
+        basis=f"{count(point.earlier_runs, 'earlier run')}, {count(point.replicates, 'replicate')}",
+    )
+
+
+def _files(files: int, never_loaded: int) -> str:
+    text = count(files, "file")
+    return f"{text}, {never_loaded} never loaded" if never_loaded else text
+
+
+def _empty(report: RunReport, why: str) -> str:
+    return f"{why}." if report.is_final else f"{why} yet."
+
+
+def _commands(report: RunReport) -> tuple[tuple[str, str], ...]:
+    number = str(report.number)
+    if not report.is_final:
+        return (
+            ("follow it", command("watch", number)),
+            ("stop it", command("cancel", number)),
+        )
+    return (
+        ("the same in a terminal", command("show", number)),
+        ("for a program", command("show", number, "-o", "json")),
+        ("run what was not green again", command("retry", number)),
+    )

@@ -1,0 +1,128 @@
+"""The page of one series: the trend, its table twin, and what each point was judged to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hotfire_dashboards.addresses import run_address, series_address, test_address
+from hotfire_infra.analysis.appearance import Appearance, appearance
+from hotfire_infra.analysis.changes import change_words
+from hotfire_infra.analysis.history import SeriesHistory, SeriesPoint
+from hotfire_infra.analysis.quantities import count, iso_utc, quantity, utc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointRow:
+    """One point as the table shows it."""
+
+    look: Appearance
+    run: str
+    run_address: str
+    source: str
+    started: str
+    value: str
+    spread: str
+    change: str
+    reason: str
+    machine: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesPage:
+    """Everything the template of a series prints."""
+
+    title: str
+    metric: str
+    look: Appearance
+    lead: str
+    chart_label: str
+    chart_source: str
+    has_trend: bool
+    trend_empty: str
+    facts: tuple[tuple[str, str], ...]
+    rows: tuple[PointRow, ...]
+    test: str
+    test_address: str
+    address: str
+    live: bool = False
+
+
+def series_page(series: SeriesHistory) -> SeriesPage:
+    """Build the page of a series; the table shows its points newest first."""
+    latest = series.points[-1]
+    value = quantity(latest.value, series.unit)
+    address = series_address(series.key)
+    return SeriesPage(
+        title=series.test.split("/", 2)[-1],
+        metric=series.metric,
+        look=appearance(latest.change),
+        lead=f"{value} in run #{latest.run}: {latest.change_reason or 'nothing to compare with'}.",
+        chart_label=f"{series.metric} of {series.test} over {count(len(series.points), 'run')}",
+        chart_source=f"{address}.json",
+        has_trend=len(series.points) > 1,
+        trend_empty=(
+            f"One point so far, {value}: a trend needs two runs with the same environment class."
+        ),
+        facts=_facts(series),
+        rows=tuple(_row(point, series.metric, series.unit) for point in reversed(series.points)),
+        test=series.test,
+        test_address=test_address(series.test),
+        address=address,
+    )
+
+
+def _facts(series: SeriesHistory) -> tuple[tuple[str, str], ...]:
+    better = {"larger": "larger is better", "smaller": "smaller is better"}
+    return (
+        ("metric", f"{series.metric} ({better.get(series.direction, 'no better direction')})"),
+        ("platform", series.platform),
+        ("variant", " ".join(f"{k}={v}" for k, v in sorted(series.variant.items()))),
+        ("environment class", series.environment),
+        ("series key", series.key[:16]),
+    )
+
+
+def _row(point: SeriesPoint, metric: str, unit: str) -> PointRow:
+    low, high = min(point.replicates, default=0.0), max(point.replicates, default=0.0)
+    launches = len(point.replicates)
+    spread = f"{quantity(low, unit)} … {quantity(high, unit)} (n = {launches})" if launches else ""
+    return PointRow(
+        look=appearance(point.change if point.valid else "not_comparable"),
+        run=f"#{point.run}",
+        run_address=run_address(point.run),
+        source=point.revision[:7],
+        started=utc(point.created_ns),
+        value=quantity(point.value, unit),
+        spread=spread,
+        change=change_words(metric, point.interval),
+        reason=point.change_reason if point.valid else f"not valid: {point.invalid_reason}",
+        machine=point.machine,
+    )
+
+
+def series_document(series: SeriesHistory) -> dict[str, object]:
+    """Return the JSON twin that the chart draws from."""
+    return {
+        "schema": "hotfire.dev/series/1",
+        "key": series.key,
+        "test": series.test,
+        "metric": series.metric,
+        "unit": series.unit,
+        "display_unit": {"token/s": "tok/s", "1": ""}.get(series.unit, series.unit),
+        "direction": series.direction,
+        "points": [
+            {
+                "run": point.run,
+                "revision": point.revision,
+                "at": iso_utc(point.created_ns),
+                "value": point.value,
+                "replicates": list(point.replicates),
+                "probe": point.probe,
+                "valid": point.valid,
+                "change": point.change,
+                "reason": point.change_reason,
+                "interval": list(point.interval) if point.interval else None,
+            }
+            for point in series.points
+        ],
+    }

@@ -1,0 +1,113 @@
+"""The history of a test and of a series: values that pages, CLI and API print alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from hotfire_infra.analysis.report import RunReport, Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """One line of the list of runs."""
+
+    number: int
+    ulid: str
+    pipeline: str
+    source: Source
+    state: str
+    verdict: str | None
+    headline: str
+    created_ns: int | None
+    duration_ns: int | None
+    totals: Mapping[str, int]
+
+    @property
+    def word(self) -> str:
+        """The verdict once there is one, else the state."""
+        return self.verdict or self.state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestOccurrence:
+    """One result of a test: where, in which run, what it said."""
+
+    run: int
+    revision: str
+    created_ns: int | None
+    platform: str
+    cell: str
+    variant: Mapping[str, str]
+    attempt: str
+    attempt_number: int
+    outcome: str
+    failure_class: str | None
+    duration_ns: int | None
+    message: str
+    evidence: Mapping[str, object] = field(default_factory=dict)
+    environment: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestHistory:
+    """All recorded results of one test identifier, newest run first."""
+
+    test: str
+    occurrences: tuple[TestOccurrence, ...]
+    series: tuple[tuple[str, str], ...] = ()
+    """(series key, words for it) of the measurements this test makes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesPoint:
+    """One run's value in a series."""
+
+    run: int
+    revision: str
+    created_ns: int | None
+    value: float
+    replicates: tuple[float, ...]
+    probe: float | None
+    valid: bool
+    invalid_reason: str | None
+    machine: str
+    change: str
+    change_reason: str
+    interval: tuple[float, float, float] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesHistory:
+    """One metric's history for one test, variant and environment class, oldest first."""
+
+    key: str
+    test: str
+    metric: str
+    unit: str
+    direction: str
+    platform: str
+    variant: Mapping[str, str]
+    environment: str
+    points: tuple[SeriesPoint, ...]
+
+
+class Reports(Protocol):
+    """What every door reads; the store answers it, tests answer it from literals."""
+
+    def runs(self, limit: int) -> tuple[RunSummary, ...]:
+        """Return the newest runs first."""
+        ...
+
+    def report(self, run: str) -> RunReport | None:
+        """Return a run by number, id, unambiguous prefix or `latest`; None when there is none."""
+        ...
+
+    def test(self, identifier: str) -> TestHistory | None:
+        """Return the history of a test; None for an identifier nobody recorded."""
+        ...
+
+    def series(self, key: str) -> SeriesHistory | None:
+        """Return a series by its key or an unambiguous prefix of it."""
+        ...

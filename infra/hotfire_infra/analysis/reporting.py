@@ -1,0 +1,303 @@
+"""Answer what every door reads, from the store: runs, one run, one test, one series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import Connection
+
+from hotfire_infra.analysis.coverage import (
+    FileBitmaps,
+    LanguageCoverage,
+    summarise,
+    union_of_files,
+)
+from hotfire_infra.analysis.history import (
+    RunSummary,
+    SeriesHistory,
+    SeriesPoint,
+    TestHistory,
+    TestOccurrence,
+)
+from hotfire_infra.analysis.performance import latest_of_series
+from hotfire_infra.analysis.report import (
+    CellReport,
+    FailedTest,
+    PerformancePoint,
+    RunReport,
+    Source,
+)
+from hotfire_infra.analysis.summaries import cell_summary
+from hotfire_infra.errors import AmbiguousRunError, RunNotFoundError
+from hotfire_infra.store.database import Store
+from hotfire_infra.store.queries import find_run, newest_runs, snapshot, tests_of
+from hotfire_infra.store.queries_measurements import (
+    ComparisonRow,
+    MeasurementRow,
+    comparisons_of_run,
+    comparisons_of_series,
+    measurements_of_run,
+    points_of_series,
+    series_called,
+    series_of_test,
+)
+from hotfire_infra.store.queries_tests import (
+    ResultRow,
+    coverage_bitmaps_of_run,
+    results_of_test,
+    test_key,
+    worst_evidence_of_cells,
+)
+from hotfire_infra.store.rows import CellRow, RunRow, RunSnapshot, SourceRow, TestRow
+from hotfire_testframework.contract.metrics import METRICS
+
+NOT_GREEN = ("failed", "errored", "flaky", "missing")
+DEFAULT_URL = "http://127.0.0.1:8321"
+
+
+class StoreReports:
+    """`Reports` over an embedded store; `base_url` is where its pages are or would be served."""
+
+    def __init__(self, store: Store, base_url: str = DEFAULT_URL) -> None:
+        self._store = store
+        self._base_url = base_url
+
+    def runs(self, limit: int) -> tuple[RunSummary, ...]:
+        """Return the newest runs first."""
+        with self._store.reading() as connection:
+            return tuple(_summary(connection, run) for run in newest_runs(connection, limit=limit))
+
+    def report(self, run: str) -> RunReport | None:
+        """Return a run by any of its names; None when there is none or several."""
+        try:
+            return self.find(run)
+        except (RunNotFoundError, AmbiguousRunError):
+            return None
+
+    def find(self, run: str) -> RunReport:
+        """Return a run by any of its names, or raise what is wrong with the name."""
+        with self._store.reading() as connection:
+            row = find_run(connection, run)
+            return _report(connection, snapshot(connection, row.id), self._base_url)
+
+    def test(self, identifier: str) -> TestHistory | None:
+        """Return the history of a test; None for an identifier without a result."""
+        with self._store.reading() as connection:
+            key = test_key(connection, identifier)
+            results = results_of_test(connection, key) if key is not None else ()
+            if key is None or not results:
+                return None
+            series = series_of_test(connection, key)
+        return TestHistory(
+            test=identifier,
+            occurrences=tuple(_occurrence(row) for row in results),
+            series=tuple((key, f"{metric} · {machine}") for key, metric, machine in series),
+        )
+
+    def series(self, key: str) -> SeriesHistory | None:
+        """Return a series by its key or an unambiguous prefix of at least eight signs."""
+        if len(key) < 8:
+            return None
+        with self._store.reading() as connection:
+            found = series_called(connection, key)
+            if len(found) != 1:
+                return None
+            points = points_of_series(connection, found)
+            judged = {row.run_id: row for row in comparisons_of_series(connection, found[0])}
+        return _series(points, judged)
+
+
+def _summary(run: RunRow, verdicts: Mapping[str | None, int]) -> RunSummary:
+    totals = {verdict: n for verdict, n in verdicts.items() if verdict is not None}
+    undecided = verdicts.get(None, 0)
+    if undecided:
+        totals["missing"] = totals.get("missing", 0) + undecided
+    return RunSummary(
+        number=run.number,
+        ulid=run.ulid,
+        pipeline=run.pipeline,
+        source=_source(run.source),
+        state=run.state,
+        verdict=run.verdict,
+        headline=run.headline,
+        created_ns=run.created_ns,
+        duration_ns=run.finalized_ns - run.created_ns if run.finalized_ns else None,
+        totals=totals,
+    )
+
+
+def _source(row: SourceRow) -> Source:
+    return Source(
+        repository=row.repository,
+        revision=row.revision,
+        patch_digest=row.patch_digest or None,
+        subject=row.subject,
+    )
+
+
+def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunReport:
+    run = whole.run
+    measured = tuple(latest_of_series(measurements_of_run(connection, run.id)).values())
+    tests = tests_of(connection, run.id, verdicts=NOT_GREEN)
+    worst = worst_evidence_of_cells(connection, run.id)
+    expected = [cell.expected for cell in whole.cells]
+    return RunReport(
+        number=run.number,
+        ulid=run.ulid,
+        pipeline=run.pipeline,
+        source=_source(run.source),
+        plan_digest=run.plan_digest,
+        state=run.state,
+        verdict=run.verdict,
+        reasons=run.reasons,
+        url=f"{base_url}/r/{run.number}",
+        cells=tuple(_cell(cell, tests, measured, worst) for cell in whole.cells),
+        tasks=len(whole.tasks),
+        tests_expected=sum(n for n in expected if n) if any(n for n in expected) else None,
+        estimate_seconds=None,
+        created_ns=run.created_ns,
+        finalized_ns=run.finalized_ns,
+        coverage=_coverage(connection, run.id),
+        performance=_performance(connection, run.id, measured),
+        parent_number=run.parent_number,
+        requested_by=run.requested_by,
+    )
+
+
+def _cell(
+    cell: CellRow,
+    tests: Iterable[TestRow],
+    measured: Iterable[MeasurementRow],
+    worst: dict[int, float],
+) -> CellReport:
+    ended = cell.ended_ns if cell.verdict is not None else None
+    span = ended - cell.started_ns if ended and cell.started_ns else None
+    mine = tuple(row for row in measured if row.cell_key == cell.key)
+    return CellReport(
+        key=cell.key,
+        task=cell.task,
+        platform=cell.platform,
+        variant=cell.variant,
+        required=cell.required,
+        state=cell.state,
+        verdict=cell.verdict,
+        reason=cell.reason,
+        failure_class=cell.failure_class,
+        attempts=cell.attempts,
+        tests=cell.tests,
+        duration_ns=span,
+        summary=cell_summary(mine, worst.get(cell.id)),
+        expected=cell.expected,
+        failures=tuple(_failure(row) for row in tests if row.cell_id == cell.id),
+    )
+
+
+def _failure(row: TestRow) -> FailedTest:
+    return FailedTest(
+        test=row.test,
+        outcome=row.verdict,
+        failure_class=row.failure_class,
+        message="\n".join(text for text in (row.message, row.detail) if text),
+        cell=row.cell_key,
+    )
+
+
+def _coverage(connection: Connection, run_id: int) -> tuple[LanguageCoverage, ...]:
+    bitmaps = (
+        FileBitmaps(
+            suite=row.suite,
+            platform=row.platform,
+            language=row.language,
+            path=row.path,
+            file_sha256=row.file_sha256,
+            executable=row.executable,
+            hit=row.hit,
+        )
+        for row in coverage_bitmaps_of_run(connection, run_id)
+    )
+    return summarise(union_of_files(bitmaps))
+
+
+def _triple(row: ComparisonRow | None) -> tuple[float, float, float] | None:
+    if row is None or row.estimate is None or row.low is None or row.high is None:
+        return None
+    return (row.estimate, row.low, row.high)
+
+
+def _performance(
+    connection: Connection, run_id: int, measured: Iterable[MeasurementRow]
+) -> tuple[PerformancePoint, ...]:
+    judged = {row.series_key: row for row in comparisons_of_run(connection, run_id)}
+    return tuple(_point(row, judged.get(row.series_key)) for row in measured)
+
+
+def _point(row: MeasurementRow, judged: ComparisonRow | None) -> PerformancePoint:
+    twin = judged.body.get("normalised") if judged else None
+    return PerformancePoint(
+        series=row.series_key,
+        test=row.test,
+        platform=row.platform,
+        metric=row.metric,
+        unit=row.unit,
+        value=row.value,
+        valid=row.valid,
+        invalid_reason=row.reason or None,
+        change=judged.outcome if judged else "too_few",
+        change_reason=judged.reason if judged else "not compared yet",
+        interval=_triple(judged),
+        normalised=(twin[0], twin[1], twin[2]) if twin else None,
+        earlier_runs=judged.baseline_points if judged else 0,
+        replicates=len(row.replicates),
+    )
+
+
+def _occurrence(row: ResultRow) -> TestOccurrence:
+    return TestOccurrence(
+        run=row.run_number,
+        revision=row.revision,
+        created_ns=row.run_created_ns,
+        platform=row.platform,
+        cell=row.cell_key,
+        variant=row.variant,
+        attempt=row.attempt,
+        attempt_number=row.attempt_number,
+        outcome=row.outcome,
+        failure_class=row.failure_class,
+        duration_ns=row.duration_ns,
+        message=row.message,
+        evidence=row.metrics,
+        environment=row.environment,
+    )
+
+
+def _series(points: tuple[MeasurementRow, ...], judged: dict[int, ComparisonRow]) -> SeriesHistory:
+    newest = points[-1]
+    by_run = {row.run_id: row for row in points}
+    return SeriesHistory(
+        key=newest.series_key,
+        test=newest.test,
+        metric=newest.metric,
+        unit=newest.unit,
+        direction=METRICS.get(newest.metric).direction if newest.metric in METRICS else "",
+        platform=newest.platform,
+        variant=newest.variant,
+        environment=newest.environment_class,
+        points=tuple(_series_point(row, judged.get(row.run_id)) for row in by_run.values()),
+    )
+
+
+def _series_point(row: MeasurementRow, judged: ComparisonRow | None) -> SeriesPoint:
+    return SeriesPoint(
+        run=row.run_number,
+        revision=row.revision,
+        created_ns=row.run_created_ns,
+        value=row.value,
+        replicates=row.replicates,
+        probe=row.probe,
+        valid=row.valid,
+        invalid_reason=row.reason or None,
+        machine=row.machine,
+        change=judged.outcome if judged else "too_few",
+        change_reason=judged.reason if judged else "not compared",
+        interval=_triple(judged),
+    )

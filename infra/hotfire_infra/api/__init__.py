@@ -1,0 +1,1 @@
+"""The HTTP API: the same answers as the CLI and the pages, for programs."""

@@ -1,0 +1,73 @@
+"""Serve API and pages on the loopback interface, and nowhere else."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from importlib.metadata import entry_points
+
+from fastapi import FastAPI
+
+from hotfire_infra.analysis.history import Reports
+from hotfire_infra.api.app import create_app
+from hotfire_infra.errors import InfraError
+
+DEFAULT_PORT = 8321
+
+
+class ServingRefusedError(InfraError):
+    """The address asked for cannot or must not be served."""
+
+    exit_code = 2
+
+
+def loopback(host: str) -> str:
+    """Return `host` when it is the loopback interface; refuse everything else.
+
+    There are no users and no passwords yet: whoever reaches the port may read everything.
+    """
+    name = "127.0.0.1" if host == "localhost" else host
+    try:
+        inside = ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        inside = False
+    if not inside:
+        raise ServingRefusedError(
+            f"refused to serve on {host!r}: Hotfire has no sign-in yet, so it serves the loopback "
+            "interface only; reach it from elsewhere by `ssh -L 8321:127.0.0.1:8321`"
+        )
+    return name
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket, so that a taken port is an error before anything starts."""
+    address = loopback(host)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise ServingRefusedError(
+            f"port {port} on {address} cannot be served: {error.strerror}; "
+            f"try `hotfire serve --port {port + 1}`"
+        ) from error
+    return listener
+
+
+def application(reports: Reports) -> FastAPI:
+    """Return the API with every installed dashboard attached."""
+    app = create_app(reports)
+    for entry_point in entry_points(group="hotfire.dashboards"):
+        entry_point.load()(app, reports)
+    return app
+
+
+def serve(reports: Reports, listener: socket.socket) -> None:
+    """Serve until the process is told to end."""
+    import uvicorn
+
+    configuration = uvicorn.Config(application(reports), log_level="warning", access_log=False)
+    uvicorn.Server(configuration).run(sockets=[listener])

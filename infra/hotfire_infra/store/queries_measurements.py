@@ -1,0 +1,198 @@
+"""SELECTs on measurements, series and their comparisons, each named as the question it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, select
+
+from hotfire_infra.store.models import (
+    Attempt,
+    Cell,
+    Comparison,
+    Environment,
+    Measurement,
+    Run,
+    SourceStamp,
+    Task,
+    Test,
+    Variant,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasurementRow:
+    """One point of a series with the run, cell and machine it came from."""
+
+    run_id: int
+    run_number: int
+    revision: str
+    run_created_ns: int
+    cell_key: str
+    platform: str
+    test_id: int
+    test: str
+    variant_id: int
+    variant: Any
+    metric: str
+    version: int
+    unit: str
+    value: float
+    replicates: tuple[float, ...]
+    probe: float | None
+    valid: bool
+    reason: str
+    environment_class: str
+    machine: str
+    series_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonRow:
+    """What one run's comparison of one series came to."""
+
+    run_id: int
+    series_key: str
+    outcome: str
+    estimate: float | None
+    low: float | None
+    high: float | None
+    baseline_points: int
+    reason: str
+    body: Any
+
+
+def _measurements() -> Select[Any]:
+    return (
+        select(
+            *Measurement.__table__.c,
+            Test.module,
+            Test.scheme,
+            Test.name,
+            Variant.axes,
+            Environment.fields.label("environment"),
+            Cell.key.label("cell_key"),
+            Cell.platform,
+            Run.id.label("run_id"),
+            Run.number.label("run_number"),
+            Run.created_ns.label("run_created_ns"),
+            SourceStamp.revision,
+        )
+        .join(Test, Test.id == Measurement.test_id)
+        .join(Variant, Variant.id == Measurement.variant_id)
+        .join(Attempt, Attempt.id == Measurement.attempt_id)
+        .join(Task, Task.id == Attempt.task_id)
+        .join(Cell, Cell.id == Task.cell_id)
+        .join(Run, Run.id == Cell.run_id)
+        .join(SourceStamp, SourceStamp.id == Run.source_stamp_id)
+        .outerjoin(Environment, Environment.id == Attempt.environment_id)
+    )
+
+
+def _row(row: Any) -> MeasurementRow:
+    return MeasurementRow(
+        run_id=row.run_id,
+        run_number=row.run_number,
+        revision=row.revision,
+        run_created_ns=row.run_created_ns,
+        cell_key=row.cell_key,
+        platform=row.platform,
+        test_id=row.test_id,
+        test=f"{row.module}/{row.scheme}/{row.name}",
+        variant_id=row.variant_id,
+        variant=row.axes,
+        metric=row.metric,
+        version=row.version,
+        unit=row.unit,
+        value=row.value,
+        replicates=tuple(float(value) for value in row.replicates or ()),
+        probe=row.probe_value,
+        valid=row.valid,
+        reason=row.reason,
+        environment_class=row.environment_class,
+        machine=_machine(row.environment),
+        series_key=row.series_key,
+    )
+
+
+def _machine(environment: Any) -> str:
+    """The machine's name if its environment has one; it is a factor of a point, never its key."""
+    name = (environment or {}).get("hostname", "")
+    return name if isinstance(name, str) else ""
+
+
+def measurements_of_run(connection: Connection, run_id: int) -> tuple[MeasurementRow, ...]:
+    """Return what a run measured, in the order of its cells; a retried attempt comes later."""
+    query = (
+        _measurements()
+        .where(Run.id == run_id)
+        .order_by(Cell.id, Measurement.attempt_id, Measurement.seq)
+    )
+    return tuple(_row(row) for row in connection.execute(query))
+
+
+def points_of_series(
+    connection: Connection, keys: Sequence[str], *, before_run: int | None = None
+) -> tuple[MeasurementRow, ...]:
+    """Return all points of some series, oldest run first, perhaps only those of earlier runs."""
+    query = (
+        _measurements()
+        .where(Measurement.series_key.in_(keys))
+        .order_by(Run.id, Measurement.attempt_id, Measurement.seq)
+    )
+    if before_run is not None:
+        query = query.where(Run.id < before_run)
+    return tuple(_row(row) for row in connection.execute(query))
+
+
+def series_called(connection: Connection, prefix: str) -> tuple[str, ...]:
+    """Return at most two series keys that begin with a prefix: two mean it is ambiguous."""
+    query = (
+        select(Measurement.series_key)
+        .where(Measurement.series_key.startswith(prefix, autoescape=True))
+        .distinct()
+        .limit(2)
+    )
+    return tuple(connection.execute(query).scalars())
+
+
+def series_of_test(connection: Connection, test_id: int) -> tuple[tuple[str, str, str], ...]:
+    """Return (series key, metric, environment class) of what a test measures."""
+    query = (
+        select(Measurement.series_key, Measurement.metric, Measurement.environment_class)
+        .where(Measurement.test_id == test_id)
+        .distinct()
+        .order_by(Measurement.metric, Measurement.environment_class)
+    )
+    return tuple((key, metric, machine) for key, metric, machine in connection.execute(query))
+
+
+def comparisons_of_run(connection: Connection, run_id: int) -> tuple[ComparisonRow, ...]:
+    """Return the recorded comparisons of a run."""
+    return _comparisons(connection, select(Comparison).where(Comparison.run_id == run_id))
+
+
+def comparisons_of_series(connection: Connection, series_key: str) -> tuple[ComparisonRow, ...]:
+    """Return what each run's comparison of one series came to."""
+    query = select(Comparison).where(Comparison.series_key == series_key)
+    return _comparisons(connection, query)
+
+
+def _comparisons(connection: Connection, query: Select[Any]) -> tuple[ComparisonRow, ...]:
+    columns = query.with_only_columns(*Comparison.__table__.c)
+    return tuple(
+        ComparisonRow(
+            run_id=row.run_id,
+            series_key=row.series_key,
+            outcome=row.outcome,
+            estimate=row.estimate,
+            low=row.low,
+            high=row.high,
+            baseline_points=row.baseline_points,
+            reason=row.reason,
+            body=row.body or {},
+        )
+        for row in connection.execute(columns)
+    )

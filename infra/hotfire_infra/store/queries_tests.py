@@ -1,0 +1,140 @@
+"""SELECTs on the history of one test and on what the tests of a run say together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from hotfire_infra.store.dictionaries import split_test
+from hotfire_infra.store.models import (
+    Attempt,
+    Cell,
+    Coverage,
+    Environment,
+    Message,
+    Result,
+    Run,
+    SourceStamp,
+    Task,
+    Test,
+    Variant,
+    Verdict,
+)
+
+EVIDENCE = "error_over_bound"
+"""Metric of a kernel case: its maximum error ÷ the derived bound; 1 is the limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultRow:
+    """One result of a test with where it came from."""
+
+    run_number: int
+    revision: str
+    run_created_ns: int
+    platform: str
+    cell_key: str
+    variant: Any
+    attempt: str
+    attempt_number: int
+    outcome: str
+    failure_class: str | None
+    duration_ns: int
+    message: str
+    metrics: Any
+    environment_class: str | None
+    environment: Any
+
+
+def test_key(connection: Connection, identifier: str) -> int | None:
+    """Return the surrogate of a test identifier, or None when nobody recorded it."""
+    if identifier.count("/") < 2:
+        return None
+    module, scheme, name = split_test(identifier)
+    query = select(Test.id).where(Test.module == module, Test.scheme == scheme, Test.name == name)
+    return connection.execute(query).scalar()
+
+
+def similar_tests(connection: Connection, text: str, limit: int = 500) -> tuple[str, ...]:
+    """Return recorded identifiers to compare a mistyped one with: those that share its module."""
+    module = text.split("/", 1)[0]
+    query = select(Test.module, Test.scheme, Test.name).order_by(Test.id.desc()).limit(limit)
+    rows = connection.execute(query.where(Test.module == module)).all()
+    rows = rows or connection.execute(query).all()
+    return tuple(f"{row.module}/{row.scheme}/{row.name}" for row in rows)
+
+
+def results_of_test(
+    connection: Connection, test_id: int, *, limit: int = 300
+) -> tuple[ResultRow, ...]:
+    """Return the results of a test, newest first, with evidence and environment."""
+    query = (
+        select(
+            Run.number,
+            SourceStamp.revision,
+            Run.created_ns,
+            Cell.platform,
+            Cell.key,
+            Variant.axes,
+            Attempt.ulid,
+            Attempt.number.label("attempt_number"),
+            Result.outcome,
+            Result.failure_class,
+            Result.duration_ns,
+            Message.text,
+            Result.metrics,
+            Result.environment_class,
+            Environment.fields,
+        )
+        .join(Attempt, Attempt.id == Result.attempt_id)
+        .join(Task, Task.id == Attempt.task_id)
+        .join(Cell, Cell.id == Task.cell_id)
+        .join(Run, Run.id == Cell.run_id)
+        .join(SourceStamp, SourceStamp.id == Run.source_stamp_id)
+        .join(Variant, Variant.id == Result.variant_id)
+        .outerjoin(Message, Message.id == Result.message_id)
+        .outerjoin(Environment, Environment.id == Attempt.environment_id)
+        .where(Result.test_id == test_id)
+        .order_by(Run.id.desc(), Cell.id, Result.attempt_id.desc(), Result.seq.desc())
+        .limit(limit)
+    )
+    return tuple(
+        ResultRow(
+            run_number=row.number,
+            revision=row.revision,
+            run_created_ns=row.created_ns,
+            platform=row.platform,
+            cell_key=row.key,
+            variant=row.axes,
+            attempt=row.ulid,
+            attempt_number=row.attempt_number,
+            outcome=row.outcome,
+            failure_class=row.failure_class,
+            duration_ns=row.duration_ns,
+            message=row.text or "",
+            metrics=row.metrics or {},
+            environment_class=row.environment_class,
+            environment=row.fields or {},
+        )
+        for row in connection.execute(query)
+    )
+
+
+def worst_evidence_of_cells(connection: Connection, run_id: int) -> dict[int, float]:
+    """Return per cell the largest error ÷ bound of the results that decided its verdicts."""
+    query = (
+        select(Verdict.cell_id, func.max(Result.metrics[EVIDENCE].as_float()))
+        .join(Result, (Result.attempt_id == Verdict.attempt_id) & (Result.seq == Verdict.seq))
+        .where(Verdict.run_id == run_id)
+        .group_by(Verdict.cell_id)
+    )
+    return {cell: worst for cell, worst in connection.execute(query) if worst is not None}
+
+
+def coverage_bitmaps_of_run(connection: Connection, run_id: int) -> tuple[Any, ...]:
+    """Return the coverage rows of a run: suite, platform, language, path, digest and bitmaps."""
+    return tuple(
+        connection.execute(select(*Coverage.__table__.c).where(Coverage.run_id == run_id)).all()
+    )
