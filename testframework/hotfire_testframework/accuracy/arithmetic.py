@@ -2,20 +2,23 @@
 
 The decoder is written once against `Arithmetic`; each subclass is one machine.
 
-`MonteCarlo` is Parker's Monte Carlo arithmetic (D. S. Parker, *Monte Carlo Arithmetic*, UCLA CSD-970002,
-1997): every operation is computed in float64 and its result perturbed by a random error of the size that
-float32 rounding makes. The spread of the final log-probabilities over a few runs estimates how far any
-float32 implementation, whose rounding errors are one more draw, may be from the exact result.
+`MonteCarlo` is Parker's Monte Carlo arithmetic (D. S. Parker, *Monte Carlo Arithmetic*, UCLA
+CSD-970002, 1997): every operation is computed in float64 and its result perturbed by a random
+error of the size that float32 rounding makes. The spread of the final log-probabilities over a
+few runs estimates how far any float32 implementation, whose rounding errors are one more draw,
+may be from the exact result.
 
 Size of the error of a dot product y = sum p_i of K terms, computed in L = 8 interleaved lanes with
-round-to-nearest (unit roundoff u = 2^-24). Each operation errs by at most u|result| and, as a uniform
-rounding error, with variance at most u^2 result^2 / 3. Sum over the operations:
+round-to-nearest (unit roundoff u = 2^-24). Each operation errs by at most u|result| and, as a
+uniform rounding error, with variance at most u^2 result^2 / 3. Sum over the operations:
   products        sum p_i^2
   additions       sum over lanes and steps t of s_t^2, s_t the running sum of a lane
   lane reduction  3 more additions along each path, at most 3 y^2 in the mean
-For terms in exchangeable order E[s_t^2] <= t * mean(p^2) + (t * mean(p))^2, hence with n = K/L terms a lane
+For terms in exchangeable order E[s_t^2] <= t * mean(p^2) + (t * mean(p))^2, hence with n = K/L
+terms a lane
   E[sum s_t^2] <= (n / 2) sum p^2 + L (n^3 / 3) (y / K)^2 = (K / 16) sum p^2 + (K / 192) y^2
-A fused dequantisation (d * sum q x + m * sum x) moves two roundings of each weight: 2 sum p^2 more. So
+A fused dequantisation (d * sum q x + m * sum x) moves two roundings of each weight: 2 sum p^2
+more. So
   var(error) <= u^2 / 3 * ((K / 16 + 3) sum p^2 + (K / 192 + 4) y^2)
 """
 
@@ -47,7 +50,7 @@ class Arithmetic(Protocol):
 class Exact:
     """Float64 throughout: the reference."""
 
-    dtype = np.dtype(np.float64)
+    dtype: np.dtype[Any] = np.dtype(np.float64)
 
     def dot(self, x: Array, w: Array) -> Array:
         """Matrix product in float64."""
@@ -63,7 +66,7 @@ class Exact:
 class Single(Exact):
     """Real float32 with NumPy's own summation order: a stand-in implementation for tests."""
 
-    dtype = np.dtype(np.float32)
+    dtype: np.dtype[Any] = np.dtype(np.float32)
 
 
 class MonteCarlo(Exact):
@@ -99,7 +102,8 @@ class MonteCarlo(Exact):
 
     def _squared(self, w: Array) -> Array:
         if w.base is not None or w.ndim != 2:  # an activation, not a stored weight
-            return np.square(w.astype(np.float32))
+            squares: Array = np.square(w.astype(np.float32))
+            return squares
         if id(w) not in self._known:
             self._known[id(w)] = np.square(w.astype(np.float32))
         return self._known[id(w)]
@@ -107,4 +111,5 @@ class MonteCarlo(Exact):
     def rounded(self, value: Array, operations: int = 1) -> Array:
         """Relative errors uniform in +-u, `operations` of them added in quadrature."""
         noise = self._random.random(value.shape, dtype=np.float32).astype(np.float64)
-        return value * (1.0 + (2.0 * noise - 1.0) * UNIT_ROUNDOFF * np.sqrt(operations))
+        noisy: Array = value * (1 + (2 * noise - 1) * UNIT_ROUNDOFF * np.sqrt(operations))
+        return noisy

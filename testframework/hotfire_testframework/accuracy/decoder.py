@@ -1,8 +1,9 @@
 """A Llama decoder in NumPy: the float64 oracle, independent of the C++ implementation.
 
-Formulas: RMSNorm (Zhang & Sennrich 2019), rotary embedding over pairs (2i, 2i+1) (Su et al. 2021, in
-the layout of llama.cpp's NORM), grouped-query causal attention, SwiGLU (Shazeer 2020), tied embeddings.
-Weights are what float32 dequantisation yields, so an implementation is compared on equal inputs.
+Formulas: RMSNorm (Zhang & Sennrich 2019), rotary embedding over pairs (2i, 2i+1) (Su et al. 2021,
+in the layout of llama.cpp's NORM), grouped-query causal attention, SwiGLU (Shazeer 2020), tied
+embeddings. Weights are what float32 dequantisation yields, so an implementation is compared on
+equal inputs.
 """
 
 from __future__ import annotations
@@ -123,7 +124,8 @@ class Decoder:
         k = np.repeat(np.swapaxes(self._rotated(k, turns), 0, 1), group, axis=0)
         v = np.repeat(np.swapaxes(v, 0, 1), group, axis=0)
         scores = do.dot(q, k) * x.dtype.type(shape.head_dim**-0.5) + mask
-        # Subtraction of the maximum and the exponential: the argument's rounding is absolute in the result.
+        # Subtraction of the maximum and the exponential: the argument's rounding is absolute in
+        # the result.
         scores = do.rounded(scores - scores.max(axis=-1, keepdims=True))
         shares = do.rounded(np.exp(scores), 2)
         shares = do.rounded(shares / shares.sum(axis=-1, keepdims=True), 4)

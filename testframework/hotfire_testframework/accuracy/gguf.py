@@ -18,7 +18,19 @@ from numpy.typing import NDArray
 from hotfire_testframework.numerics.blocks import Q4_1, Q8_0
 from hotfire_testframework.numerics.errors import ModelFileError
 
-_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_SCALARS = {
+    0: "B",
+    1: "b",
+    2: "H",
+    3: "h",
+    4: "I",
+    5: "i",
+    6: "f",
+    7: "?",
+    10: "Q",
+    11: "q",
+    12: "d",
+}
 _STRING, _ARRAY = 8, 9
 _F32 = 0
 _FORMATS = {each.ggml_type: each for each in (Q4_1, Q8_0)}
@@ -78,13 +90,17 @@ class GgufFile:
         cursor.at = 4
         version = cursor.scalar("I")
         if magic != b"GGUF" or version != 3:
-            raise ModelFileError(f"{path}: expected GGUF version 3, found {magic!r} version {version}")
+            raise ModelFileError(
+                f"{path}: expected GGUF version 3, found {magic!r} version {version}"
+            )
         tensors, keys = cursor.scalar("Q"), cursor.scalar("Q")
         self.metadata: dict[str, Any] = {}
         for _ in range(keys):
             name = cursor.text()
             self.metadata[name] = cursor.value(cursor.scalar("I"))
-        self.entries = {entry.name: entry for entry in (self._entry(cursor) for _ in range(tensors))}
+        self.entries = {
+            entry.name: entry for entry in (self._entry(cursor) for _ in range(tensors))
+        }
         alignment = int(self.metadata.get("general.alignment", 32))
         self._data = -(-cursor.at // alignment) * alignment
 

@@ -1,7 +1,8 @@
 """The committed goldens: `python -m hotfire_testframework.accuracy.goldens --write | --check`.
 
-`--write` evaluates 14 chunks nine times (one exact, eight Monte Carlo): minutes. `--check` recomputes the exact
-scores of `--chunks` chunks and the greedy tokens, and compares with what is committed.
+`--write` evaluates 14 chunks nine times (one exact, eight Monte Carlo): minutes. `--check`
+recomputes the exact scores of `--chunks` chunks and the greedy tokens, and compares with what is
+committed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ PERPLEXITY = f"{files.TEXT_NAME}.perplexity.json"
 GREEDY = f"{files.TEXT_NAME}.greedy.json"
 PROMPT_TOKENS = 32
 GREEDY_TOKENS = 32
-# The largest difference between two float64 evaluations of the oracle (another BLAS, another order).
+# The largest difference between two float64 evaluations of the oracle (another BLAS, another
+# order).
 REPRODUCTION = 1e-9
 
 
@@ -97,7 +99,10 @@ def write() -> None:
         parts.append(oracle.chunk(chunk, draw=number + 1))
         print(f"chunk {number + 1}/{CHUNKS}", file=sys.stderr, flush=True)
     whole = Reference(
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in Reference.__slots__}
+        **{
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in Reference.__slots__
+        }
     )
     _store(
         PERPLEXITY,

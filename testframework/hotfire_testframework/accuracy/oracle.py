@@ -1,4 +1,4 @@
-"""The exact answers and their float32 bounds: perplexity chunks and teacher-forced greedy tokens."""
+"""Exact answers with float32 bounds: perplexity chunks, teacher-forced greedy tokens."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ class Oracle:
         targets = scored_targets(ids)
         return scores(self._exact.logits(ids, len(ids) // 2)[: len(targets)], targets)
 
-    def reference(self, ids: Sequence[int], first: int, targets: Sequence[int], draw: int) -> Reference:
+    def reference(
+        self, ids: Sequence[int], first: int, targets: Sequence[int], draw: int
+    ) -> Reference:
         """Scores of the positions from `first` on, one per target."""
         count = len(targets)
         exact = scores(self._exact.logits(ids, first)[:count], targets)

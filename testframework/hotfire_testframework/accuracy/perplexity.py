@@ -1,8 +1,9 @@
 """The perplexity protocol of llama.cpp, and what one scored position yields.
 
-Chunks of `context` tokens from the start of the text, each evaluated from an empty cache without a BOS
-token; the first half only warms up. Scored are the targets context/2 + 1 .. context - 1 of each chunk
-(255 of 512), so perplexity = exp(-mean ln p(target)) (llama.cpp, tools/perplexity/perplexity.cpp).
+Chunks of `context` tokens from the start of the text, each evaluated from an empty cache without
+a BOS token; the first half only warms up. Scored are the targets context/2 + 1 .. context - 1 of
+each chunk (255 of 512), so perplexity = exp(-mean ln p(target)) (llama.cpp,
+tools/perplexity/perplexity.cpp).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ CHUNKS = 14
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """One entry per scored position: ln p(target), the two best ids, and their distance in logits."""
+    """Per scored position: ln p(target), the two best ids, their distance in logits."""
 
     logprob: F64
     argmax: Int

@@ -1,11 +1,13 @@
 """Golden token ids, from an independent implementation: Hugging Face's `tokenizers`.
 
-The vocabulary and the merges come from the model file; the split is SmolLM's: every digit alone, then the
-byte-level GPT-2 pattern. The ids of the text were also compared with those of llama.cpp: equal.
+The vocabulary and the merges come from the model file; the split is SmolLM's: every digit alone,
+then the byte-level GPT-2 pattern. The ids of the text were also compared with those of llama.cpp:
+equal.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 from typing import Any
 
@@ -60,12 +62,16 @@ def write_goldens(model: GgufFile) -> list[int]:
 
 def _encoder(model: GgufFile) -> Any:
     try:
-        from tokenizers import Tokenizer, models, pre_tokenizers
+        # Only this one-off writer needs the package, so it is in no extra.
+        package: Any = importlib.import_module("tokenizers")
     except ImportError as error:
         raise GoldenError("writing token goldens needs the package `tokenizers`") from error
-    vocabulary = {text: number for number, text in enumerate(model.metadata["tokenizer.ggml.tokens"])}
+    models, pre_tokenizers = package.models, package.pre_tokenizers
+    vocabulary = {
+        text: number for number, text in enumerate(model.metadata["tokenizer.ggml.tokens"])
+    }
     merges = [tuple(line.split(" ")) for line in model.metadata["tokenizer.ggml.merges"]]
-    engine = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+    engine = package.Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
     engine.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Digits(individual_digits=True),

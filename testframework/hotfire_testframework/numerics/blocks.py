@@ -47,7 +47,7 @@ def dequantise_q4_1(raw: Bytes) -> F32:
 
 
 def quantise_q8_0(values: F32) -> Bytes:
-    """Q8_0 bytes of `values [blocks * 32]`: d = max|x| / 127, q = x / d to the nearest, ties to even."""
+    """Q8_0 bytes of `values [blocks * 32]`: d = max|x| / 127, q = rint(x / d)."""
     rows = values.reshape(-1, BLOCK)
     step = np.max(np.abs(rows), axis=1, keepdims=True) / np.float32(127)
     inverse = _inverse(step)
@@ -57,7 +57,7 @@ def quantise_q8_0(values: F32) -> Bytes:
 
 
 def quantise_q4_1(values: F32) -> Bytes:
-    """Q4_1 bytes of `values [blocks * 32]`: d = (max - min) / 15, q = min(15, int((x - min) / d + .5))."""
+    """Q4_1 bytes: m = min, d = (max - min) / 15, q = min(15, int((x - m) / d + .5))."""
     rows = values.reshape(-1, BLOCK)
     low = rows.min(axis=1, keepdims=True)
     step = (rows.max(axis=1, keepdims=True) - low) / np.float32(15)

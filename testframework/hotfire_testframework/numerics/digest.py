@@ -10,7 +10,7 @@ _NAN = np.uint32(0x7FC00000)
 
 
 def digest(output: NDArray[np.float32]) -> str:
-    """FNV-1a (64 bit, Fowler, Noll, Vo) of the little-endian bytes; payload and sign of NaN do not count."""
+    """FNV-1a, 64 bit, of the little-endian bytes; payload and sign of NaN do not count."""
     bits = np.ascontiguousarray(output, "<f4").view("<u4").copy()
     bits[np.isnan(output)] = _NAN
     value = _OFFSET

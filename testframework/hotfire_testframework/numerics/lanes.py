@@ -1,4 +1,4 @@
-"""The 8-lane dot product of Aestus in NumPy float32, bit for bit: the oracle of the golden digests."""
+"""The 8-lane dot product of Aestus in NumPy float32, bit for bit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LANES = 8
 
 
 def dot(a: F32, b: F32) -> F32:
-    """`a [m, k]` times `b [n, k]` transposed, `[m, n]`, every product and sum rounded in the fixed order.
+    """`a [m, k]` times `b [n, k]` transposed, every product and sum rounded in the fixed order.
 
     Term i goes to lane i % 8, also in the tail; result = ((0+4)+(2+6)) + ((1+5)+(3+7)).
     """

@@ -1,7 +1,7 @@
 """Philox4x32-10: the counter-based generator of every kernel input, the same on all platforms.
 
-Reference: J. Salmon, M. Moraes, R. Dror, D. Shaw, *Parallel Random Numbers: As Easy as 1, 2, 3*, SC11,
-section 4.2; known-answer vectors of Random123 (`kat_vectors`).
+Reference: J. Salmon, M. Moraes, R. Dror, D. Shaw, *Parallel Random Numbers: As Easy as 1, 2, 3*,
+SC11, section 4.2; known-answer vectors of Random123 (`kat_vectors`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Data regimes: how four random words become one float32, each regime built to provoke one hazard."""
+"""Data regimes: how four random words become one float32; each provokes one hazard."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def _unit(word: Words) -> NDArray[np.float64]:
 def _exact(r: Words, seed: int) -> F32:
     del seed
     values = (r[0] % np.uint32(5)).astype(np.float32) - np.float32(2)
-    return np.where(r[1] % np.uint32(4) == 0, np.float32(0), values)
+    thinned: F32 = np.where(r[1] % np.uint32(4) == 0, np.float32(0), values)
+    return thinned
 
 
 def _uniform(r: Words, seed: int) -> F32:
@@ -64,7 +65,8 @@ def _wide(r: Words, seed: int) -> F32:
     mantissa = 1 + (r[0] >> np.uint32(9)).astype(np.float64) * 2.0**-23
     exponent = (r[2] % np.uint32(25)).astype(np.int32) - 12
     sign = np.where(r[1] & np.uint32(1), -1.0, 1.0)
-    return (sign * np.ldexp(mantissa, exponent)).astype(np.float32)
+    values: F32 = (sign * np.ldexp(mantissa, exponent)).astype(np.float32)
+    return values
 
 
 def _edge(r: Words, seed: int) -> F32:
@@ -90,6 +92,6 @@ _MAKERS: dict[Regime, Callable[[Words, int], F32]] = {
 
 
 def tensor(regime: Regime, seed: int, ordinal: int, shape: tuple[int, ...]) -> F32:
-    """Input number `ordinal` of a case, row-major; element i depends on (seed, ordinal, i) alone."""
+    """Input `ordinal` of a case, row-major; element i depends on (seed, ordinal, i) alone."""
     count = int(np.prod(shape))
     return _MAKERS[regime](words(seed, ordinal, count), seed).reshape(shape)

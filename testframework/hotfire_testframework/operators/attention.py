@@ -16,15 +16,17 @@ from hotfire_testframework.operators.softmax import EXPONENTIAL, softmax
 class Attention(Operator):
     """softmax(q k^T / sqrt(hd)) v; query t sees the positions 0 .. past + t.
 
-    Bound: a score errs by e = (g(hd) |q||k| + 3 |s|) u, scale included; its exponential by e + |s - max| u + 2 u
-    relative; the sum by the mean of those over the shares p and by g(T) u; the quotient by u; the mix with v
-    by g(T) u more. Together, componentwise, sum_j p_j |v_j| (E_j + E' + (2 g(T) + 2) u) + u |y|.
+    Bound: a score errs by e = (g(hd) |q||k| + 3 |s|) u, scale included; its exponential by e + |s
+    - max| u + 2 u relative; the sum by the mean of those over the shares p and by g(T) u; the
+    quotient by u; the mix with v by g(T) u more. Together, componentwise, sum_j p_j |v_j| (E_j +
+    E' + (2 g(T) + 2) u) + u |y|.
     """
 
     name = "attention"
     dtypes = ("f32",)
     keys = ("tokens", "past", "heads", "kv", "hd")
-    # `wide` and `edge` make scores whose own rounding exceeds 1: no float32 kernel says anything there.
+    # `wide` and `edge` make scores whose own rounding exceeds 1: no float32 kernel says anything
+    # there.
     regimes = (Regime.EXACT, Regime.UNIFORM, Regime.POSITIVE, Regime.NORMAL, Regime.NONFINITE)
 
     def shapes(self, dtype: str, sizes: Sizes) -> list[tuple[int, ...]]:
@@ -48,7 +50,9 @@ class Attention(Operator):
             seen = sizes["past"] + t + 1
             for head in range(sizes["heads"]):
                 shared = head // group
-                value[t, head], bound[t, head] = _row(q[t, head], k[:seen, shared], v[:seen, shared])
+                value[t, head], bound[t, head] = _row(
+                    q[t, head], k[:seen, shared], v[:seen, shared]
+                )
         return Expectation(value=value, bound=bound)
 
     def cost(self, dtype: str, sizes: Sizes) -> Cost:
@@ -89,6 +93,8 @@ def _row(q: F64, k: F64, v: F64) -> tuple[F64, F64]:
         value = shares @ v
         own = dot_growth(len(q)) * magnitude + 3 * np.abs(scores)
         own += np.abs(scores - scores.max()) + EXPONENTIAL
+        # A score of -inf has share 0 whatever its rounding.
+        own = np.where(np.isneginf(scores), 0.0, own)
         growth = 2 * dot_growth(len(k)) + 2
         factor = own + shares @ own + growth
         bound = UNIT * ((shares * factor) @ np.abs(v) + np.abs(value)) + (len(k) + 1) * TINY

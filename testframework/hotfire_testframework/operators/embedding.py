@@ -41,7 +41,9 @@ class Embedding(Operator):
     def operands(self, case: CaseLine) -> list[Operand]:
         """The table and `ids [tokens]` = r0 mod vocab."""
         sizes = self.sizes(case)
-        ids = (words(case.seed, IDS, sizes["tokens"])[0] % np.uint32(sizes["vocab"])).astype(np.int32)
+        ids = (words(case.seed, IDS, sizes["tokens"])[0] % np.uint32(sizes["vocab"])).astype(
+            np.int32
+        )
         return [*super().operands(case), Operand(stored=ids, values=ids.astype(np.float64))]
 
     def expect(self, case: CaseLine, operands: Sequence[Operand]) -> Expectation:

@@ -18,7 +18,7 @@ from hotfire_testframework.operators.base import (
     bytes_of,
 )
 
-TAILS = (*range(0, 18), 31, 32, 33)
+TAILS = (*range(18), 31, 32, 33)
 BEYOND = (63, 64, 65, 127, 128, 129)
 
 

@@ -50,7 +50,7 @@ class QMatmul(Operator):
         del dtype
         for blocks in (0, 1, 2, 3, 4, 5, 7, 8, 9):
             yield {"m": 1, "n": 3, "k": 32 * blocks}
-        for n in (*range(0, 10), 15, 16, 17, 31, 33):
+        for n in (*range(10), 15, 16, 17, 31, 33):
             yield {"m": 1, "n": n, "k": 64}
         for m in (0, 2, 3, 4, 5, 7, 8, 9, 16, 17):
             yield {"m": m, "n": 4, "k": 96}

@@ -17,9 +17,10 @@ EPSILON = float(np.float32(1e-5))  # the C function takes a float
 class RmsNorm(Operator):
     """Root-mean-square normalisation of rows.
 
-    Bound, relative to |y|: the sum of squares has |A||B| = R, so errs by g u (numerics.bounds); the mean and
-    the sum with epsilon add 2 u; the root halves all that and adds u, the reciprocal u, the two
-    products u each: (g + 2) / 2 + 4. Underflow of x * scale before the product with w: TINY (1 + |w|).
+    Bound, relative to |y|: the sum of squares has |A||B| = R, so errs by g u (numerics.bounds);
+    the mean and the sum with epsilon add 2 u; the root halves all that and adds u, the reciprocal
+    u, the two products u each: (g + 2) / 2 + 4. Underflow of x * scale before the product with w:
+    TINY (1 + |w|).
     """
 
     name = "rmsnorm"
@@ -40,7 +41,9 @@ class RmsNorm(Operator):
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = np.square(x).sum(axis=1, keepdims=True) / d
             value = x * weight / np.sqrt(mean + EPSILON)
-        return Expectation(value=value, bound=UNIT * growth * np.abs(value) + TINY * (1 + np.abs(weight)))
+        return Expectation(
+            value=value, bound=UNIT * growth * np.abs(value) + TINY * (1 + np.abs(weight))
+        )
 
     def cost(self, dtype: str, sizes: Sizes) -> Cost:
         """Square, add, two products per element."""

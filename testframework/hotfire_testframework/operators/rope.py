@@ -17,9 +17,9 @@ BASE = 1e5
 class Rope(Operator):
     """Rotary embedding in the layout of llama.cpp's NORM (Su et al. 2021).
 
-    Bound: cosine and sine are float64 results rounded once (u), each product rounds (u), their sum rounds
-    (u |y|): 2 u (|a cos| + |b sin|) + u |y|, plus one u for a cosine within one ulp instead of half.
-    Angles in float32 are outside: at position p they are wrong by p u.
+    Bound: cosine and sine are float64 results rounded once (u), each product rounds (u), their
+    sum rounds (u |y|): 2 u (|a cos| + |b sin|) + u |y|, plus one u for a cosine within one ulp
+    instead of half. Angles in float32 are outside: at position p they are wrong by p u.
     """
 
     name = "rope"
@@ -53,7 +53,7 @@ class Rope(Operator):
         return Expectation(value=value, bound=UNIT * (3 * size + np.abs(value)) + 3 * TINY)
 
     def cost(self, dtype: str, sizes: Sizes) -> Cost:
-        """Three operations per element; angles are cheap only for many heads, counted as 20 a pair."""
+        """Three operations per element, 20 per pair and position for the angle."""
         del dtype
         pairs = sizes["tokens"] * sizes["hd"] // 2
         count = 2 * pairs * sizes["heads"]

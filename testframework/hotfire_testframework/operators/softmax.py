@@ -26,9 +26,10 @@ def softmax(x: F64) -> F64:
 class Softmax(Operator):
     """Softmax of rows.
 
-    Bound, relative to y: rounding x - max moves the exponential by |x - max| u, the exponential itself errs by
-    2 u; the sum errs by the mean of those over the shares and by g u (positive terms); the quotient by u.
-    Results below the smallest normal lose bits: 2 TINY, which also covers exponentials flushed to zero.
+    Bound, relative to y: rounding x - max moves the exponential by |x - max| u, the exponential
+    itself errs by 2 u; the sum errs by the mean of those over the shares and by g u (positive
+    terms); the quotient by u. Results below the smallest normal lose bits: 2 TINY, which also
+    covers exponentials flushed to zero.
     """
 
     name = "softmax"
