@@ -101,8 +101,8 @@ def _full_disk_named(root: Path) -> Iterator[None]:
         if error.errno not in _FULL:
             raise
         raise StorageFullError(
-            f"no room left for blobs under {root} ({error.strerror}); free space, then `hotfire run
-            --resume`"
+            f"no room left for blobs under {root} ({error.strerror}); free space, "
+            "then `hotfire run --resume`"
         ) from error
 
 

@@ -85,7 +85,6 @@ class TaskRow:
     state: TaskState
     resolution: TaskState | None
     reason: str
-    spec: Any
     requested_digest: str
 
 

@@ -36,7 +36,7 @@ class StreamProblem(Base):
 
     attempt_id: Mapped[int] = mapped_column(ForeignKey("attempt.id"), primary_key=True)
     offset: Mapped[Count] = mapped_column(primary_key=True)
-    """Byte in the spool at which the line begins."""
+    """Byte in the spool at which the line begins; minus the seq of a record that lacks its file."""
     reason: Mapped[Reason]
 
 

@@ -1,0 +1,1 @@
+"""Executors: what turns an attempt into something running."""

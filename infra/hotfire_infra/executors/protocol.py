@@ -1,0 +1,130 @@
+"""The Executor contract: few verbs, all idempotent, keyed by our attempt id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from hotfire_infra.executors.spool import Spool
+from hotfire_testframework.contract.task import AttemptSpec
+from hotfire_testframework.contract.ulid import Ulid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be run: the attempt's specification, its token and how it may be stopped."""
+
+    spec: AttemptSpec
+    token: str
+    """Handed to the runner in a file of mode 0600; never in argv, environment or plan."""
+
+    @property
+    def attempt(self) -> Ulid:
+        """The key of every verb."""
+        return self.spec.attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why this executor cannot run something, in words for people."""
+
+    reason: str
+
+
+class Life(StrEnum):
+    """What an executor sees of an attempt."""
+
+    ABSENT = "absent"
+    """Never submitted here."""
+    STARTING = "starting"
+    """Submitted; whether a process came of it is not yet known."""
+    RUNNING = "running"
+    ENDED = "ended"
+    """Nothing of it runs any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One look at an attempt."""
+
+    life: Life
+    exit_code: int | None = None
+    """Of the runner; a negative number is the signal that killed it; none where nobody saw it."""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """What an executor can carry at once."""
+
+    cpus: int
+    memory_mib: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What one attempt takes of the capacity while it lives."""
+
+    cpus: int
+    exclusive: bool
+    """Takes the machine alone: no other attempt beside it, whatever there is room for."""
+
+
+class Executor(Protocol):
+    """Turns an attempt into something running, on one kind of machinery.
+
+    Every verb may be called again with the same attempt, by this process or by its successor, and
+    then does nothing that was not done already. The order is submit, any number of attach, logs and
+    cancel, then release.
+
+    1. `submit` starts the runner at most once for an attempt id, ever: a crash between "started"
+    and
+       "noted that it started" must not lead to a second one. It returns before the runner is done.
+       Submitting what was submitted before, even if it has ended, does nothing.
+    2. `attach` says what is there and starts nothing. After a restart of the service it works on
+    what
+       the previous one submitted. It never blocks; it also advances a cancellation whose grace is
+       over.
+    3. `logs` works while the attempt runs, and after it until `release`.
+    4. `cancel` asks politely and returns at once; after the grace, the next `attach` kills the
+    whole
+       tree of processes. Cancelling what has ended or was never submitted does nothing.
+    5. `release` frees what the attempt holds here: stray processes first, then its bulky files. It
+    is called once all of the attempt is stored, and may be called before submit; a later submit
+    still starts nothing.
+    6. An executor never runs anything again on its own: retries are the store's alone.
+    7. `can_execute` looks at the machinery as it is now and names what is missing.
+    8. ExecutorError is raised only where a verb cannot be carried out; an attempt that fails is no
+       error of the executor.
+    """
+
+    @property
+    def name(self) -> str:
+        """`local`, `fake`, …: recorded with each attempt."""
+
+    @property
+    def capacity(self) -> Capacity:
+        """How much fits at once; the dispatcher keeps within it."""
+
+    def can_execute(self, requires: Mapping[str, Any]) -> Refusal | None:
+        """Return None if tasks with these requirements can run here now, else why not."""
+
+    def spool(self, attempt: Ulid) -> Spool:
+        """Return where the attempt's stream arrives on this machine."""
+
+    def submit(self, order: Order) -> None:
+        """Start the attempt unless it was ever started."""
+
+    def attach(self, attempt: Ulid) -> Observation:
+        """Return what there is of the attempt."""
+
+    def logs(self, attempt: Ulid, stream: str, offset: int) -> bytes:
+        """Return the output of the attempt from a byte on."""
+
+    def cancel(self, attempt: Ulid, *, grace_seconds: float) -> None:
+        """Ask the attempt to end within the grace."""
+
+    def release(self, attempt: Ulid) -> None:
+        """Free everything the attempt holds."""

@@ -1,0 +1,1 @@
+"""Ingest: what machines and foreign tools report becomes rows and blobs, here and nowhere else."""

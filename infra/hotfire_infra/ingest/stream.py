@@ -1,0 +1,143 @@
+"""Read an attempt's spool into the store: idempotent on (attempt, seq), acknowledging a prefix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, update
+
+from hotfire_infra.executors.spool import Spool
+from hotfire_infra.ingest.artifacts import Moved, move_artifacts, write_artifacts
+from hotfire_infra.ingest.context import AttemptContext, context_of
+from hotfire_infra.ingest.records import in_flight_after, write_records
+from hotfire_infra.states import ATTEMPT_LIVE
+from hotfire_infra.store import results
+from hotfire_infra.store.database import Store
+from hotfire_infra.store.models import Attempt, StreamProblem
+from hotfire_infra.store.rows import AttemptRow
+from hotfire_testframework.contract.stream_reader import (
+    Position,
+    StreamPart,
+    read_stream,
+    verify_stream,
+)
+
+BATCH_RECORDS = 5_000
+"""In one transaction: short enough that other writers wait milliseconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingested:
+    """How far an attempt's stream is stored, and what is wrong with the rest."""
+
+    stored: int
+    """Records stored by this call."""
+    is_complete: bool
+    """Whether the manifest, the last record, is stored."""
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestCheck:
+    """Whether the whole stream can be trusted."""
+
+    is_valid: bool
+    reason: str
+    is_empty: bool
+    """Nothing was collected."""
+
+
+def ingest_stream(store: Store, attempt: AttemptRow, spool: Spool) -> Ingested:
+    """Store all records that have arrived; call it again as often as you like.
+
+    A torn last line waits for its rest. A broken line or a gap ends the prefix for good: it is
+    noted once, what lies behind it is not stored, and the attempt cannot succeed.
+    """
+    with store.reading() as connection:
+        context = context_of(connection, attempt)
+        acked_seq, acked_bytes = _acked(connection, attempt.id)
+    stored, problem, is_complete = 0, None, False
+    while True:
+        position = Position(offset=acked_bytes, seq=acked_seq + 1)
+        part = read_stream(spool.stream, position, limit=BATCH_RECORDS)
+        problem = part.problem
+        moved, lost = move_artifacts(store.blobs, spool, part.records)
+        if not _store(store, context, acked_seq, part, moved, lost):
+            break
+        stored += len(part.records)
+        is_complete = part.is_complete or is_complete
+        acked_seq, acked_bytes = part.position.seq - 1, part.position.offset
+        if not part.records:
+            break
+    return Ingested(stored=stored, is_complete=is_complete, problem=problem)
+
+
+def _acked(connection: Connection, attempt_id: int) -> tuple[int, int]:
+    query = select(Attempt.acked_seq, Attempt.acked_bytes).where(Attempt.id == attempt_id)
+    seq, offset = connection.execute(query).one()
+    return seq, offset
+
+
+def _store(
+    store: Store,
+    context: AttemptContext,
+    acked_seq: int,
+    part: StreamPart,
+    moved: list[Moved],
+    lost: list[tuple[int, str]],
+) -> bool:
+    """Store one part and move the acknowledgement, or nothing if another reader was first."""
+    if not part.records and part.problem is None:
+        return False
+    with store.writing() as connection:
+        row = connection.execute(
+            select(Attempt.in_flight).where(
+                Attempt.id == context.attempt_id,
+                Attempt.acked_seq == acked_seq,
+                Attempt.state.in_(ATTEMPT_LIVE),
+            )
+        ).one_or_none()
+        if row is None:
+            return False
+        connection.execute(
+            update(Attempt)
+            .where(Attempt.id == context.attempt_id)
+            .values(
+                acked_seq=part.position.seq - 1,
+                acked_bytes=part.position.offset,
+                in_flight=in_flight_after(row.in_flight or (), part.records),
+            )
+        )
+        write_records(connection, context, part.records)
+        write_artifacts(connection, context, moved)
+        _note_problems(connection, context.attempt_id, part, lost)
+    return True
+
+
+def _note_problems(
+    connection: Connection, attempt_id: int, part: StreamPart, lost: list[tuple[int, str]]
+) -> None:
+    rows = [(attempt_id, -seq, reason) for seq, reason in lost]
+    if part.problem is not None:
+        rows.append((attempt_id, part.position.offset, part.problem))
+    results.insert_rows(connection, results.PROBLEM, rows)
+
+
+def check_manifest(store: Store, attempt: AttemptRow, spool: Spool) -> ManifestCheck:
+    """Hold the finished stream against its manifest and against what was stored of it."""
+    verdict = verify_stream(spool.stream)
+    with store.reading() as connection:
+        acked_seq, _ = _acked(connection, attempt.id)
+        noted = select(StreamProblem.reason).where(StreamProblem.attempt_id == attempt.id)
+        problems = [*verdict.problems, *connection.execute(noted).scalars()]
+    if verdict.manifest is None:
+        problems.append("the stream ends without a manifest")
+    if verdict.records != acked_seq:
+        problems.append(f"{verdict.records} records arrived and {acked_seq} are stored")
+    if lacking := sorted(verdict.collected - verdict.finished):
+        problems.append(f"{len(lacking)} collected tests have no result, first {lacking[0]}")
+    return ManifestCheck(
+        is_valid=not problems,
+        reason="; ".join(dict.fromkeys(problems)),
+        is_empty=not verdict.collected,
+    )
