@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from hotfire_testframework.runner.stop import StopRequest
 
 TICK_SHORTEST = 0.002
 TICK_LONGEST = 0.05
+STACKS_LIMIT = 1 << 20
 
 
 class Ended(str, Enum):
@@ -138,8 +140,19 @@ class Supervisor:
     def _save_stacks(self, process: subprocess.Popen[bytes], is_python: bool) -> str:
         self._hangs += 1
         name = f"hang-{self._hangs}.stacks.txt"
-        save_stacks(process, self._directory.artifacts / name, is_python=is_python)
+        target = self._directory.artifacts / name
+        offset = _size(self._directory.stderr)
+        save_stacks(process, target, is_python=is_python)
+        if is_python:
+            _append_tail(self._directory.stderr, offset, target)
         return name
+
+
+def _append_tail(log: Path, offset: int, target: Path) -> None:
+    """Add what faulthandler wrote to standard error: the Python stacks."""
+    with contextlib.suppress(OSError), log.open("rb") as source, target.open("ab") as file:
+        source.seek(offset)
+        file.write(b"\n== Python stacks\n" + source.read(STACKS_LIMIT))
 
 
 def _size(path: Path) -> int:

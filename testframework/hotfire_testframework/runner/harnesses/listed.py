@@ -12,7 +12,7 @@ from hotfire_testframework.contract.exit_codes import RunnerExit
 from hotfire_testframework.contract.failure import FailureClass
 from hotfire_testframework.contract.outcomes import Outcome
 from hotfire_testframework.contract.stream import Kind
-from hotfire_testframework.errors import RunnerError
+from hotfire_testframework.errors import ContractError, RunnerError
 from hotfire_testframework.runner.artifacts import record_artifact
 from hotfire_testframework.runner.deaths import (
     Death,
@@ -70,7 +70,7 @@ class Driver(Protocol):
 class _Process:
     """What one process has told so far."""
 
-    in_flight: dict[tuple[str, int], float] = field(default_factory=dict)
+    in_flight: dict[str, tuple[int, float]] = field(default_factory=dict)
     ended: int = 0
     crash_signal: str | None = None
     is_finished: bool = False
@@ -86,6 +86,7 @@ class ListRun:
         self._process = _Process()
         self._collected: dict[str, None] = {}
         self._is_collected = False
+        self._tries: dict[str, int] = {}
 
     def run(self) -> None:
         """Run every test of the list once, in new processes after a crash or hang."""
@@ -138,7 +139,7 @@ class ListRun:
         if kind == Kind.COLLECTED:
             self._add_collected([str(test) for test in event.get("tests", ())])
         elif kind == Kind.TEST_START:
-            self._start(str(event.get("test")), int(event.get("try", 1)))
+            self._start(str(event.get("test")))
         elif kind == Kind.TEST_ATTEMPT:
             self._end(event)
         elif kind == "crash":
@@ -150,19 +151,30 @@ class ListRun:
         elif kind:
             self._session.pass_on(kind, event)
 
-    def _start(self, test: str, attempt_number: int) -> None:
+    def _start(self, test: str) -> None:
+        """Number the try here: a new process or xdist worker does not know of earlier ones."""
         self._require_collected(test)
-        self._process.in_flight[test, attempt_number] = time.monotonic()
-        self._session.start_test(test, attempt_number)
+        number = self._tries.get(test, 0) + 1
+        self._tries[test] = number
+        self._process.in_flight[test] = number, time.monotonic()
+        self._session.start_test(test, number)
 
     def _end(self, event: dict[str, Any]) -> None:
-        test, attempt_number = str(event.get("test")), int(event.get("try", 1))
-        self._require_collected(test)
-        began = self._process.in_flight.pop((test, attempt_number), None)
-        event.setdefault("try", attempt_number)
-        event.setdefault("duration_ns", 0 if began is None else duration_since(began))
+        test = str(event.get("test"))
+        if test not in self._process.in_flight:
+            self._start(test)
+        number, began = self._process.in_flight.pop(test)
+        event["try"] = number
+        event.setdefault("duration_ns", duration_since(began))
         self._process.ended += 1
-        self._session.end_test(event)
+        try:
+            self._session.end_test(event)
+        except ContractError as error:
+            self._session.report(f"the result of {test} was refused", str(error))
+            message = "the harness wrote a result that the contract refuses"
+            duration = duration_since(began)
+            body = _result(test, number, Outcome.ERRORED, FailureClass.HARNESS, message, duration)
+            self._session.end_test(body)
 
     def _keep_file(self, event: dict[str, Any]) -> None:
         name = str(event.get("name"))
@@ -191,7 +203,7 @@ class ListRun:
         return [test for test in self._collected if test not in finished]
 
     def _oldest_start(self) -> float | None:
-        return min(self._process.in_flight.values(), default=None)
+        return min((began for _, began in self._process.in_flight.values()), default=None)
 
     # -- the end of a process -------------------------------------------------------------------
 
@@ -241,18 +253,20 @@ class ListRun:
         if error is not None and not self._process.ended:
             raise error
         remaining = self._remaining()
+        if remaining is None and end.returncode != 0:
+            self._session.report(f"died while collecting: {death.message}")
+            return False
         if not remaining:
-            if end.returncode != 0:
-                self._judge_late_crash(end)
+            self._judge_late_crash(end)
             return False
         if death.is_infrastructure:
             raise RunnerError(death.message, RunnerExit.LAUNCHER_DIED)
         if self._process.ended:
             return True
         for test in remaining:
-            self._session.start_test(test, 1)
-            message = f"the executable ended before its first test: {death.message}"
-            self._session.end_test(_result(test, 1, death.outcome, death.failure_class, message, 0))
+            self._start(test)
+        message = f"the executable ended before its first test: {death.message}"
+        self._fail_in_flight(death.outcome, death.failure_class, message)
         return False
 
     def _judge_late_crash(self, end: CommandEnd) -> None:
@@ -267,8 +281,8 @@ class ListRun:
         in_flight = list(self._process.in_flight.items())
         self._process.in_flight.clear()
         if len(in_flight) > 1:
-            message = f"{message} (one of {len(in_flight)} tests that were running)"
-        for (test, attempt_number), began in in_flight:
+            message = f"{message} (one of {len(in_flight)} tests that were at stake)"
+        for test, (attempt_number, began) in in_flight:
             duration = duration_since(began)
             body = _result(test, attempt_number, outcome, failure_class, message, duration)
             self._session.end_test(body)

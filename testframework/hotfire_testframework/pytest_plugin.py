@@ -1,1 +1,0 @@
-"""Stream pytest outcomes as Hotfire events."""

@@ -1,0 +1,42 @@
+"""pytest plugin: appends one event per step of a test to the file named in HOTFIRE_EVENTS.
+
+Without that variable nothing is streamed; the fixture `hotfire_record` then checks what it is given and drops it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from hotfire_testframework.pytest_plugin.recorder import Recorder
+
+EVENTS_VARIABLE = "HOTFIRE_EVENTS"
+STREAM_NAME = "hotfire-stream"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Start streaming if asked to; last, because xdist decides in its own configure who the controller is."""
+    config.addinivalue_line(
+        "markers",
+        "hotfire_id(identifier): record this test under `module/scheme/name` instead of its node id",
+    )
+    path = os.environ.get(EVENTS_VARIABLE)
+    if path:
+        # Imported here, so that a plain pytest run does not pay for it.
+        from hotfire_testframework.pytest_plugin.activation import activate
+
+        activate(config, path, os.environ.get("HOTFIRE_FINISHED"))
+
+
+@pytest.fixture
+def hotfire_record(request: pytest.FixtureRequest) -> Iterator[Recorder]:
+    """Record measurements, accuracy samples, metrics and artifacts of this test."""
+    from hotfire_testframework.pytest_plugin.recorder import Recorder
+
+    stream = request.config.pluginmanager.get_plugin(STREAM_NAME)
+    yield Recorder(stream, request.node.nodeid)
