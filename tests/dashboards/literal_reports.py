@@ -51,7 +51,8 @@ def failure(test=CASE, message="error 3.71 × the bound at [2, 32]\nexpected 0.4
 def point(change="unchanged", **changes):
     values = {
         "series": "ab" * 32, "test": "suites.performance.test_decode/pytest/test_decode",
-        "platform": "linux-x86_64", "metric": "aestus.decode_rate", "unit": "token/s", "value": 172.4,
+        "platform": "linux-x86_64", "metric": "aestus.decode_rate",
+        "unit": "token/s", "value": 172.4,
         "valid": True, "invalid_reason": None, "change": change,
         "change_reason": "no change beyond 3%", "interval": (0.004, -0.012, 0.020),
         "normalised": (0.001, -0.010, 0.012), "earlier_runs": 5, "replicates": 5,

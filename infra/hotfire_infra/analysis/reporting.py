@@ -30,7 +30,7 @@ from hotfire_infra.analysis.report import (
 from hotfire_infra.analysis.summaries import cell_summary
 from hotfire_infra.errors import AmbiguousRunError, RunNotFoundError
 from hotfire_infra.store.database import Store
-from hotfire_infra.store.queries import find_run, newest_runs, snapshot, tests_of
+from hotfire_infra.store.queries import find_run, newest_runs, snapshot, verdicts_of
 from hotfire_infra.store.queries_measurements import (
     ComparisonRow,
     MeasurementRow,
@@ -65,7 +65,9 @@ class StoreReports:
     def runs(self, limit: int) -> tuple[RunSummary, ...]:
         """Return the newest runs first."""
         with self._store.reading() as connection:
-            return tuple(_summary(connection, run) for run in newest_runs(connection, limit=limit))
+            rows = newest_runs(connection, limit=limit)
+            verdicts = cells_by_verdict(connection, [run.id for run in rows])
+        return tuple(_summary(run, verdicts.get(run.id, {})) for run in rows)
 
     def report(self, run: str) -> RunReport | None:
         """Return a run by any of its names; None when there is none or several."""
@@ -138,7 +140,7 @@ def _source(row: SourceRow) -> Source:
 def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunReport:
     run = whole.run
     measured = tuple(latest_of_series(measurements_of_run(connection, run.id)).values())
-    tests = tests_of(connection, run.id, verdicts=NOT_GREEN)
+    tests = verdicts_of(connection, run.id, verdicts=NOT_GREEN)
     worst = worst_evidence_of_cells(connection, run.id)
     expected = [cell.expected for cell in whole.cells]
     return RunReport(
