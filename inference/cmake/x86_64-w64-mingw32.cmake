@@ -1,6 +1,7 @@
 # windows-x86_64: mingw-w64 with the posix thread model (the win32 one has no std::mutex), executed by Wine.
 set(CMAKE_SYSTEM_NAME Windows)
 set(CMAKE_SYSTEM_PROCESSOR x86_64)
+set(CMAKE_C_COMPILER x86_64-w64-mingw32-gcc-posix)  # GoogleTest enables C
 set(CMAKE_CXX_COMPILER x86_64-w64-mingw32-g++-posix)
 find_program(AESTUS_WINE wine64 PATHS /usr/lib/wine NO_CMAKE_FIND_ROOT_PATH)
 if(AESTUS_WINE)
