@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from hotfire_dashboards.addresses import cell_anchor, run_address, series_address, test_address
@@ -174,7 +175,8 @@ def _facts(report: RunReport) -> tuple[tuple[str, str], ...]:
 
 
 def _cells_summary(report: RunReport) -> str:
-    words = (f"{n} {appearance(v).word}" for v, n in sorted(report.totals.items()))
+    counts = Counter(cell.word for cell in report.cells)
+    words = (f"{n} {appearance(word).word}" for word, n in sorted(counts.items()))
     return f"{count(len(report.cells), 'cell')}: " + ", ".join(words)
 
 

@@ -45,6 +45,7 @@ _APPEARANCES = {
     "timed_out": _look("timed out", "!", Tone.TROUBLE),
     "lost": _look("lost", "!", Tone.TROUBLE),
     "preempted": _look("preempted", "!", Tone.TROUBLE),
+    "undecided": _look("to come", "·", Tone.QUIET),
     "planned": _look("planned", "·", Tone.QUIET),
     "waiting": _look("waiting", "·", Tone.QUIET),
     "queued": _look("queued", "·", Tone.QUIET),

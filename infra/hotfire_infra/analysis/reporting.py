@@ -31,6 +31,7 @@ from hotfire_infra.analysis.summaries import cell_summary
 from hotfire_infra.errors import AmbiguousRunError, RunNotFoundError
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.queries import find_run, newest_runs, snapshot, verdicts_of
+from hotfire_infra.store.queries_cells import cells_by_verdict
 from hotfire_infra.store.queries_measurements import (
     ComparisonRow,
     MeasurementRow,
@@ -113,7 +114,7 @@ def _summary(run: RunRow, verdicts: Mapping[str | None, int]) -> RunSummary:
     totals = {verdict: n for verdict, n in verdicts.items() if verdict is not None}
     undecided = verdicts.get(None, 0)
     if undecided:
-        totals["missing"] = totals.get("missing", 0) + undecided
+        totals["undecided"] = undecided
     return RunSummary(
         number=run.number,
         ulid=run.ulid,
