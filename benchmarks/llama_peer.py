@@ -1,10 +1,12 @@
-"""Measure llama.cpp in its own environment: `python llama_peer.py rate|logprobs MODEL …` prints one JSON object.
+"""Measure llama.cpp in its own environment; each call prints one JSON value.
 
-rate MODEL THREADS PREFILL DECODE TEXT   prefill and decode rates in token/s, one process = one replicate
-logprobs MODEL THREADS CHUNKS TEXT       natural-log probabilities by llama.cpp's perplexity protocol (context 512)
+llama_peer.py rate MODEL THREADS PREFILL DECODE TEXT
+    prefill and decode rates in token/s; one process is one replicate
+llama_peer.py logprobs MODEL THREADS CHUNKS TEXT
+    natural-log probabilities by llama.cpp's perplexity protocol (context 512)
 
-Decode feeds back the argmax token. Everything goes through llama.cpp's own C interface, so that no Python loop over
-the vocabulary is timed.
+Decode feeds back the argmax token. Everything goes through llama.cpp's own C interface, so that no
+Python loop over the vocabulary is timed.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ class Peer:
     def __init__(self, path: str, threads: int, context: int) -> None:
         llama_cpp.llama_backend_init()
         # Held as an attribute: a callback that is collected crashes the next log line.
-        self._silence = llama_cpp.llama_log_callback(lambda level, text, data: None)
+        self._silence = llama_cpp.llama_log_callback(lambda _level, _text, _data: None)
         llama_cpp.llama_log_set(self._silence, ctypes.c_void_p(0))
         parameters = llama_cpp.llama_model_default_params()
         self.model = llama_cpp.llama_model_load_from_file(path.encode(), parameters)
@@ -41,7 +43,9 @@ class Peer:
 
     def tokens(self, text: bytes) -> list[int]:
         buffer = (ctypes.c_int32 * (len(text) + 16))()
-        count = llama_cpp.llama_tokenize(self.vocabulary, text, len(text), buffer, len(buffer), False, False)
+        count = llama_cpp.llama_tokenize(
+            self.vocabulary, text, len(text), buffer, len(buffer), False, False
+        )
         return list(buffer[:count])
 
     def clear(self) -> None:
@@ -49,7 +53,10 @@ class Peer:
 
     def feed(self, tokens: list[int]) -> None:
         buffer = (ctypes.c_int32 * len(tokens))(*tokens)
-        if llama_cpp.llama_decode(self.context, llama_cpp.llama_batch_get_one(buffer, len(tokens))) != 0:
+        if (
+            llama_cpp.llama_decode(self.context, llama_cpp.llama_batch_get_one(buffer, len(tokens)))
+            != 0
+        ):
             raise SystemExit("llama_decode failed")
 
     def last_logits(self) -> Any:
@@ -110,7 +117,11 @@ def logprobs(path: str, threads: int, chunks: int, text: bytes) -> list[float]:
 def main(arguments: list[str]) -> None:
     match arguments:
         case ["rate", path, threads, prefill, decode, text]:
-            print(json.dumps(rate(path, int(threads), int(prefill), int(decode), Path(text).read_bytes())))
+            print(
+                json.dumps(
+                    rate(path, int(threads), int(prefill), int(decode), Path(text).read_bytes())
+                )
+            )
         case ["logprobs", path, threads, chunks, text]:
             print(json.dumps(logprobs(path, int(threads), int(chunks), Path(text).read_bytes())))
         case _:

@@ -1,7 +1,8 @@
 """Environments of the peers we measure against, kept apart from ours in the user's cache.
 
-A peer's lock file (`benchmarks/<name>.lock`, pinned with hashes) decides its environment; it is made on first use and
-again when the lock changes. llama.cpp is compiled from its sdist for this processor, which takes about five minutes.
+A peer's lock file (`benchmarks/<name>.lock`, pinned with hashes) decides its environment; it is made
+on first use and again when the lock changes. llama.cpp is compiled from its sdist for this
+processor, which takes about five minutes.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ ROOT = BENCHMARKS.parent
 def user_cache() -> Path:
     """The cache that `make setup` fills."""
     base = os.environ.get("HOTFIRE_CACHE")
-    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hotfire"
+    return (
+        Path(base)
+        if base
+        else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hotfire"
+    )
 
 
 def peer_python(name: str) -> Path:
@@ -38,8 +43,20 @@ def peer_python(name: str) -> Path:
             print(f"preparing the peer {name} …", file=sys.stderr, flush=True)
             uv = ROOT / ".venv" / "bin" / "uv"
             shutil.rmtree(folder / "venv", ignore_errors=True)
-            subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder / "venv"], check=True)
-            install = [uv, "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", lock]
+            subprocess.run(
+                [uv, "venv", "--quiet", "--python", sys.executable, folder / "venv"], check=True
+            )
+            install = [
+                uv,
+                "pip",
+                "install",
+                "--quiet",
+                "--python",
+                python,
+                "--require-hashes",
+                "-r",
+                lock,
+            ]
             subprocess.run(install, check=True)
             stamp.write_text(digest)
     return python

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Compile the CUDA kernels of Aestus for every shipped GPU into one fatbin, and record what each kernel costs.
 
     python inference/cuda/build.py --out DIR [--nvcc PATH] [--arch 80 --arch 90a …]
@@ -27,10 +26,20 @@ ARCHITECTURES = ("80", "87", "90a", "100", "110")
 """A100, Orin, H100/H200 (with its own instructions), B200, Thor."""
 
 # -fmad=false: products and sums are rounded apart, so that a GPU gives the bits of the CPU kernels.
-FLAGS = ("-std=c++17", "-O3", "-fmad=false", "-Werror", "all-warnings", "--resource-usage", "-fatbin")
+FLAGS = (
+    "-std=c++17",
+    "-O3",
+    "-fmad=false",
+    "-Werror",
+    "all-warnings",
+    "--resource-usage",
+    "-fatbin",
+)
 
 _ENTRY = re.compile(r"Compiling entry function '(?P<kernel>\w+)' for '(?P<architecture>sm_\w+)'")
-_SPILLS = re.compile(r"(?P<stack>\d+) bytes stack frame, (?P<stores>\d+) bytes spill stores, (?P<loads>\d+) bytes spill loads")
+_SPILLS = re.compile(
+    r"(?P<stack>\d+) bytes stack frame, (?P<stores>\d+) bytes spill stores, (?P<loads>\d+) bytes spill loads"
+)
 _REGISTERS = re.compile(r"Used (?P<registers>\d+) registers")
 _SHARED = re.compile(r"(?P<shared>\d+) bytes smem")
 
@@ -55,10 +64,18 @@ class BuildError(Exception):
 def find_nvcc(given: str | None) -> pathlib.Path:
     """Return the CUDA compiler to use; raise BuildError naming every place looked at."""
     home = os.environ.get("CUDA_HOME")
-    candidates = [given, os.environ.get("AESTUS_NVCC"), str(pathlib.Path(home, "bin", "nvcc")) if home else None]
-    chosen = next((candidate for candidate in candidates if candidate), None) or shutil.which("nvcc")
+    candidates = [
+        given,
+        os.environ.get("AESTUS_NVCC"),
+        str(pathlib.Path(home, "bin", "nvcc")) if home else None,
+    ]
+    chosen = next((candidate for candidate in candidates if candidate), None) or shutil.which(
+        "nvcc"
+    )
     if chosen is None:
-        raise BuildError("no CUDA compiler: --nvcc, AESTUS_NVCC, CUDA_HOME and PATH name none; `make setup` installs one")
+        raise BuildError(
+            "no CUDA compiler: --nvcc, AESTUS_NVCC, CUDA_HOME and PATH name none; `make setup` installs one"
+        )
     if not os.access(chosen, os.X_OK):
         raise BuildError(f"no CUDA compiler at {chosen!r}; `make setup` installs one")
     return pathlib.Path(chosen)
@@ -105,26 +122,45 @@ def check_complete(found: Iterable[KernelResources], architectures: Sequence[str
     """Raise BuildError unless every kernel was reported for every architecture."""
     pairs = {(one.kernel, one.architecture) for one in found}
     kernels = {kernel for kernel, _ in pairs}
-    missing = sorted((kernel, f"sm_{name}") for kernel in kernels for name in architectures if (kernel, f"sm_{name}") not in pairs)
+    missing = sorted(
+        (kernel, f"sm_{name}")
+        for kernel in kernels
+        for name in architectures
+        if (kernel, f"sm_{name}") not in pairs
+    )
     if not kernels or missing:
         raise BuildError(f"ptxas reported {len(kernels)} kernels; without a report: {missing}")
 
 
-def build(out: pathlib.Path, nvcc: pathlib.Path, architectures: Sequence[str]) -> list[KernelResources]:
+def build(
+    out: pathlib.Path, nvcc: pathlib.Path, architectures: Sequence[str]
+) -> list[KernelResources]:
     """Write the fatbin and resources.json to `out`; return the resources."""
     out.mkdir(parents=True, exist_ok=True)
     found = read_report(compile_fatbin(nvcc, out / "aestus_kernels.fatbin", architectures))
     check_complete(found, architectures)
-    rows = [dataclasses.asdict(one) for one in sorted(found, key=lambda one: (one.kernel, one.architecture))]
+    rows = [
+        dataclasses.asdict(one)
+        for one in sorted(found, key=lambda one: (one.kernel, one.architecture))
+    ]
     (out / "resources.json").write_text(json.dumps(rows, indent=1) + "\n")
     return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Compile the CUDA kernels of Aestus into one fatbin.")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for aestus_kernels.fatbin and resources.json")
+    parser = argparse.ArgumentParser(
+        description="Compile the CUDA kernels of Aestus into one fatbin."
+    )
+    parser.add_argument(
+        "--out",
+        type=pathlib.Path,
+        required=True,
+        help="folder for aestus_kernels.fatbin and resources.json",
+    )
     parser.add_argument("--nvcc", help="the CUDA compiler (default: AESTUS_NVCC, CUDA_HOME, PATH)")
-    parser.add_argument("--arch", action="append", choices=ARCHITECTURES, help="only this one; may be repeated")
+    parser.add_argument(
+        "--arch", action="append", choices=ARCHITECTURES, help="only this one; may be repeated"
+    )
     options = parser.parse_args(arguments)
     try:
         nvcc = find_nvcc(options.nvcc)
@@ -138,7 +174,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     spilling = [one for one in found if one.spill_store_bytes or one.spill_load_bytes]
     kernels = len({one.kernel for one in found})
-    print(f"{kernels} kernels for {len(found) // kernels} architectures, {len(spilling)} with spills: {options.out}")
+    print(
+        f"{kernels} kernels for {len(found) // kernels} architectures, {len(spilling)} with spills: {options.out}"
+    )
     return 0
 
 

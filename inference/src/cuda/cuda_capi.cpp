@@ -98,8 +98,9 @@ int32_t aestus_cuda_capability(const aestus_cuda* cuda) { return cuda->device.ca
 aestus_status aestus_cuda_gemm_f32(aestus_cuda* cuda, const float* a, const float* b, float* c, int64_t m, int64_t n,
                                    int64_t k) {
     return with_output(cuda, c, {m, n}, [&](const Device& device, const Buffer& output) {
+        const int64_t rights = product(n, k);  // every size is checked before any array is read
         const Buffer left = floats(device, a, product(m, k));
-        const Buffer right = floats(device, b, product(n, k));
+        const Buffer right = floats(device, b, rights);
         device.run("aestus_gemm_f32_kernel", m * n, left.pointer(), right.pointer(), output.pointer(), m, n, k);
     });
 }
@@ -108,8 +109,9 @@ aestus_status aestus_cuda_qmatmul(aestus_cuda* cuda, int32_t qtype, const void* 
                                   int64_t k, int64_t m) {
     return with_output(cuda, y, {m, n}, [&](const Device& device, const Buffer& output) {
         const std::string kernel = quantised_kernel("qmatmul", qtype);
+        const int64_t activation_count = product(m, k);  // every size is checked before any array is read
         const Buffer weights = quantised(device, w, qtype, n, k);
-        const Buffer activations = floats(device, x, product(m, k));
+        const Buffer activations = floats(device, x, activation_count);
         device.run(kernel.c_str(), m * n, weights.pointer(), activations.pointer(), output.pointer(), n, k, m);
     });
 }
