@@ -1,4 +1,4 @@
-"""Write the committed case files: `python -m hotfire_testframework.operators.write [--check]`."""
+"""Write the committed cases and digests: `python -m hotfire_testframework.operators.write [--check]`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hotfire_testframework.accuracy.files import repository_root
+from hotfire_testframework.accuracy.files import golden, repository_root
+from hotfire_testframework.operators import digests
 from hotfire_testframework.operators.base import Operator
 from hotfire_testframework.operators.registry import OPERATORS, cases
 
@@ -28,16 +29,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="write", description=__doc__)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args(arguments)
+    wanted = {directory() / f"{each.name}.cases": content(each) for each in OPERATORS.values()}
+    wanted[golden(digests.FILE)] = digests.content()
     stale = 0
-    for operator in OPERATORS.values():
-        path, text = directory() / f"{operator.name}.cases", content(operator)
+    for path, text in wanted.items():
         if options.check and (not path.is_file() or path.read_text("ascii") != text):
             print(f"{path} differs from its descriptor", file=sys.stderr)
             stale += 1
         elif not options.check:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "ascii", newline="\n")
-            print(f"{path.name}: {len(cases(operator))} cases")
+            print(f"{path.name}: {text.count('seed=')} cases")
     return 1 if stale else 0
 
 
