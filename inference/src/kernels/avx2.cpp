@@ -121,7 +121,9 @@ void dot_quantized(const uint8_t* w, int64_t stride, const float* x, int64_t k, 
     for (int64_t block = 0; block < k / kQuantBlock; ++block) {
         const float* in = x + block * kQuantBlock;
         for (int j = 0; j < NR; ++j) {
-            const BlockValues values = block_values<type>(w + j * stride + block * kBytes);
+            const uint8_t* bytes = w + j * stride + block * kBytes;
+            _mm_prefetch(reinterpret_cast<const char*>(bytes + 2 * NR * stride), _MM_HINT_T0);
+            const BlockValues values = block_values<type>(bytes);
             for (int i = 0; i < 4; ++i) {
                 acc[j] = _mm256_add_ps(acc[j], _mm256_mul_ps(values.part[i], _mm256_loadu_ps(in + 8 * i)));
             }
