@@ -24,6 +24,9 @@ def spec_of(cell: Cell, links: Links, lines: Sequence[str]) -> TaskSpec:
     task = cell.definition
     values = _values(cell)
     is_test = task.role is Role.TEST
+    # A native executable starts behind the launcher. pytest itself runs on the host and is told
+    # the launcher as text, to put it before what it starts.
+    is_launched = is_test and task.harness is not Harness.PYTEST
     setup = (*cell.platform.setup, *task.setup) if is_test else task.setup
     env = {**cell.platform.env, **task.env}
     for change in cell.overrides:
@@ -35,8 +38,8 @@ def spec_of(cell: Cell, links: Links, lines: Sequence[str]) -> TaskSpec:
         teardown=tuple(_argv(argv, values) for argv in task.teardown),
         env={name: fill(text, values) for name, text in sorted(env.items())},
         # A build runs on the host: compilers are not emulated.
-        launcher=cell.platform.launcher if is_test else (),
-        emulated=is_test and cell.platform.execution is Execution.EMULATED,
+        launcher=cell.platform.launcher if is_launched else (),
+        emulated=is_launched and cell.platform.execution is Execution.EMULATED,
         inputs=tuple(_input(cell, item, links) for item in inputs_of(cell)),
         outputs=tuple(OutputSpec(name=item.name, path=item.path) for item in task.outputs),
         cases=tuple(lines),
@@ -53,7 +56,9 @@ def spec_of(cell: Cell, links: Links, lines: Sequence[str]) -> TaskSpec:
 
 def _values(cell: Cell) -> dict[str, str]:
     platform = cell.platform
+    is_pytest = cell.definition.harness is Harness.PYTEST
     return {
+        **({"launcher": " ".join(platform.launcher)} if is_pytest else {}),
         "platform": cell.platform_name,
         "preset": platform.preset or cell.platform_name,
         "exe": platform.executable_suffix,

