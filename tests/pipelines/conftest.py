@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from hotfire_pipelines.catalogue import Catalogue, load_platforms
 from hotfire_pipelines.freeze import freeze
 from hotfire_pipelines.load import Pipeline, load_pipeline

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from hotfire_pipelines.cases import of_operators, operator, read_cases, select
 from hotfire_pipelines.catalogue import Speed
 from hotfire_pipelines.cost import case_seconds, operations
 from hotfire_pipelines.errors import CaseFileError
 from hotfire_testframework.contract.cases import CaseLine
-from hypothesis import given
-from hypothesis import strategies as st
 
 SLOW = Speed(case_seconds=0.5, operations_per_second=1000.0)
 

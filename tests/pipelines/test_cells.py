@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from hotfire_pipelines.cells import expand_cells
 from hotfire_pipelines.edges import EdgeKind, link
 from hotfire_pipelines.errors import PipelineError
@@ -95,5 +96,5 @@ def test_an_artifact_from_several_tasks_is_refused(house: House) -> None:
     house.pipeline["axes"]["compiler"] = {"values": ["gcc", "clang"]}
     house.pipeline["tasks"]["build"]["matrix"]["compiler"] = ["gcc", "clang"]
     pipeline, catalogue = house.load()
-    with pytest.raises(PipelineError, match="reads 'out.tar.gz' from more than one task"):
+    with pytest.raises(PipelineError, match=r"reads 'out\.tar\.gz' from more than one task"):
         link(pipeline, expand_cells(pipeline, catalogue))

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from hotfire_pipelines.catalogue import load_platforms
 from hotfire_pipelines.freeze import freeze
 from hotfire_pipelines.load import load_pipeline

@@ -1,6 +1,7 @@
 """YAML becomes plain values, and each keeps its place."""
 
 import pytest
+
 from hotfire_pipelines.document import parse_document
 from hotfire_pipelines.errors import BrokenYamlError, DuplicateNameError, InvalidValueError
 

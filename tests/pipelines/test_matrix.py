@@ -2,9 +2,10 @@
 
 from math import prod
 
-from hotfire_pipelines.matrix import agrees, expand
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hotfire_pipelines.matrix import agrees, expand
 
 AXES = st.dictionaries(
     st.sampled_from("abcd"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from hotfire_pipelines.errors import EmptyMatrixError, PlanError
 from hotfire_pipelines.estimate import Durations
 from hotfire_pipelines.plan import Plan, Source

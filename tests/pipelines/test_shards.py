@@ -1,8 +1,9 @@
 """Shards partition a list into slices of about equal duration."""
 
-from hotfire_pipelines.shards import split
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hotfire_pipelines.shards import split
 
 DURATIONS = st.dictionaries(st.text("abcdef", min_size=1), st.floats(0, 100), min_size=1)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from hotfire_pipelines.catalogue import load_platforms
 from hotfire_pipelines.cells import expand_cells
 from hotfire_pipelines.edges import link
