@@ -135,6 +135,13 @@ def is_installed(package: str) -> bool:
     return shown.returncode == 0 and shown.stdout == "installed"
 
 
+def package_lists(packages: Iterable[str]) -> list[Path]:
+    """Return files that are there as long as dpkg has these packages."""
+    folder = Path("/var/lib/dpkg/info")
+    candidates = [folder / f"{name}{arch}.list" for name in packages for arch in ("", ":amd64")]
+    return [path for path in candidates if path.exists()]
+
+
 @contextlib.contextmanager
 def heartbeat(report: Report, part: str) -> Iterator[None]:
     """Say now and then that a long, silent command is still at work."""
@@ -176,6 +183,7 @@ def install_debian_packages(report: Report, groups: dict[str, tuple[tuple[str, .
     }
     missing = {name: packages for name, packages in missing.items() if packages}
     if not missing:
+        report.required_paths += [path for p in groups.values() for path in package_lists(p[0])]
         report.say("debian", "all packages present")
         return
     everything = [package for packages in missing.values() for package in packages]
@@ -193,6 +201,7 @@ def install_debian_packages(report: Report, groups: dict[str, tuple[tuple[str, .
             for name, packages in missing.items():
                 lost = groups[name][1]
                 attempt(report, name, functools.partial(apt_install, packages), lost)
+    report.required_paths += [path for p in groups.values() for path in package_lists(p[0])]
     report.say("debian", f"done ({time.monotonic() - started:.0f} s)")
 
 

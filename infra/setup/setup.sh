@@ -15,7 +15,9 @@ cache=${HOTFIRE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hotfire}
 export HOTFIRE_CACHE=$cache
 
 inputs_digest() {
-  { echo "$PWD" "$cache" "$profile" "$(id -u)"
+  { echo "$PWD" "$cache" "$profile" "$EUID"
+    # Somebody else may have installed Wine since: then the prefix is still to be made.
+    [ -x /usr/lib/wine/wine64 ] && echo wine
     cat pyproject.toml requirements.lock infra/setup/*.sh infra/setup/*.py infra/setup/*.lock
     cat inference/pyproject.toml 2>/dev/null || true
   } | sha256sum | cut -d' ' -f1
@@ -32,7 +34,7 @@ is_current() {
 }
 
 install_python() {
-  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+  if [ "$EUID" != 0 ] || ! command -v apt-get >/dev/null; then
     echo "setup: Hotfire needs Python 3.11 or later with the venv module (Debian: python3 python3-venv)" >&2
     echo "       and cannot install it without root. Install it, then run make setup again." >&2
     exit 1
