@@ -19,8 +19,9 @@ run: setup ## Run the pipeline on this machine, then serve the dashboard (SERVE=
 ifeq ($(SERVE),no)
 	@.venv/bin/hotfire run $(PIPELINE) --wait
 else
-	@.venv/bin/hotfire run $(PIPELINE) --wait || echo "make run: the run did not pass; the dashboard shows why"
-	@.venv/bin/hotfire serve
+	@# A run that has a verdict is worth looking at, red or not; wrong usage or Ctrl-C is not.
+	@.venv/bin/hotfire run $(PIPELINE) --wait; code=$$?; \
+	  case $$code in 0|1|3) exec .venv/bin/hotfire serve ;; *) exit $$code ;; esac
 endif
 
 test: ## Run all tests; the conventions (format, types, imports, sizes) are tests too
