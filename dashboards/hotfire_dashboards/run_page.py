@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hotfire_dashboards.addresses import cell_anchor, run_address, series_address, test_address
 from hotfire_dashboards.commands import command
 from hotfire_infra.analysis.appearance import Appearance, appearance
+from hotfire_infra.analysis.cell_words import test_counts
 from hotfire_infra.analysis.changes import change_words
 from hotfire_infra.analysis.headline import coverage_line, headline
 from hotfire_infra.analysis.quantities import (
@@ -218,13 +219,6 @@ def _cell_row(cell: CellReport) -> CellRow:
         attempts=str(cell.attempts) if cell.attempts else "",
         note=cell.note,
     )
-
-
-def test_counts(cell: CellReport) -> str:
-    """Return `1,940 passed, 2 failed`, in the order people care; empty when nothing ran."""
-    order = ("failed", "errored", "missing", "flaky", "passed", "skipped", "precluded")
-    shown = [f"{cell.tests[word]:,} {word}" for word in order if cell.tests.get(word)]
-    return ", ".join(shown)
 
 
 def _failure_row(report: RunReport, failure: FailedTest) -> FailureRow:

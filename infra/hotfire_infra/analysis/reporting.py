@@ -46,6 +46,7 @@ from hotfire_infra.store.queries_tests import (
     ResultRow,
     coverage_bitmaps_of_run,
     results_of_test,
+    similar_tests,
     test_key,
     worst_evidence_of_cells,
 )
@@ -82,6 +83,16 @@ class StoreReports:
         with self._store.reading() as connection:
             row = find_run(connection, run)
             return _report(connection, snapshot(connection, row.id), self._base_url)
+
+    def measured(self, number: int) -> tuple[MeasurementRow, ...]:
+        """Return the measurements of a run by its number."""
+        with self._store.reading() as connection:
+            return measurements_of_run(connection, find_run(connection, str(number)).id)
+
+    def similar_tests(self, text: str) -> tuple[str, ...]:
+        """Return recorded identifiers that a mistyped one may have meant."""
+        with self._store.reading() as connection:
+            return similar_tests(connection, text)
 
     def test(self, identifier: str) -> TestHistory | None:
         """Return the history of a test; None for an identifier without a result."""

@@ -65,7 +65,7 @@ def application(reports: Reports) -> FastAPI:
     return app
 
 
-def serve(reports: Reports, listener: socket.socket) -> None:
+def serve_on(reports: Reports, listener: socket.socket) -> None:
     """Serve until the process is told to end."""
     import uvicorn
 

@@ -1,0 +1,1 @@
+"""The command line `hotfire`: one file per verb, one place for errors, one for output."""

@@ -1,0 +1,44 @@
+"""Exit codes of `hotfire`: a public interface, each with a sentence."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class CliExit(IntEnum):
+    """What the shell, make and Jenkins learn without reading a line."""
+
+    OK = 0
+    """All is well."""
+    RED = 1
+    """The result is red: tests failed, or a regression was found."""
+    USAGE = 2
+    """What was typed, or a file it names, cannot be used."""
+    INFRASTRUCTURE = 3
+    """Infrastructure trouble, or cells that were lost: there is no answer."""
+    NOTHING_SELECTED = 5
+    """Nothing was selected, so nothing could be done."""
+    INCONCLUSIVE = 6
+    """A comparison has too little data, or the two sides cannot be compared."""
+    PENDING = 8
+    """The run still goes."""
+    POLICY = 9
+    """Refused by a policy."""
+    TIME_LIMIT = 124
+    """The time limit given on the command line is over; the run goes on."""
+    INTERRUPTED = 130
+    """Ctrl-C; what was started goes on and can be resumed."""
+
+
+_BY_VERDICT = {
+    "passed": CliExit.OK,
+    "failed": CliExit.RED,
+    "errored": CliExit.INFRASTRUCTURE,
+    "incomplete": CliExit.INFRASTRUCTURE,
+    "cancelled": CliExit.INFRASTRUCTURE,
+}
+
+
+def exit_of_run(verdict: str | None) -> CliExit:
+    """Return the exit code of a run's verdict; a run without one is pending."""
+    return CliExit.PENDING if verdict is None else _BY_VERDICT[verdict]

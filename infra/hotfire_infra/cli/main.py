@@ -1,0 +1,248 @@
+"""The command tree: what can be typed, with its help; each verb is imported when it is used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, NoReturn
+
+import typer
+
+EPILOG = "Examples:  hotfire run pre-merge    hotfire show latest    hotfire repro TEST"
+
+app = typer.Typer(
+    name="hotfire",
+    help="Test a deep-learning library on every platform it ships for. " + EPILOG,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+config = typer.Typer(help="Look at what this machine offers.", no_args_is_help=True)
+app.add_typer(config, name="config")
+
+
+class Output(StrEnum):
+    """How data is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class Colour(StrEnum):
+    """When colour is used; NO_COLOR and CLICOLOR_FORCE are obeyed under `auto`."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+RunRef = Annotated[str, typer.Argument(metavar="RUN", help="Number, id, prefix of it, or latest.")]
+OutputOption = Annotated[Output, typer.Option("-o", "--output", help="table or json.")]
+
+
+@app.callback()
+def options(
+    color: Annotated[Colour, typer.Option(help="auto, always or never.")] = Colour.AUTO,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+) -> None:
+    """Test a deep-learning library on every platform it ships for."""
+    from hotfire_infra.cli import console
+
+    del debug  # `main` has read it already: errors can come before this point.
+    console.choose_colour(color.value)
+
+
+@app.command()
+def run(
+    pipeline: Annotated[
+        str | None, typer.Argument(metavar="[PIPELINE]", help="Name or file of a pipeline.")
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait/--detach", help="Follow the run to its verdict, or return.")
+    ] = True,
+    resume: Annotated[bool, typer.Option(help="Go on with what was interrupted.")] = False,
+    plan: Annotated[str | None, typer.Option(metavar="FILE", help="Run a saved plan.")] = None,
+    dry_run: Annotated[bool, typer.Option(help="Show the plan and start nothing.")] = False,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Stop following after this time.")
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Run a pipeline. Exit: 0 passed, 1 red, 3 no answer. Example: hotfire run pre-merge"""
+    from hotfire_infra.cli.verbs import run as verb
+
+    return verb.run(
+        verb.Wish(
+            pipeline=pipeline,
+            plan_file=plan,
+            wait=wait,
+            resume=resume,
+            dry_run=dry_run,
+            timeout_seconds=timeout,
+            as_json=output is Output.JSON,
+        )
+    )
+
+
+@app.command()
+def plan(
+    pipeline: Annotated[str, typer.Argument(help="Name or file of a pipeline.")],
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Show what a run would do, and start nothing. Example: hotfire plan pre-merge -o json"""
+    from hotfire_infra.cli.verbs import plan as verb
+
+    return verb.plan(pipeline, as_json=output is Output.JSON)
+
+
+@app.command()
+def ps(
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many runs.")] = 20,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """List runs, newest first. Example: hotfire ps --limit 5"""
+    from hotfire_infra.cli.verbs import ps as verb
+
+    return verb.ps(limit, as_json=output is Output.JSON)
+
+
+@app.command()
+def show(
+    what: Annotated[
+        str, typer.Argument(metavar="RUN|latest|CELL|TEST", help="What to show.")
+    ] = "latest",
+    run: Annotated[str, typer.Option(help="The run of a cell or test.")] = "latest",
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Show a run, a cell or a test. Example: hotfire show latest -o json"""
+    from hotfire_infra.cli.verbs import show as verb
+
+    return verb.show(what, run, as_json=output is Output.JSON)
+
+
+@app.command()
+def watch(
+    run: RunRef = "latest",
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Stop following after this time.")
+    ] = None,
+) -> int:
+    """Follow a run to its verdict; the exit code is the run's. Example: hotfire watch 12"""
+    from hotfire_infra.cli.verbs import watch as verb
+
+    return verb.watch(run, timeout)
+
+
+@app.command()
+def logs(
+    run: RunRef = "latest",
+    cell: Annotated[str | None, typer.Argument(help="Key of a cell, or a part of it.")] = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as it grows.")] = False,
+    tail: Annotated[
+        int | None, typer.Option(min=0, metavar="LINES", help="Only the last lines.")
+    ] = None,
+    stderr: Annotated[bool, typer.Option("--stderr", help="The other stream.")] = False,
+) -> int:
+    """Print the output of a run's newest attempt. Example: hotfire logs latest kernels -f"""
+    from hotfire_infra.cli.verbs import logs as verb
+
+    return verb.logs(run, cell, follow=follow, tail=tail, stream="stderr" if stderr else "stdout")
+
+
+@app.command()
+def cancel(
+    run: RunRef,
+    reason: Annotated[str, typer.Option(help="Why.")] = "cancelled on request",
+) -> int:
+    """Ask for the end of a run; results so far are kept. Example: hotfire cancel 12"""
+    from hotfire_infra.cli.verbs import cancel as verb
+
+    return verb.cancel(run, reason)
+
+
+@app.command()
+def retry(
+    run: RunRef,
+    wait: Annotated[bool, typer.Option("--wait/--detach", help="Follow it, or return.")] = True,
+) -> int:
+    """Run the same plan of the same source again, as a child run. Example: hotfire retry 12"""
+    from hotfire_infra.cli.verbs import retry as verb
+
+    return verb.retry(run, wait=wait)
+
+
+@app.command()
+def repro(
+    what: Annotated[str, typer.Argument(metavar="TEST|CELL", help="What to reproduce.")],
+    run: Annotated[str, typer.Option(help="The run it ran in.")] = "latest",
+    platform: Annotated[str | None, typer.Option(help="Where a test ran on several.")] = None,
+    execute: Annotated[bool, typer.Option("--exec", help="Execute it, do not print it.")] = False,
+) -> int:
+    """Print the exact command of a test or cell. Example: hotfire repro TEST --exec"""
+    from hotfire_infra.cli.verbs import repro as verb
+
+    return verb.repro(what, run, platform, execute=execute)
+
+
+@app.command()
+def compare(
+    before: Annotated[str, typer.Argument(metavar="A", help="The earlier run.")],
+    after: Annotated[str, typer.Argument(metavar="[B]", help="The later run.")] = "latest",
+    show_all: Annotated[bool, typer.Option("--all", help="Also what did not change.")] = False,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Compare two runs. Exit: 0 no worse, 1 worse, 6 cannot say. Example: hotfire compare 11 12"""
+    from hotfire_infra.cli.verbs import compare as verb
+
+    return verb.compare(before, after, show_all=show_all, as_json=output is Output.JSON)
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8321,
+    host: Annotated[str, typer.Option(help="Loopback only.")] = "127.0.0.1",
+) -> int:
+    """Serve the dashboard and the API on this machine. Example: hotfire serve --port 8321"""
+    from hotfire_infra.cli.verbs import serve as verb
+
+    return verb.serve(host, port)
+
+
+@config.command()
+def doctor(output: OutputOption = Output.TABLE) -> int:
+    """Say what this machine can execute, and why not. Example: hotfire config doctor"""
+    from hotfire_infra.cli.verbs import doctor as verb
+
+    return verb.doctor(as_json=output is Output.JSON)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; no error leaves this function."""
+    debug = "--debug" in arguments
+    rest = [argument for argument in arguments if argument != "--debug"]
+    try:
+        return int(app(rest, standalone_mode=False) or 0)
+    except BrokenPipeError:
+        # The reader of our output is gone (`| head`): nothing is wrong, nothing more to say.
+        sys.stderr.close()
+        return 0
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place that maps all
+        from hotfire_infra.cli.console import report_problem
+        from hotfire_infra.cli.problems import explain
+
+        if debug:
+            import traceback
+
+            traceback.print_exc()
+        return report_problem(explain(error))
+
+
+def run_cli() -> NoReturn:
+    """Entry point of the `hotfire` script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    run_cli()

@@ -1,0 +1,64 @@
+"""The open store of one command: its client for acts, its reports for looking."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotfire_infra.analysis.reporting import DEFAULT_URL, StoreReports
+from hotfire_infra.client import Client
+from hotfire_infra.settings import Settings, read_settings
+from hotfire_infra.store.database import Store, open_store
+
+SERVE_FILE = "serve.json"
+"""Where `hotfire serve` says on which address it serves this home."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What a verb works with."""
+
+    settings: Settings
+    client: Client
+    reports: StoreReports
+
+
+def served_url(home: Path) -> str:
+    """Return where the pages of this home are served, or would be by default."""
+    try:
+        return str(json.loads((home / SERVE_FILE).read_text(encoding="utf-8"))["url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return DEFAULT_URL
+
+
+@contextlib.contextmanager
+def open_session() -> Iterator[Session]:
+    """Open client and reports on the same home, and close both."""
+    from hotfire_infra.client.embedded import EmbeddedClient
+
+    settings = read_settings()
+    store = open_store(settings.home)
+    client = EmbeddedClient.open(settings)
+    try:
+        yield Session(settings=settings, client=client, reports=reports_of(store))
+    finally:
+        client.close()
+        store.close()
+
+
+@contextlib.contextmanager
+def open_reports() -> Iterator[StoreReports]:
+    """Open the store only to look at it."""
+    store = open_store(read_settings().home)
+    try:
+        yield reports_of(store)
+    finally:
+        store.close()
+
+
+def reports_of(store: Store) -> StoreReports:
+    """Return the reports of a store, with the address its pages are served at."""
+    return StoreReports(store, served_url(store.home))

@@ -1,0 +1,51 @@
+"""`hotfire plan`: what a run would do."""
+
+from __future__ import annotations
+
+from hotfire_infra.analysis.quantities import count, duration
+from hotfire_infra.cli.console import data, progress, table
+from hotfire_infra.cli.exit_codes import CliExit
+from hotfire_infra.cli.lines import plan_line
+from hotfire_infra.cli.session import open_session
+from hotfire_pipelines.plan import Plan, PlannedCell
+
+HEADER = ("TASK", "PLATFORM", "VARIANT", "SHARDS", "TESTS", "ESTIMATE", "NOTE")
+
+
+def plan(pipeline: str, *, as_json: bool) -> int:
+    """Print the plan; it stores and starts nothing."""
+    with open_session() as session:
+        print_plan(session.client.plan(pipeline), as_json=as_json)
+    return CliExit.OK
+
+
+def print_plan(frozen: Plan, *, as_json: bool) -> None:
+    """Print a plan as one JSON document, or as a table of its cells."""
+    if as_json:
+        data(frozen.to_json())
+        return
+    data(table(HEADER, [_row(frozen, cell) for cell in frozen.cells], frozenset({3, 4, 5})))
+    progress(plan_line(frozen))
+    progress(f" digest {frozen.digest}")
+
+
+def _row(frozen: Plan, cell: PlannedCell) -> tuple[str, ...]:
+    tasks = [task for task in frozen.tasks if task.cell == cell.key]
+    expected = frozen.expected(cell)
+    by_task = frozen.estimate.by_task if frozen.estimate else {}
+    seconds = sum(by_task.get(task.key, 0.0) for task in tasks)
+    hidden = {"platform", "execution"}
+    notes = [
+        "emulated" if cell.variant.get("execution") == "emulated" else "",
+        "required: when-available" if cell.required == "when-available" else "",
+        f"{count(cell.left_out, 'test')} left out by the budget" if cell.left_out else "",
+    ]
+    return (
+        cell.task,
+        cell.platform,
+        " ".join(value for axis, value in sorted(cell.variant.items()) if axis not in hidden),
+        str(len(tasks)),
+        "not known yet" if expected is None else f"{len(expected):,}",
+        duration(round(seconds * 1e9)) if seconds else "",
+        " · ".join(note for note in notes if note),
+    )

@@ -1,0 +1,92 @@
+"""`hotfire run`: plan, start, follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotfire_infra.cli.console import data, progress
+from hotfire_infra.cli.exit_codes import CliExit
+from hotfire_infra.cli.following import detach, follow
+from hotfire_infra.cli.lines import plan_line
+from hotfire_infra.cli.problems import CliError
+from hotfire_infra.cli.session import Session, open_session
+from hotfire_infra.cli.verbs.plan import print_plan
+from hotfire_pipelines.plan import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What was typed."""
+
+    pipeline: str | None
+    plan_file: str | None
+    wait: bool
+    resume: bool
+    dry_run: bool
+    timeout_seconds: float | None
+    as_json: bool
+
+
+def run(wish: Wish) -> int:
+    """Carry out one `hotfire run`."""
+    _check(wish)
+    with open_session() as session:
+        if wish.resume:
+            return _resume(session, wish)
+        plan = _plan(session, wish)
+        if wish.dry_run:
+            print_plan(plan, as_json=wish.as_json)
+            return CliExit.OK
+        started = session.client.start_run(plan)
+        progress(plan_line(plan))
+        if not wish.wait:
+            detach(session)
+            data(str(started.number))
+            return CliExit.OK
+        return follow(
+            session,
+            str(started.number),
+            timeout_seconds=wish.timeout_seconds,
+            as_json=wish.as_json,
+        )
+
+
+def _check(wish: Wish) -> None:
+    given = [wish.pipeline is not None, wish.plan_file is not None, wish.resume]
+    if sum(given) != 1:
+        raise CliError(
+            "name one of: a pipeline, --plan FILE, or --resume", next_command="hotfire run --help"
+        )
+
+
+def _plan(session: Session, wish: Wish) -> Plan:
+    if wish.plan_file is not None:
+        return Plan.from_json(Path(wish.plan_file).read_bytes())
+    assert wish.pipeline is not None  # checked when the wish came in
+    return session.client.plan(wish.pipeline)
+
+
+def _resume(session: Session, wish: Wish) -> int:
+    """Go on with every unfinished run, oldest first; the worst verdict decides."""
+    unfinished = session.client.unfinished()
+    if not unfinished:
+        raise CliError(
+            "nothing to resume: every run here is over",
+            next_command="hotfire ps",
+            code=CliExit.NOTHING_SELECTED,
+        )
+    codes = []
+    for one in unfinished:
+        progress(f" resume  {one.pipeline} #{one.number} @ {one.source.revision[:7]}")
+        codes.append(
+            follow(
+                session,
+                str(one.number),
+                timeout_seconds=wish.timeout_seconds,
+                as_json=wish.as_json,
+            )
+        )
+        if codes[-1] in {CliExit.INTERRUPTED, CliExit.TIME_LIMIT}:
+            break
+    return max(codes)

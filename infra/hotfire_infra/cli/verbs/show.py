@@ -1,0 +1,136 @@
+"""`hotfire show`: a run, a cell or a test."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import asdict
+
+from hotfire_infra.analysis.appearance import appearance
+from hotfire_infra.analysis.history import TestHistory, TestOccurrence
+from hotfire_infra.analysis.quantities import count, duration, utc
+from hotfire_infra.analysis.report import (
+    CellReport,
+    FailedTest,
+    RunReport,
+    cell_document,
+    run_document,
+)
+from hotfire_infra.analysis.reporting import StoreReports
+from hotfire_infra.cli.console import data, symbol
+from hotfire_infra.cli.exit_codes import CliExit
+from hotfire_infra.cli.finding import find_cell, suggest_test
+from hotfire_infra.cli.lines import cell_line, closing_line, performance_lines, widths_of
+from hotfire_infra.cli.problems import CliError
+from hotfire_infra.cli.session import open_reports
+from hotfire_infra.errors import RunNotFoundError
+
+SHOWN_FAILURES = 20
+SHOWN_RESULTS = 12
+LINES_OF_MESSAGE = 12
+
+
+def show(what: str, ref: str, *, as_json: bool) -> int:
+    """Find out what was named, print it, and return 0: to look is no verdict."""
+    with open_reports() as reports:
+        history = reports.test(what)
+        if history is not None:
+            _show_test(history, as_json=as_json)
+            return CliExit.OK
+        report = _run_called(reports, what)
+        if report is not None:
+            _show_run(report, as_json=as_json)
+            return CliExit.OK
+        if not reports.runs(1):
+            raise CliError(
+                "no run has been recorded here yet", next_command="hotfire run pre-merge"
+            )
+        report = reports.find(ref)
+        cell = find_cell(report, what)
+        if cell is None:
+            raise suggest_test(reports, what, report.number)
+        _show_cell(report, cell, as_json=as_json)
+    return CliExit.OK
+
+
+def _run_called(reports: StoreReports, what: str) -> RunReport | None:
+    name = what.rpartition("/r/")[2] if "/r/" in what else what
+    try:
+        return reports.find(name)
+    except RunNotFoundError:
+        return None
+
+
+def _show_run(report: RunReport, *, as_json: bool) -> None:
+    if as_json:
+        data(json.dumps(run_document(report), ensure_ascii=False))
+        return
+    source = f"{report.source.short} {report.source.subject}".strip()
+    data(f" run   {report.number}  {report.pipeline} @ {source}   {utc(report.created_ns)}")
+    data(f" plan  {report.plan_digest[:12]}   {count(report.tasks, 'task')}")
+    widths = widths_of(report)
+    for cell in report.cells:
+        data(cell_line(cell, widths, sys.stdout))
+    for line in performance_lines(report, sys.stdout):
+        data(line)
+    for failure in report.failures[:SHOWN_FAILURES]:
+        _print_failure(report, failure)
+    if len(report.failures) > SHOWN_FAILURES:
+        data(f"\n and {count(len(report.failures) - SHOWN_FAILURES, 'more failure')}: {report.url}")
+    for reason in report.reasons:
+        data(f"   {reason}")
+    data(closing_line(report, sys.stdout))
+
+
+def _print_failure(report: RunReport, failure: FailedTest) -> None:
+    look = appearance(failure.outcome)
+    blame = f" ({failure.failure_class})" if failure.failure_class else ""
+    data(f"\n {symbol(look, sys.stdout)} {failure.test}   {look.word}{blame}   {failure.cell}")
+    for line in failure.message.strip().splitlines()[:LINES_OF_MESSAGE]:
+        data(f"     {line}")
+    data(f"   {repro_command(failure.test, report.number)}")
+
+
+def repro_command(test: str, run: int) -> str:
+    """Return the command that reproduces a test, as the shell reads it."""
+    return f"hotfire repro {shlex.quote(test)} --run {run}"
+
+
+def _show_cell(report: RunReport, cell: CellReport, *, as_json: bool) -> None:
+    if as_json:
+        data(json.dumps(cell_document(cell), ensure_ascii=False))
+        return
+    data(f" cell  {cell.key}   of run {report.number}")
+    data(cell_line(cell, widths_of(report), sys.stdout))
+    for failure in cell.failures[:SHOWN_FAILURES]:
+        _print_failure(report, failure)
+    if cell.attempts:
+        data(f"\n hotfire logs {report.number} {shlex.quote(cell.key)}")
+        data(f" hotfire repro {shlex.quote(cell.key)} --run {report.number}")
+
+
+def _show_test(history: TestHistory, *, as_json: bool) -> None:
+    if as_json:
+        data(json.dumps(asdict(history), ensure_ascii=False))
+        return
+    data(f" test  {history.test}")
+    for one in history.occurrences[:SHOWN_RESULTS]:
+        data(_result_line(one))
+    hidden = len(history.occurrences) - SHOWN_RESULTS
+    if hidden > 0:
+        data(f"   and {count(hidden, 'earlier result')}")
+    newest = [one for one in history.occurrences if one.run == history.occurrences[0].run]
+    shown = next((one for one in newest if one.outcome not in {"passed", "skipped"}), newest[0])
+    for line in shown.message.strip().splitlines():
+        data(f"     {line}")
+    data(f"   {repro_command(history.test, shown.run)}")
+
+
+def _result_line(one: TestOccurrence) -> str:
+    look = appearance(one.outcome)
+    evidence = ", ".join(f"{key} {value}" for key, value in one.evidence.items())
+    return (
+        f" {symbol(look, sys.stdout)} run {one.run}  {one.platform}  {look.word}  "
+        f"{duration(one.duration_ns)}  {evidence}"
+    ).rstrip()
