@@ -176,6 +176,7 @@ def cells_of(connection: Connection, run_id: int) -> tuple[CellRow, ...]:
                 platform=row.platform,
                 variant=row.axes,
                 variant_hash=row.hash,
+                variant_id=row.variant_id,
                 required=row.required,
                 requires=row.requires,
                 state=row.state,

@@ -54,6 +54,7 @@ class CellRow:
     platform: str
     variant: Mapping[str, str]
     variant_hash: str
+    variant_id: int
     required: str
     requires: Any
     state: TaskState

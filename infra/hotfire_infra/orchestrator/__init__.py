@@ -1,0 +1,1 @@
+"""The orchestrator: leases, folds, retries and the end of a run."""

@@ -1,0 +1,167 @@
+"""Create a run from a plan with all that it expects, in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, insert, select
+
+from hotfire_infra.errors import PlanRefusedError
+from hotfire_infra.source.stamp import StoredSource
+from hotfire_infra.states import RunState, TaskState
+from hotfire_infra.store import results
+from hotfire_infra.store.database import Store
+from hotfire_infra.store.dictionaries import intern_variant
+from hotfire_infra.store.models import Cell, Edge, Inventory, Run, SourceStamp, Task
+from hotfire_infra.store.transitions import Move, record_history
+from hotfire_pipelines.plan import Plan
+from hotfire_testframework.contract.canonical import canonical_json
+from hotfire_testframework.contract.ulid import Ulid, new_ulid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """A run to be: the plan, the source it was frozen for, and who asks."""
+
+    plan: Plan
+    source: StoredSource
+    requested_by: str
+    parent_run_id: int | None = None
+    ulid: Ulid | None = None
+    """Chosen by the client, so that asking twice creates once."""
+
+
+def create_run(store: Store, request: RunRequest) -> int:
+    """Record the run with everything it expects; return its surrogate."""
+    plan = request.plan
+    planned = (plan.source.revision, plan.source.patch_digest or "")
+    if planned != (request.source.revision, request.source.patch_digest):
+        raise PlanRefusedError(
+            f"the plan is for revision {planned[0]!r} with patch {planned[1]!r}, the source is "
+            f"{request.source.revision!r} with patch {request.source.patch_digest!r}; plan again"
+        )
+    ulid = request.ulid or new_ulid()
+    blobs = [store.blobs.put_bytes(plan.to_json().encode())]
+    plan_sha256 = blobs[0].sha256
+    for digest, tests in plan.inventories.items():
+        blob = store.blobs.put_bytes(canonical_json(list(tests)))
+        if blob.sha256 != digest:
+            raise PlanRefusedError(f"inventory {digest} of the plan has other content; plan again")
+        blobs.append(blob)
+    with store.writing() as connection:
+        known = connection.execute(select(Run.id).where(Run.ulid == ulid)).scalar()
+        if known is not None:
+            return int(known)
+        results.insert_rows(connection, results.BLOB, ((b.sha256, b.size) for b in blobs))
+        run_id = _insert_run(connection, request, ulid, plan_sha256, store.clock.wall_ns())
+        _insert_inventories(connection, plan)
+        cells = _insert_cells(connection, plan, run_id)
+        tasks = _insert_tasks(connection, plan, run_id, cells)
+        for edge in plan.edges:
+            connection.execute(
+                insert(Edge).values(
+                    run_id=run_id,
+                    from_task_id=tasks[edge.earlier],
+                    to_task_id=tasks[edge.later],
+                    kind=edge.kind,
+                )
+            )
+    return run_id
+
+
+def _insert_run(
+    connection: Connection, request: RunRequest, ulid: Ulid, plan_sha256: str, now_ns: int
+) -> int:
+    number = (connection.execute(select(func.max(Run.number))).scalar() or 0) + 1
+    run_id = connection.execute(
+        insert(Run)
+        .values(
+            ulid=ulid,
+            number=number,
+            pipeline=request.plan.pipeline,
+            source_stamp_id=_source_stamp(connection, request.source),
+            plan_digest=request.plan.digest,
+            plan_sha256=plan_sha256,
+            state=RunState.PLANNED,
+            parent_run_id=request.parent_run_id,
+            requested_by=request.requested_by,
+            created_ns=now_ns,
+        )
+        .returning(Run.id)
+    ).scalar_one()
+    step = Move(
+        entity="run",
+        entity_id=run_id,
+        to_state=RunState.PLANNED,
+        reason=f"requested by {request.requested_by}",
+        by=request.requested_by,
+        run_id=run_id,
+        subject={"number": number, "pipeline": request.plan.pipeline},
+    )
+    record_history(connection, step, None, now_ns)
+    return int(run_id)
+
+
+def _source_stamp(connection: Connection, source: StoredSource) -> int:
+    identity = {
+        "repository": source.repository,
+        "revision": source.revision,
+        "patch_digest": source.patch_digest,
+    }
+    known = connection.execute(select(SourceStamp.id).filter_by(**identity)).scalar()
+    if known is not None:
+        return int(known)
+    row = insert(SourceStamp).values(
+        **identity, archive_sha256=source.archive_sha256, subject=source.subject
+    )
+    return int(connection.execute(row.returning(SourceStamp.id)).scalar_one())
+
+
+def _insert_inventories(connection: Connection, plan: Plan) -> None:
+    known = set(
+        connection.execute(
+            select(Inventory.digest).where(Inventory.digest.in_(list(plan.inventories)))
+        ).scalars()
+    )
+    for digest, tests in plan.inventories.items():
+        if digest not in known:
+            row = insert(Inventory).values(digest=digest, sha256=digest, tests=len(tests))
+            connection.execute(row)
+
+
+def _insert_cells(connection: Connection, plan: Plan, run_id: int) -> dict[str, int]:
+    keys: dict[str, int] = {}
+    for cell in plan.cells:
+        row = insert(Cell).values(
+            run_id=run_id,
+            key=cell.key,
+            task=cell.task,
+            platform=cell.platform,
+            variant_id=intern_variant(connection, cell.variant),
+            required=cell.required,
+            requires=dict(cell.requires),
+            inventory_digest=cell.inventory,
+            left_out=cell.left_out,
+            state=TaskState.WAITING,
+        )
+        keys[cell.key] = int(connection.execute(row.returning(Cell.id)).scalar_one())
+    return keys
+
+
+def _insert_tasks(
+    connection: Connection, plan: Plan, run_id: int, cells: dict[str, int]
+) -> dict[str, int]:
+    keys: dict[str, int] = {}
+    for task in plan.tasks:
+        row = insert(Task).values(
+            run_id=run_id,
+            cell_id=cells[task.cell],
+            key=task.key,
+            shard=task.shard[0],
+            shards=task.shard[1],
+            spec=task.spec.to_json(),
+            requested_digest=task.requested_digest,
+            state=TaskState.WAITING,
+        )
+        keys[task.key] = int(connection.execute(row.returning(Task.id)).scalar_one())
+    return keys

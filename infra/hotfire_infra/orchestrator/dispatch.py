@@ -1,0 +1,164 @@
+"""Give queued tasks a lease and an attempt, and the attempts to the executor."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from hotfire_infra.errors import ExecutorError, InfraError
+from hotfire_infra.executors.protocol import Executor, Order
+from hotfire_infra.orchestrator.attendance import (
+    CLAIM_SECONDS,
+    describe_attempt,
+    end_attempt,
+    seconds_ns,
+)
+from hotfire_infra.orchestrator.endings import Ending
+from hotfire_infra.orchestrator.facts import read_spec
+from hotfire_infra.orchestrator.inputs import expected_tests, resolve_inputs
+from hotfire_infra.states import AttemptState, TaskState
+from hotfire_infra.store import queries
+from hotfire_infra.store.database import Store
+from hotfire_infra.store.models import Attempt
+from hotfire_infra.store.rows import AttemptRow, RunRow, TaskRow
+from hotfire_infra.store.transitions import Move, move, record_history
+from hotfire_testframework.contract.failure import FailureClass
+from hotfire_testframework.contract.task import AttemptSpec
+from hotfire_testframework.contract.ulid import Ulid, new_ulid
+
+CLAIM_TIMEOUT_SECONDS = 600.0
+"""How long a runner waits for its answer: longer than it takes to resume a killed service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatcher:
+    """Leases tasks and submits attempts, on behalf of `holder`."""
+
+    store: Store
+    executor: Executor
+    cache: Path
+    holder: str
+
+    def dispatch(self, run: RunRow, task: TaskRow) -> None:
+        """Lease a queued task and submit its new attempt."""
+        token = secrets.token_urlsafe(32)
+        with self.store.writing() as connection:
+            attempt = self._lease(connection, task, token)
+        if attempt is not None:
+            self._submit(run, task, attempt, token)
+
+    def resubmit(self, run: RunRow, task: TaskRow, attempt: AttemptRow) -> None:
+        """Submit an attempt whose service died between lease and submission."""
+        token = secrets.token_urlsafe(32)
+        with self.store.writing() as connection:
+            connection.execute(
+                update(Attempt)
+                .where(Attempt.id == attempt.id, Attempt.state == AttemptState.LEASED)
+                .values(
+                    token_sha256=_digest(token),
+                    boot_id=self.store.clock.boot_id,
+                    lease_expires_mono_ns=self._claim_deadline(),
+                )
+            )
+        self._submit(run, task, attempt, token)
+
+    def _claim_deadline(self) -> int:
+        return self.store.clock.mono_ns() + seconds_ns(CLAIM_SECONDS)
+
+    def _lease(self, connection: Connection, task: TaskRow, token: str) -> AttemptRow | None:
+        now = self.store.clock.wall_ns()
+        step = Move(
+            entity="task",
+            entity_id=task.id,
+            to_state=TaskState.RUNNING,
+            reason="leased",
+            by=self.holder,
+            run_id=task.run_id,
+            subject={"task": task.key},
+        )
+        if not move(connection, step, now):
+            return None
+        numbers = select(func.max(Attempt.number)).where(Attempt.task_id == task.id)
+        number = (connection.execute(numbers).scalar() or 0) + 1
+        ulid = new_ulid()
+        row = insert(Attempt).values(
+            ulid=ulid,
+            task_id=task.id,
+            number=number,
+            state=AttemptState.LEASED,
+            executor=self.executor.name,
+            pool=self.executor.name,
+            token_sha256=_digest(token),
+            boot_id=self.store.clock.boot_id,
+            lease_expires_mono_ns=self._claim_deadline(),
+            created_ns=now,
+        )
+        attempt_id = connection.execute(row.returning(Attempt.id)).scalar_one()
+        leased = Move(
+            entity="attempt",
+            entity_id=attempt_id,
+            to_state=AttemptState.LEASED,
+            reason=f"attempt {number}",
+            by=self.holder,
+            **describe_attempt(connection, attempt_id),
+        )
+        record_history(connection, leased, None, now)
+        return queries.attempt_by_ulid(connection, ulid)
+
+    def _submit(self, run: RunRow, task: TaskRow, attempt: AttemptRow, token: str) -> None:
+        try:
+            self.executor.submit(Order(spec=self._spec(run, task, attempt), token=token))
+        except InfraError as error:
+            self._give_up(attempt, error)
+
+    def _spec(self, run: RunRow, task: TaskRow, attempt: AttemptRow) -> AttemptSpec:
+        with self.store.reading() as connection:
+            spec = read_spec(connection, task.id)
+            inputs = resolve_inputs(self.store, connection, run, spec, self.cache)
+            expected = expected_tests(self.store, connection, task, spec)
+        return AttemptSpec(
+            attempt=Ulid(attempt.ulid),
+            run=run.ulid,
+            task=task.key,
+            spec=spec,
+            inputs=inputs,
+            expected=expected,
+            claim_timeout_s=CLAIM_TIMEOUT_SECONDS,
+            cache=str(self.cache),
+        )
+
+    def _give_up(self, attempt: AttemptRow, error: InfraError) -> None:
+        is_ours = isinstance(error, ExecutorError)
+        ending = Ending(
+            state=AttemptState.ERRORED,
+            reason=f"not submitted: {error}",
+            failure_class=(FailureClass.INFRA_NODE if is_ours else FailureClass.CONFIG).value,
+            source="executor",
+        )
+        with self.store.writing() as connection:
+            end_attempt(
+                connection,
+                attempt,
+                ending,
+                exit_code=None,
+                by=self.holder,
+                at_ns=self.store.clock.wall_ns(),
+            )
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def in_order(tasks: Sequence[TaskRow], exclusive: frozenset[int]) -> list[TaskRow]:
+    """Order queued tasks: those that share the machine first, then by run and plan.
+
+    An exclusive task starts on an idle machine; were it first in the queue, it would hold up all
+    others while it waits for that.
+    """
+    return sorted(tasks, key=lambda task: (task.id in exclusive, task.run_id, task.id))

@@ -1,0 +1,111 @@
+"""End a run: analysis, then the gate, then the one transition that never comes back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from hotfire_infra.analysis.gate import GateCell, GateDecision, Required, decide
+from hotfire_infra.orchestrator.facts import RunFacts
+from hotfire_infra.states import RunState, RunVerdict
+from hotfire_infra.store import queries
+from hotfire_infra.store.database import Store
+from hotfire_infra.store.models import Exoneration
+from hotfire_infra.store.models import Verdict as VerdictTable
+from hotfire_infra.store.rows import CellRow
+from hotfire_infra.store.transitions import Move, move
+from hotfire_testframework.contract.outcomes import Verdict
+
+log = logging.getLogger(__name__)
+
+Analysis = Callable[[Store, int], Sequence[str]]
+"""A step over a run whose results are complete; returns sentences about regressions that block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finalizer:
+    """Takes runs from running to finalized or cancelled, on behalf of `holder`."""
+
+    store: Store
+    analyses: tuple[Analysis, ...]
+    holder: str
+
+    def finalize(self, facts: RunFacts) -> None:
+        """Finish a run all of whose tasks are over; every step can be repeated after a crash."""
+        run_id = facts.run.id
+        self._move(run_id, RunState.FINALIZING, "", {})
+        regressions = [line for step in self.analyses for line in step(self.store, run_id)]
+        decision = self._decide(run_id, facts.is_cancelled, regressions)
+        is_cancelled = decision.verdict is RunVerdict.CANCELLED
+        state = RunState.CANCELLED if is_cancelled else RunState.FINALIZED
+        values = {
+            "verdict": decision.verdict,
+            "reason": "\n".join(decision.reasons),
+            "headline": self._headline(run_id, decision.verdict),
+            "finalized_ns": self.store.clock.wall_ns(),
+        }
+        self._move(run_id, state, f"verdict {decision.verdict}", values)
+
+    def _decide(self, run_id: int, is_cancelled: bool, regressions: list[str]) -> GateDecision:
+        with self.store.reading() as connection:
+            cells = queries.cells_of(connection, run_id)
+            failing = select(VerdictTable.cell_id, VerdictTable.test_id).where(
+                VerdictTable.run_id == run_id, VerdictTable.verdict == Verdict.FAILED.value
+            )
+            open_cells: dict[int, set[int]] = {}
+            for cell_id, test_id in connection.execute(failing):
+                open_cells.setdefault(cell_id, set()).add(test_id)
+            excused = select(Exoneration.test_id).where(Exoneration.run_id == run_id)
+            exonerated = set(connection.execute(excused).scalars())
+        gate = [
+            _gate_cell(cell, bool(tests) and tests <= exonerated)
+            for cell in cells
+            for tests in [open_cells.get(cell.id, set())]
+        ]
+        return decide(gate, is_cancelled=is_cancelled, regressions=regressions)
+
+    def _headline(self, run_id: int, verdict: RunVerdict) -> str:
+        with self.store.reading() as connection:
+            cells = queries.cells_of(connection, run_id)
+        return headline_of(cells, verdict)
+
+    def _move(self, run_id: int, state: RunState, reason: str, values: dict[str, object]) -> None:
+        step = Move(
+            entity="run",
+            entity_id=run_id,
+            to_state=state,
+            reason=reason,
+            by=self.holder,
+            run_id=run_id,
+            subject={"verdict": str(values["verdict"])} if "verdict" in values else {},
+            values=values,
+        )
+        with self.store.writing() as connection:
+            move(connection, step, self.store.clock.wall_ns())
+
+
+def _gate_cell(cell: CellRow, is_exonerated: bool) -> GateCell:
+    return GateCell(
+        key=cell.key,
+        verdict=Verdict(cell.verdict or Verdict.MISSING),
+        required=Required(cell.required),
+        is_exonerated=is_exonerated,
+        reason=cell.reason,
+        failure_class=cell.failure_class,
+    )
+
+
+def headline_of(cells: Sequence[CellRow], verdict: RunVerdict) -> str:
+    """Return «passed on 2 of 3 platforms, 23 of 24 cells»."""
+    green = {Verdict.PASSED.value, Verdict.FLAKY.value}
+    idle = {Verdict.NOT_EXECUTABLE.value, Verdict.SKIPPED.value}
+    by_platform: dict[str, set[str]] = {}
+    for cell in cells:
+        by_platform.setdefault(cell.platform, set()).add(cell.verdict or Verdict.MISSING.value)
+    passed = sum(bool(v & green) and v <= green | idle for v in by_platform.values())
+    count = sum(cell.verdict in green for cell in cells)
+    lead = "passed" if verdict is RunVerdict.PASSED else f"{verdict}: passed"
+    return f"{lead} on {passed} of {len(by_platform)} platforms, {count} of {len(cells)} cells"

@@ -1,0 +1,207 @@
+"""States and verdicts of tasks, cells and tests: folds over facts, no store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from hotfire_infra.states import (
+    ATTEMPT_COUNTED,
+    ATTEMPT_INTERRUPTED,
+    ATTEMPT_LIVE,
+    AttemptState,
+    TaskState,
+)
+from hotfire_testframework.contract.failure import FailureClass
+from hotfire_testframework.contract.outcomes import Outcome, Verdict
+
+CRASHES_THAT_CONVICT = 2
+"""The same test in flight in this many interrupted attempts is no accident of the machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFacts:
+    """What a fold looks at of one attempt."""
+
+    state: AttemptState
+    reason: str = ""
+    failure_class: FailureClass | None = None
+    in_flight: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFold:
+    """Where a task stands, and once it is over, what came of it."""
+
+    state: TaskState
+    verdict: Verdict | None = None
+    reason: str = ""
+    failure_class: FailureClass | None = None
+    crashed_tests: frozenset[str] = frozenset()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen to the task."""
+        return self.verdict is not None
+
+
+_RESOLUTION_VERDICTS = {
+    TaskState.REUSED: Verdict.PASSED,
+    TaskState.PRECLUDED: Verdict.PRECLUDED,
+    TaskState.NOT_EXECUTABLE: Verdict.NOT_EXECUTABLE,
+    # What was cancelled has not been reported: neither green nor red.
+    TaskState.CANCELLED: Verdict.MISSING,
+}
+
+
+def fold_task(
+    *,
+    resolution: TaskState | None,
+    reason: str,
+    attempts: Sequence[AttemptFacts],
+    retries: int,
+    is_ready: bool,
+) -> TaskFold:
+    """Fold the attempts of a task, oldest first; `is_ready`: all its edges are met."""
+    if resolution is not None:
+        return TaskFold(state=resolution, verdict=_RESOLUTION_VERDICTS[resolution], reason=reason)
+    if not attempts:
+        return TaskFold(state=TaskState.QUEUED if is_ready else TaskState.WAITING)
+    last = attempts[-1]
+    if last.state in ATTEMPT_LIVE:
+        return TaskFold(state=TaskState.RUNNING)
+    if last.state in ATTEMPT_COUNTED:
+        return _counted(last)
+    if last.state is AttemptState.CANCELLED:
+        return TaskFold(state=TaskState.CANCELLED, verdict=Verdict.MISSING, reason=last.reason)
+    return _interrupted(attempts, retries)
+
+
+def _counted(last: AttemptFacts) -> TaskFold:
+    verdict = Verdict.PASSED if last.state is AttemptState.PASSED else Verdict.FAILED
+    return TaskFold(
+        state=TaskState.DONE,
+        verdict=verdict,
+        reason="" if verdict is Verdict.PASSED else last.reason,
+        failure_class=last.failure_class,
+    )
+
+
+def _interrupted(attempts: Sequence[AttemptFacts], retries: int) -> TaskFold:
+    last = attempts[-1]
+    crashed = crashing_tests(attempts)
+    if crashed:
+        names = ", ".join(sorted(crashed))
+        return TaskFold(
+            state=TaskState.DONE,
+            verdict=Verdict.FAILED,
+            reason=f"in flight in {CRASHES_THAT_CONVICT} attempts that were lost: {names}",
+            failure_class=FailureClass.PRODUCT,
+            crashed_tests=crashed,
+        )
+    used = sum(attempt.state in ATTEMPT_INTERRUPTED for attempt in attempts)
+    if is_worth_a_retry(last) and used <= retries:
+        return TaskFold(state=TaskState.QUEUED, reason=f"attempt {len(attempts)}: {last.reason}")
+    spent = f" ({used} attempts, budget spent)" if used > 1 else ""
+    return TaskFold(
+        state=TaskState.DONE,
+        verdict=Verdict.ERRORED,
+        reason=f"{last.reason}{spent}",
+        failure_class=last.failure_class,
+    )
+
+
+def is_worth_a_retry(attempt: AttemptFacts) -> bool:
+    """Only infrastructure is retried: a wrong plan or a broken harness fails the same way again."""
+    if attempt.state in (AttemptState.LOST, AttemptState.PREEMPTED):
+        return True
+    return attempt.failure_class is not None and attempt.failure_class.is_infrastructure
+
+
+def crashing_tests(attempts: Iterable[AttemptFacts]) -> frozenset[str]:
+    """Return the tests that were in flight in several interrupted attempts: they are the cause."""
+    counts = Counter(
+        test
+        for attempt in attempts
+        if attempt.state in (AttemptState.LOST, AttemptState.ERRORED)
+        for test in set(attempt.in_flight)
+    )
+    return frozenset(test for test, count in counts.items() if count >= CRASHES_THAT_CONVICT)
+
+
+def fold_test(outcomes: Sequence[Outcome]) -> Verdict:
+    """Fold the tries of one test in one counted attempt, in their order."""
+    if not outcomes:
+        return Verdict.MISSING
+    kinds = set(outcomes)
+    if Outcome.PASSED in kinds:
+        return Verdict.FLAKY if kinds & {Outcome.FAILED, Outcome.ERRORED} else Verdict.PASSED
+    for outcome, verdict in _WITHOUT_A_PASS:
+        if outcome in kinds:
+            return verdict
+    return Verdict.SKIPPED
+
+
+_WITHOUT_A_PASS = (
+    (Outcome.FAILED, Verdict.FAILED),
+    (Outcome.ERRORED, Verdict.ERRORED),
+    (Outcome.PRECLUDED, Verdict.PRECLUDED),
+)
+
+_WORST_FIRST = (
+    Verdict.FAILED,
+    Verdict.ERRORED,
+    Verdict.MISSING,
+    Verdict.PRECLUDED,
+    Verdict.NOT_EXECUTABLE,
+    Verdict.FLAKY,
+    Verdict.PASSED,
+    Verdict.SKIPPED,
+)
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict | None:
+    """Return the verdict that decides for a group; a single pass beside skips is a pass."""
+    found = set(verdicts)
+    return next((verdict for verdict in _WORST_FIRST if verdict in found), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellFold:
+    """What a cell came to."""
+
+    state: TaskState
+    verdict: Verdict | None
+    reason: str = ""
+    failure_class: FailureClass | None = None
+
+
+_STATE_ORDER = (TaskState.RUNNING, TaskState.QUEUED, TaskState.WAITING)
+
+
+def fold_cell(tasks: Sequence[TaskFold], tests: Iterable[Verdict]) -> CellFold:
+    """Fold the shards of a cell and its tests' verdicts (none before the last shard is over)."""
+    states = {task.state for task in tasks}
+    for state in _STATE_ORDER:
+        if state in states:
+            return CellFold(state=state, verdict=None, reason=_first_reason(tasks, None))
+    counted = Counter(tests)
+    verdict = worst([task.verdict for task in tasks if task.verdict] + list(counted))
+    # A task can be red only by its tests; those that are exonerated or flaky do not make it so.
+    state = TaskState.DONE if TaskState.DONE in states else tasks[0].state
+    cause = next((task for task in tasks if task.verdict is verdict), None)
+    reason = cause.reason if cause else ""
+    has_a_culprit = any(task.crashed_tests for task in tasks)
+    if verdict in (Verdict.MISSING, Verdict.FAILED) and counted[verdict] and not has_a_culprit:
+        reason = f"{counted[verdict]} {_plural('test', counted[verdict])} {verdict}"
+    failure = cause.failure_class if cause else None
+    return CellFold(state=state, verdict=verdict, reason=reason, failure_class=failure)
+
+
+def _first_reason(tasks: Sequence[TaskFold], default: str | None) -> str:
+    return next((task.reason for task in tasks if task.reason), default or "")
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun}s"

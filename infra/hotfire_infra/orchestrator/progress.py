@@ -1,0 +1,212 @@
+"""Advance a run by one round: resolve what cannot run, queue what can, fold cells, note its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, update
+
+from hotfire_infra.executors.protocol import Executor
+from hotfire_infra.orchestrator.facts import RunFacts, TermsCache, attempt_facts
+from hotfire_infra.orchestrator.folds import TaskFold, fold_cell, fold_task
+from hotfire_infra.orchestrator.verdicts import record_inventory, write_verdicts
+from hotfire_infra.states import ATTEMPT_LIVE, TASK_TERMINAL, RunState, TaskState
+from hotfire_infra.store.database import Store
+from hotfire_infra.store.models import Cell
+from hotfire_infra.store.rows import CellRow, RunRow, TaskRow
+from hotfire_infra.store.transitions import Move, move, publish
+from hotfire_testframework.contract.outcomes import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Folds runs and writes what changed, on behalf of `holder`."""
+
+    store: Store
+    executor: Executor
+    terms: TermsCache
+    holder: str
+
+    def start(self, run: RunRow, facts: RunFacts) -> None:
+        """Ask the executor about every cell, once, and begin the run."""
+        refusals: dict[int, str] = {}
+        for cell in facts.cells.values():
+            refusal = self.executor.can_execute(cell.requires or {})
+            if refusal is not None:
+                refusals[cell.id] = refusal.reason
+        with self.store.writing() as connection:
+            for task in facts.tasks.values():
+                if task.cell_id in refusals:
+                    reason = refusals[task.cell_id]
+                    self._resolve(connection, task, TaskState.NOT_EXECUTABLE, reason)
+            now = self.store.clock.wall_ns()
+            step = Move(
+                entity="run",
+                entity_id=run.id,
+                to_state=RunState.RUNNING,
+                reason="",
+                by=self.holder,
+                run_id=run.id,
+                values={"started_ns": now},
+            )
+            move(connection, step, now)
+
+    def advance(self, facts: RunFacts) -> bool:
+        """Fold all tasks and cells of a run; True once nothing more will happen to it."""
+        with self.store.writing() as connection:
+            folds = self._fold_tasks(connection, facts)
+            for task_id, fold in folds.items():
+                self._note_task(connection, facts.tasks[task_id], fold)
+            for cell in facts.cells.values():
+                if cell.verdict is None:
+                    self._fold_cell(connection, facts, cell, folds)
+        return all(fold.is_over for fold in folds.values())
+
+    def _fold_tasks(self, connection: Connection, facts: RunFacts) -> dict[int, TaskFold]:
+        """Fold in the order of the plan, which is the order of the edges: one pass suffices."""
+        folds: dict[int, TaskFold] = {}
+        for task in facts.tasks.values():
+            folds[task.id] = self._fold_one(connection, facts, task, folds)
+        return folds
+
+    def _fold_one(
+        self,
+        connection: Connection,
+        facts: RunFacts,
+        task: TaskRow,
+        folds: Mapping[int, TaskFold],
+    ) -> TaskFold:
+        resolution, reason = task.resolution, task.reason
+        attempts = facts.attempts.get(task.id, ())
+        upstream = [(facts.tasks[key], folds[key]) for key in facts.upstream.get(task.id, ())]
+        is_alive = any(attempt.state in ATTEMPT_LIVE for attempt in attempts)
+        if resolution is None and not attempts:
+            resolution, reason = _resolution_of(upstream)
+        folded = fold_task(
+            resolution=resolution,
+            reason=reason,
+            attempts=[attempt_facts(attempt) for attempt in attempts],
+            retries=self.terms.get(connection, task.id).retries,
+            is_ready=all(fold.verdict is Verdict.PASSED for _, fold in upstream),
+        )
+        if facts.is_cancelled and not folded.is_over and not is_alive:
+            # What has not started ends; a retry that is due counts as not started.
+            resolution, reason = TaskState.CANCELLED, "the run was cancelled"
+            folded = TaskFold(state=resolution, verdict=Verdict.MISSING, reason=reason)
+        if resolution is not None and task.resolution is None:
+            self._resolve(connection, task, resolution, reason)
+        return folded
+
+    def _resolve(
+        self, connection: Connection, task: TaskRow, resolution: TaskState, reason: str
+    ) -> None:
+        values = {"resolution": resolution, "reason": reason}
+        self._move_task(connection, task, resolution, reason, values)
+
+    def _note_task(self, connection: Connection, task: TaskRow, fold: TaskFold) -> None:
+        if fold.state is task.state or task.state in TASK_TERMINAL or task.resolution is not None:
+            return
+        if fold.state in TASK_TERMINAL and fold.state is not TaskState.DONE:
+            return  # Written by `_resolve`, or a cancelled attempt's end below.
+        if task.state is TaskState.WAITING and fold.state in (TaskState.RUNNING, TaskState.DONE):
+            self._move_task(connection, task, TaskState.QUEUED, "", {})
+        if task.state is TaskState.QUEUED and fold.state is TaskState.DONE:
+            self._move_task(connection, task, TaskState.RUNNING, "", {})
+        self._move_task(connection, task, fold.state, fold.reason, {"reason": fold.reason})
+
+    def _move_task(
+        self,
+        connection: Connection,
+        task: TaskRow,
+        to_state: TaskState,
+        reason: str,
+        values: Mapping[str, Any],
+    ) -> None:
+        step = Move(
+            entity="task",
+            entity_id=task.id,
+            to_state=to_state,
+            reason=reason,
+            by=self.holder,
+            run_id=task.run_id,
+            subject={"task": task.key},
+            values=values,
+        )
+        move(connection, step, self.store.clock.wall_ns())
+
+    def _fold_cell(
+        self,
+        connection: Connection,
+        facts: RunFacts,
+        cell: CellRow,
+        folds: Mapping[int, TaskFold],
+    ) -> None:
+        tasks = [folds[task.id] for task in facts.tasks.values() if task.cell_id == cell.id]
+        if all(task.is_over for task in tasks):
+            self._decide_cell(connection, facts, cell, tasks)
+            return
+        folded = fold_cell(tasks, ())
+        if (folded.state, folded.reason) != (cell.state, cell.reason):
+            self._write_cell(connection, facts.run, cell, folded.state, None, folded.reason, None)
+
+    def _decide_cell(
+        self, connection: Connection, facts: RunFacts, cell: CellRow, tasks: list[TaskFold]
+    ) -> None:
+        attempts = [
+            attempt
+            for task in facts.tasks.values()
+            if task.cell_id == cell.id
+            for attempt in facts.attempts.get(task.id, ())[-1:]
+        ]
+        tests = write_verdicts(self.store, connection, facts.run, cell, tasks, attempts)
+        if all(task.state is TaskState.DONE and not task.crashed_tests for task in tasks):
+            record_inventory(self.store, connection, facts.run, cell, attempts)
+        folded = fold_cell(tasks, tests)
+        failure = folded.failure_class.value if folded.failure_class else None
+        verdict = folded.verdict or Verdict.MISSING
+        self._write_cell(connection, facts.run, cell, folded.state, verdict, folded.reason, failure)
+
+    def _write_cell(
+        self,
+        connection: Connection,
+        run: RunRow,
+        cell: CellRow,
+        state: TaskState,
+        verdict: Verdict | None,
+        reason: str,
+        failure_class: str | None,
+    ) -> None:
+        word = verdict.value if verdict else None
+        values = {
+            "state": state,
+            "verdict": word,
+            "reason": reason,
+            "failure_class": failure_class,
+        }
+        connection.execute(update(Cell).where(Cell.id == cell.id).values(**values))
+        names = {"cell": cell.key, "task": cell.task, "platform": cell.platform}
+        publish(
+            connection,
+            topic=f"cell.{state}",
+            run_id=run.id,
+            payload={**names, **values, "state": str(state)},
+            at_ns=self.store.clock.wall_ns(),
+        )
+
+
+def _resolution_of(
+    upstream: list[tuple[TaskRow, TaskFold]],
+) -> tuple[TaskState | None, str]:
+    """Say whether a task can never start, and why; the reason of the root goes down unchanged."""
+    for task, fold in upstream:
+        if not fold.is_over or fold.verdict is Verdict.PASSED:
+            continue
+        if fold.state in (TaskState.NOT_EXECUTABLE, TaskState.CANCELLED):
+            return fold.state, fold.reason
+        if fold.state is TaskState.PRECLUDED:
+            return TaskState.PRECLUDED, fold.reason
+        why = f": {fold.reason}" if fold.reason else ""
+        return TaskState.PRECLUDED, f"{task.key} {fold.verdict}{why}"
+    return None, ""

@@ -1,0 +1,97 @@
+"""Requests: what anybody asks, recorded; what the executing process makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from hotfire_infra.states import RUN_TERMINAL, RequestKind, RequestState
+from hotfire_infra.store.database import Store
+from hotfire_infra.store.models import Request, Run
+from hotfire_infra.store.transitions import Move, move, publish, record_history
+from hotfire_testframework.contract.ulid import new_ulid
+
+
+@dataclass(frozen=True, slots=True)
+class RequestBook:
+    """Write requests from any process, answer them from the one that executes."""
+
+    store: Store
+
+    def ask(
+        self, kind: RequestKind, run_id: int, *, payload: Mapping[str, Any], requested_by: str
+    ) -> None:
+        """Record a request."""
+        now = self.store.clock.wall_ns()
+        with self.store.writing() as connection:
+            row = insert(Request).values(
+                ulid=new_ulid(),
+                kind=kind,
+                run_id=run_id,
+                payload=dict(payload),
+                state=RequestState.OPEN,
+                requested_by=requested_by,
+                created_ns=now,
+            )
+            key = connection.execute(row.returning(Request.id)).scalar_one()
+            step = Move(
+                entity="request",
+                entity_id=key,
+                to_state=RequestState.OPEN,
+                reason=kind.value,
+                by=requested_by,
+                run_id=run_id,
+            )
+            record_history(connection, step, None, now)
+
+    def carry_out(self, by: str) -> bool:
+        """Act on all open requests; True if there were any."""
+        with self.store.reading() as connection:
+            query = select(Request).where(Request.state == RequestState.OPEN).order_by(Request.id)
+            rows = connection.execute(query).all()
+        for row in rows:
+            with self.store.writing() as connection:
+                self._carry_out(connection, row, by)
+        return bool(rows)
+
+    def _carry_out(self, connection: Connection, row: Any, by: str) -> None:
+        now = self.store.clock.wall_ns()
+        state, reason = RequestState.DONE, ""
+        if row.kind is RequestKind.CANCEL:
+            state, reason = self._cancel(connection, row, now)
+        step = Move(
+            entity="request",
+            entity_id=row.id,
+            to_state=state,
+            reason=reason,
+            by=by,
+            run_id=row.run_id,
+            values={"reason": reason},
+        )
+        move(connection, step, now)
+
+    def _cancel(self, connection: Connection, row: Any, now: int) -> tuple[RequestState, str]:
+        changed = connection.execute(
+            update(Run)
+            .where(
+                Run.id == row.run_id,
+                Run.state.not_in(RUN_TERMINAL),
+                Run.cancel_requested_ns.is_(None),
+            )
+            .values(cancel_requested_ns=now)
+            .returning(Run.id)
+        ).scalar()
+        if changed is None:
+            return RequestState.REFUSED, "the run is over or already being cancelled"
+        reason = str(row.payload.get("reason", "")) or "cancelled on request"
+        publish(
+            connection,
+            topic="run.cancelling",
+            run_id=row.run_id,
+            payload={"state": "cancelling", "reason": reason, "by": row.requested_by},
+            at_ns=now,
+        )
+        return RequestState.DONE, reason

@@ -1,0 +1,178 @@
+"""Write the verdict of every test of a cell that is over: of what ran, and of what should have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select
+
+from hotfire_infra.orchestrator.folds import TaskFold, fold_test
+from hotfire_infra.orchestrator.inputs import read_inventory
+from hotfire_infra.states import ATTEMPT_COUNTED
+from hotfire_infra.store import results
+from hotfire_infra.store.database import Store
+from hotfire_infra.store.dictionaries import intern_messages, intern_tests
+from hotfire_infra.store.models import (
+    Collected,
+    Inventory,
+    RecordedInventory,
+    Result,
+    Test,
+)
+from hotfire_infra.store.models import (
+    Verdict as VerdictTable,
+)
+from hotfire_infra.store.rows import AttemptRow, CellRow, RunRow
+from hotfire_testframework.contract.canonical import canonical_json
+from hotfire_testframework.contract.failure import FailureClass
+from hotfire_testframework.contract.outcomes import Outcome, Verdict
+
+
+@dataclass(slots=True)
+class _Tries:
+    """The tries of one test in the attempt that counts."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    attempt_id: int | None = None
+    seq: int | None = None
+    failure_class: str | None = None
+    duration_ns: int = 0
+    message_id: int | None = None
+
+    def add(self, row: Row[*tuple[Any, ...]]) -> None:
+        outcome = Outcome(row.outcome)
+        self.outcomes.append(outcome)
+        self.duration_ns += row.duration_ns
+        if self.seq is None or outcome in (Outcome.FAILED, Outcome.ERRORED):
+            self.attempt_id = row.attempt_id
+            self.seq = row.seq
+            self.failure_class = row.failure_class
+            self.message_id = row.message_id
+
+
+def write_verdicts(
+    store: Store,
+    connection: Connection,
+    run: RunRow,
+    cell: CellRow,
+    folds: Sequence[TaskFold],
+    attempts: Sequence[AttemptRow],
+) -> list[Verdict]:
+    """Replace the verdicts of a cell and return them; `attempts` are those of its tasks."""
+    counted = [attempt.id for attempt in attempts if attempt.state in ATTEMPT_COUNTED]
+    tries = _tries_of(connection, counted)
+    collected = _collected_by(connection, counted)
+    expected = _expected(store, connection, cell)
+    known = set(expected) | collected | set(tries)
+    crashed = {test for fold in folds for test in fold.crashed_tests}
+    keys = intern_tests(connection, crashed)
+    crashed_ids = set(keys.values())
+    without = _verdict_without_result(folds)
+    reason = next((fold.reason for fold in folds if fold.verdict is without and fold.reason), "")
+    note = _note(connection, next((f.reason for f in folds if f.crashed_tests), ""))
+    missing_note = _note(connection, reason)
+    rows, verdicts = [], []
+    for test in sorted(known | crashed_ids):
+        had = tries.get(test, _Tries())
+        verdict, failure, message = fold_test(had.outcomes), had.failure_class, had.message_id
+        if test in crashed_ids:
+            verdict, failure, message = Verdict.FAILED, FailureClass.PRODUCT.value, note
+        elif not had.outcomes:
+            verdict, failure, message = without, None, missing_note
+        is_red = verdict in (Verdict.FAILED, Verdict.ERRORED, Verdict.FLAKY)
+        verdicts.append(verdict)
+        rows.append(
+            (
+                run.id,
+                cell.id,
+                test,
+                cell.variant_id,
+                verdict.value,
+                failure if is_red else None,
+                had.attempt_id,
+                had.seq,
+                len(had.outcomes),
+                had.duration_ns,
+                message,
+                cell.inventory_digest is not None and test not in expected,
+            )
+        )
+    connection.execute(
+        delete(VerdictTable).where(VerdictTable.run_id == run.id, VerdictTable.cell_id == cell.id)
+    )
+    results.insert_rows(connection, results.VERDICT, rows)
+    return verdicts
+
+
+def _tries_of(connection: Connection, attempts: Sequence[int]) -> dict[int, _Tries]:
+    tries: dict[int, _Tries] = {}
+    query = (
+        select(
+            Result.test_id,
+            Result.attempt_id,
+            Result.seq,
+            Result.outcome,
+            Result.failure_class,
+            Result.duration_ns,
+            Result.message_id,
+        )
+        .where(Result.attempt_id.in_(attempts))
+        .order_by(Result.attempt_id, Result.seq)
+    )
+    for row in connection.execute(query):
+        tries.setdefault(row.test_id, _Tries()).add(row)
+    return tries
+
+
+def _collected_by(connection: Connection, attempts: Sequence[int]) -> set[int]:
+    query = select(Collected.test_id).where(Collected.attempt_id.in_(attempts))
+    return set(connection.execute(query).scalars())
+
+
+def _expected(store: Store, connection: Connection, cell: CellRow) -> frozenset[int]:
+    if cell.inventory_digest is None:
+        return frozenset()
+    tests = read_inventory(store, cell.inventory_digest)
+    return frozenset(intern_tests(connection, tests).values())
+
+
+def _verdict_without_result(folds: Sequence[TaskFold]) -> Verdict:
+    """Return what an expected test is that has no result: as its task ended, else missing."""
+    found = {fold.verdict for fold in folds}
+    for verdict in (Verdict.ERRORED, Verdict.PRECLUDED, Verdict.NOT_EXECUTABLE):
+        if verdict in found:
+            return verdict
+    return Verdict.MISSING
+
+
+def _note(connection: Connection, text: str) -> int | None:
+    return intern_messages(connection, [text])[text] if text else None
+
+
+def record_inventory(
+    store: Store, connection: Connection, run: RunRow, cell: CellRow, attempts: Iterable[AttemptRow]
+) -> None:
+    """Remember what a cell collected: the expectation of the next plan."""
+    counted = [attempt.id for attempt in attempts if attempt.state in ATTEMPT_COUNTED]
+    query = (
+        select(Test.module, Test.scheme, Test.name)
+        .join(Collected, Collected.test_id == Test.id)
+        .where(Collected.attempt_id.in_(counted))
+        .distinct()
+    )
+    tests = sorted("/".join(parts) for parts in connection.execute(query))
+    if not tests:
+        return
+    blob = store.blobs.put_bytes(canonical_json(tests))
+    results.insert_rows(connection, results.BLOB, [(blob.sha256, blob.size)])
+    known = select(Inventory.digest).where(Inventory.digest == blob.sha256)
+    if connection.execute(known).scalar() is None:
+        row = {"digest": blob.sha256, "sha256": blob.sha256, "tests": len(tests)}
+        connection.execute(insert(Inventory).values(**row))
+    identity = {"pipeline": run.pipeline, "cell_key": cell.key}
+    connection.execute(delete(RecordedInventory).filter_by(**identity))
+    connection.execute(
+        insert(RecordedInventory).values(**identity, digest=blob.sha256, run_id=run.id)
+    )

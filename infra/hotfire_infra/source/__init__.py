@@ -1,0 +1,1 @@
+"""The source stamp: what is under test, as a commit, a patch digest and one archive."""

@@ -1,0 +1,181 @@
+"""What tests of the infrastructure share: a store, a small plan, an orchestrator on a fake executor."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hotfire_infra.clock import ManualClock
+from hotfire_infra.executors.fake import Director, FakeExecutor, everything_passes
+from hotfire_infra.executors.protocol import Capacity, Executor
+from hotfire_infra.orchestrator.creation import RunRequest, create_run
+from hotfire_infra.orchestrator.lock import acquire
+from hotfire_infra.orchestrator.loop import Orchestrator
+from hotfire_infra.source.stamp import StoredSource
+from hotfire_infra.store import queries
+from hotfire_infra.store.database import Store, open_store
+from hotfire_infra.store.rows import RunSnapshot
+from hotfire_pipelines.plan import (
+    Plan,
+    PlannedCell,
+    PlannedEdge,
+    PlannedTask,
+    Source,
+    inventory_digest,
+)
+from hotfire_testframework.contract.task import TaskSpec
+from hotfire_testframework.contract.variants import variant_hash
+
+REVISION = "3f2a91c" + "0" * 33
+
+
+def spec_of(**values: Any) -> TaskSpec:
+    """Return a specification that needs nothing."""
+    return TaskSpec.from_json({"harness": "command", "command": ["true"], **values})
+
+
+def plan_of(
+    tasks: Mapping[str, Sequence[str]],
+    *,
+    edges: Sequence[tuple[str, str]] = (),
+    requires: Mapping[str, Mapping[str, Any]] | None = None,
+    required: Mapping[str, str] | None = None,
+    specs: Mapping[str, TaskSpec] | None = None,
+) -> Plan:
+    """Return a plan with one task per cell: its name and the tests it expects."""
+    cells, planned, inventories = [], [], {}
+    for name, tests in tasks.items():
+        axes = {"execution": "native", "platform": "here", "task": name}
+        expected = tuple(sorted(tests))
+        inventories[inventory_digest(expected)] = expected
+        cells.append(
+            PlannedCell(
+                key=name,
+                task=name,
+                platform=name.partition("@")[2] or "here",
+                variant=axes,
+                variant_hash=variant_hash(axes),
+                required=(required or {}).get(name, "always"),
+                requires=(requires or {}).get(name, {}),
+                inventory=inventory_digest(expected),
+            )
+        )
+        spec = (specs or {}).get(name) or spec_of()
+        planned.append(
+            PlannedTask(key=name, cell=name, shard=(1, 1), spec=spec, requested_digest="0" * 64)
+        )
+    return Plan(
+        pipeline="small",
+        source=Source(repository="here", revision=REVISION),
+        platforms=(),
+        cells=tuple(cells),
+        tasks=tuple(planned),
+        edges=tuple(PlannedEdge(earlier=a, later=b, kind="success") for a, b in edges),
+        inventories=inventories,
+    )
+
+
+SOURCE = StoredSource(
+    repository="here", revision=REVISION, patch_digest="", subject="First", archive_sha256=None
+)
+
+
+class Stand:
+    """A store with an orchestrator on it, turned round by hand."""
+
+    def __init__(self, store: Store, executor: Executor, cache: Path, label: str = "stand") -> None:
+        self.store = store
+        self.executor = executor
+        lock = acquire(store, label=label)
+        assert lock is not None
+        self.orchestrator = Orchestrator(store=store, executor=executor, cache=cache, lock=lock)
+
+    def start(self, plan: Plan) -> int:
+        """Record a run of the plan."""
+        return create_run(self.store, RunRequest(plan=plan, source=SOURCE, requested_by="tester"))
+
+    def rounds(self, count: int) -> None:
+        """Go round so many times."""
+        for _ in range(count):
+            self.orchestrator.round()
+
+    def finish(self, run_id: int, *, limit: int = 200) -> RunSnapshot:
+        """Go round until the run is over."""
+        for _ in range(limit):
+            self.orchestrator.round()
+            if self.show(run_id).run.verdict is not None:
+                return self.show(run_id)
+        raise AssertionError(f"not over after {limit} rounds: {self.show(run_id)}")
+
+    def show(self, run_id: int) -> RunSnapshot:
+        """Return the run as it is."""
+        with self.store.reading() as connection:
+            return queries.snapshot(connection, run_id)
+
+    def run(self, plan: Plan) -> RunSnapshot:
+        """Record a run and finish it."""
+        return self.finish(self.start(plan))
+
+    def attempts(self, run_id: int) -> list[tuple[str, int, str]]:
+        """Return (task, number, state) of all attempts."""
+        with self.store.reading() as connection:
+            rows = queries.attempts_of(connection, run_id)
+        return [(row.task_key, row.number, row.state.value) for row in rows]
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the schema and nothing in it: migrating costs more than a small test."""
+    home = tmp_path_factory.mktemp("template")
+    open_store(home).close()
+    return home / "hotfire.db"
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: ManualClock, empty_database: Path) -> Iterator[Store]:
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(empty_database, home)
+    made = open_store(home, clock=clock)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_plan() -> Callable[..., Plan]:
+    return plan_of
+
+
+@pytest.fixture
+def make_spec() -> Callable[..., TaskSpec]:
+    return spec_of
+
+
+@pytest.fixture
+def make_stand(store: Store, clock: ManualClock, tmp_path: Path) -> Callable[..., Stand]:
+    def make(
+        director: Director = everything_passes,
+        *,
+        refusals: Mapping[str, str] | None = None,
+        cpus: int = 4,
+        label: str = "stand",
+    ) -> Stand:
+        executor = FakeExecutor(
+            store.attempts,
+            director=director,
+            refusals=refusals,
+            capacity=Capacity(cpus=cpus),
+            clock=clock,
+        )
+        return Stand(store, executor, tmp_path / "cache", label)
+
+    return make
