@@ -32,7 +32,7 @@ Options parse_arguments(int count, char** values) {
         else throw aestus::Error(AESTUS_ERR_ARGUMENT, "unknown argument " + name);
     }
     if (options.cases.empty()) {
-        throw aestus::Error(AESTUS_ERR_ARGUMENT, "usage: aestus-cases --cases FILE [--impl scalar|avx2|neon|auto]");
+        throw aestus::Error(AESTUS_ERR_ARGUMENT, "usage: aestus-cases --cases FILE [--impl NAME|auto]");
     }
     return options;
 }

@@ -4,7 +4,7 @@
  *   - every function that can fail returns aestus_status; the reason is in aestus_last_error() of the same thread;
  *   - sizes and indices are int64_t (never long: it has 32 bits on Windows); tensors are row-major;
  *   - kernels are pure: they write nothing but their output, and their result depends neither on the number of
- *     threads nor on the implementation (scalar, avx2, neon are bitwise equal, see docs/numerics.md);
+ *     threads nor on the implementation (scalar, avx2, avx512, neon are bitwise equal, see docs/numerics.md);
  *   - input and output must not overlap unless a function says so.
  */
 #ifndef AESTUS_AESTUS_H
@@ -49,7 +49,7 @@ AESTUS_API const char* aestus_version(void);
 /* Text of the last failure on this thread; "" when there was none. Valid until the next call on this thread. */
 AESTUS_API const char* aestus_last_error(void);
 
-/* The implementation in force: "scalar", "avx2" or "neon"; "" when AESTUS_FORCE_IMPL names one this machine lacks. */
+/* The implementation in force: "scalar", "avx2", "avx512" or "neon"; "" when AESTUS_FORCE_IMPL cannot be obeyed. */
 AESTUS_API const char* aestus_impl(void);
 
 /* "auto" takes the best of this machine. An unknown name is ERR_ARGUMENT, one the machine lacks ERR_UNSUPPORTED. */

@@ -1,10 +1,10 @@
-// The kernels over the lane primitives of one implementation. Included once by scalar.cpp, avx2.cpp and neon.cpp,
-// inside their own anonymous namespace, after they have defined
+// The kernels over the lane primitives of one implementation. Included once by scalar.cpp, avx2.cpp, avx512.cpp and
+// neon.cpp, inside their own anonymous namespace, after they have defined
 //
 //   template <int MR, int NR> void dot_tile(a, lda, b, ldb, k, out, ldo)   out[i*ldo+j] = dot(a+i*lda, b+j*ldb), 8-lane
 //   template <int NR> void dot_quantized<type>(w, stride, x, k, out)       the same with quantised rows
 //   void dequantize_q4_1(w, y, k), dequantize_q8_0(w, y, k)
-//   void weighted_sum(p, v, stride, n, d, y)                               y[i] = sum over ascending t of p[t]*v[t*stride+i]
+//   void weighted_sum(p, v, stride, n, d, y)                               y[i] = sum of p[t]*v[t*stride+i], t ascending
 //
 // so that the compiler sees everything with the instruction set of that file. No standard library templates here:
 // their code could be shared with files compiled for less.
@@ -19,7 +19,8 @@ float dot(const float* a, const float* b, int64_t k) {
 }
 
 template <int MR>
-void tile_row(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t k, float* out, int64_t ldo, int64_t nr) {
+void tile_row(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t k, float* out, int64_t ldo,
+              int64_t nr) {
     int64_t j = 0;
     for (; j + kTileB <= nr; j += kTileB) dot_tile<MR, kTileB>(a, lda, b + j * ldb, ldb, k, out + j, ldo);
     switch (nr - j) {

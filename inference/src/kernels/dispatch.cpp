@@ -14,18 +14,22 @@ std::atomic<const Table*> in_force{nullptr};
 thread_local const char* ran = "";
 
 const Table* best_table() {
+    if (const Table* table = avx512_table()) return table;
     if (const Table* table = avx2_table()) return table;
     if (const Table* table = neon_table()) return table;
     return scalar_table();
 }
+
+constexpr const char* kNames = "scalar, avx2, avx512, neon";
 
 const Table* table_named(const std::string& name) {
     if (name == "auto") return best_table();
     const Table* table = nullptr;
     if (name == "scalar") table = scalar_table();
     else if (name == "avx2") table = avx2_table();
+    else if (name == "avx512") table = avx512_table();
     else if (name == "neon") table = neon_table();
-    else throw Error(AESTUS_ERR_ARGUMENT, "unknown implementation '" + name + "': use auto, scalar, avx2 or neon");
+    else throw Error(AESTUS_ERR_ARGUMENT, "unknown implementation '" + name + "': use auto or " + kNames);
     if (table == nullptr) throw Error(AESTUS_ERR_UNSUPPORTED, "this machine cannot run the implementation " + name);
     return table;
 }
@@ -64,7 +68,8 @@ void forget_implementation_that_ran() { ran = ""; }
 
 QType qtype_of(int32_t number) {
     if (number == AESTUS_F32 || number == AESTUS_Q4_1 || number == AESTUS_Q8_0) return static_cast<QType>(number);
-    throw Error(AESTUS_ERR_UNSUPPORTED, "weight type " + std::to_string(number) + " is none of F32 (0), Q4_1 (3), Q8_0 (8)");
+    throw Error(AESTUS_ERR_UNSUPPORTED,
+                "weight type " + std::to_string(number) + " is none of F32 (0), Q4_1 (3), Q8_0 (8)");
 }
 
 int64_t row_bytes(QType type, int64_t k) {

@@ -28,9 +28,9 @@ struct Range {
 };
 
 // ---- implementation in force -----------------------------------------------------------------------------------
-// "scalar" | "avx2" | "neon". The first use reads AESTUS_FORCE_IMPL; throws Error when it cannot be obeyed.
+// "scalar" | "avx2" | "avx512" | "neon". The first use reads AESTUS_FORCE_IMPL; throws Error when it cannot be obeyed.
 const char* implementation();
-// The instruction set its code was compiled for: "x86-64", "x86-64-v3", "armv8-a".
+// The instruction set its code was compiled for: "x86-64", "x86-64-v3", "x86-64-v4", "armv8-a".
 const char* instruction_set();
 // "auto" or a name. Not while kernels run on other threads.
 void set_implementation(const std::string& name);

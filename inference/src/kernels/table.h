@@ -1,4 +1,4 @@
-// One implementation of all kernels: what scalar.cpp, avx2.cpp and neon.cpp each provide.
+// One implementation of all kernels: what scalar.cpp, avx2.cpp, avx512.cpp and neon.cpp each provide.
 #pragma once
 
 #include "kernels/kernels.h"
@@ -30,6 +30,7 @@ struct Table {
 // Each returns nullptr where the build or the machine lacks it.
 const Table* scalar_table();
 const Table* avx2_table();
+const Table* avx512_table();
 const Table* neon_table();
 
 }  // namespace aestus::kernels
