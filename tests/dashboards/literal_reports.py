@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
+
+import httpx
 
 from hotfire_infra.analysis.coverage import LanguageCoverage
 from hotfire_infra.analysis.history import (
@@ -163,7 +166,8 @@ def summary(report):
     return RunSummary(
         number=report.number, ulid=report.ulid, pipeline=report.pipeline, source=report.source,
         state=report.state, verdict=report.verdict, headline="", created_ns=report.created_ns,
-        duration_ns=report.duration_ns, totals=report.totals if report.is_final else {"passed": 1, "undecided": 10},
+        duration_ns=report.duration_ns,
+        totals=report.totals if report.is_final else {"passed": 1, "undecided": 10},
     )  # fmt: skip
 
 
@@ -193,3 +197,18 @@ def everything():
         [run_report(), red_report(), live_report()],
         {CASE: history(), HOSTILE: history(HOSTILE)}, [series()],
     )  # fmt: skip
+
+
+class Browser:
+    """Asks an application for pages in this process, without a port."""
+
+    def __init__(self, app):
+        self._app = app
+
+    def get(self, path):
+        async def ask():
+            transport = httpx.ASGITransport(app=self._app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://hotfire") as client:
+                return await client.get(path)
+
+        return asyncio.run(ask())

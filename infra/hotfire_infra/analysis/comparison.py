@@ -6,7 +6,7 @@ import math
 import random
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from hotfire_infra.analysis import student_t
@@ -63,6 +63,8 @@ class Comparison:
     earlier_runs: int
     replicates: int
     method: str
+    p_value: float | None = None
+    """Two-sided, of the interval between runs; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,19 @@ def between_runs_interval(new: float, earlier: Sequence[float], confidence: floa
     return Interval(estimate=estimate, low=estimate - half, high=estimate + half)
 
 
+def shift_p_value(new: float, earlier: Sequence[float]) -> float:
+    """Two-sided p-value of no shift, of the same t statistic as `between_runs_interval`.
+
+    Earlier runs that agree exactly leave no doubt: 1 for the same value, 0 for any other.
+    """
+    k = len(earlier)
+    estimate = new - statistics.fmean(earlier)
+    error = statistics.stdev(earlier) * math.sqrt(1 + 1 / k)
+    if error == 0:
+        return 1.0 if math.isclose(estimate, 0, abs_tol=1e-12) else 0.0
+    return 2 * (1 - student_t.cumulative(abs(estimate) / error, k - 1))
+
+
 def within_runs_interval(
     new: Sequence[float], earlier: Sequence[float], confidence: float, seed: int = 0
 ) -> Interval:
@@ -153,6 +168,7 @@ def compare(new: Point, earlier: Sequence[Point], judgement: Judgement) -> Compa
     return Comparison(
         change=change, reason=reason, interval=interval, normalised=twin,
         earlier_runs=len(usable), replicates=len(new.replicates), method="between-runs t",
+        p_value=shift_p_value(_level(new, judgement), levels),
     )  # fmt: skip
 
 
@@ -219,3 +235,24 @@ def _without_interval(
         change=change, reason=reason, interval=None, normalised=None,
         earlier_runs=len(earlier), replicates=len(new.replicates), method="none",
     )  # fmt: skip
+
+
+def control_false_discoveries(
+    comparisons: Sequence[Comparison], rate: float = 1 - CONFIDENCE
+) -> tuple[Comparison, ...]:
+    """Take back changes that do not survive looking at many series at once.
+
+    Benjamini & Hochberg (1995): with m p-values in order, the changes up to the largest i with
+    p_(i) ≤ i·rate/m stay; of those called a change, at most `rate` are expected to be noise.
+    Assumes the series independent or positively dependent. Complexity O(m log m).
+    """
+    ordered = sorted(one.p_value for one in comparisons if one.p_value is not None)
+    m = len(ordered)
+    limit = max((p for i, p in enumerate(ordered, start=1) if p <= i * rate / m), default=-1.0)
+    called = {Change.REGRESSED, Change.IMPROVED}
+    return tuple(
+        replace(one, change=Change.INCONCLUSIVE, reason=f"does not stand out among {m} series")
+        if one.change in called and (one.p_value is None or one.p_value > limit)
+        else one
+        for one in comparisons
+    )

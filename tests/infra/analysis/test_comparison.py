@@ -14,6 +14,8 @@ from hotfire_infra.analysis.comparison import (
     Point,
     between_runs_interval,
     compare,
+    control_false_discoveries,
+    shift_p_value,
     within_runs_interval,
 )  # fmt: skip
 from hotfire_testframework.contract.metrics import Direction, Scale
@@ -115,3 +117,22 @@ def test_interval_is_deterministic():
     first, second = (within_runs_interval((1.0, 2.0, 3.0), (1.0, 2.0), 0.99) for _ in range(2))
     assert isinstance(first, Interval)
     assert first == second
+
+
+def test_p_value_is_scipys():
+    # scipy.stats.ttest_ind([5.02], [4.9, 5.0, 5.1, 4.95], equal_var=True).pvalue
+    assert shift_p_value(5.02, [4.9, 5.0, 5.1, 4.95]) == pytest.approx(0.7559838474941737, rel=1e-9)
+
+
+def test_one_lucky_series_among_many_is_taken_back():
+    quiet = [compare(runs(100)[0], runs(99, 100.5, 101, 99.5), RATE) for _ in range(40)]
+    lucky = compare(runs(106.5)[0], runs(99, 100.5, 101, 99.5, 100), RATE)
+    assert lucky.change is Change.IMPROVED
+    assert control_false_discoveries([lucky])[0].change is Change.IMPROVED
+    assert control_false_discoveries([lucky, *quiet])[0].change is Change.INCONCLUSIVE
+
+
+def test_an_exact_change_survives_any_number_of_series():
+    quiet = [compare(runs(100)[0], runs(99, 100.5, 101, 99.5), RATE) for _ in range(40)]
+    exact = compare(runs(50)[0], runs(100, 100, 100), RATE)
+    assert control_false_discoveries([exact, *quiet])[0].change is Change.REGRESSED

@@ -43,8 +43,6 @@ def doctor(*, as_json: bool) -> int:
     width = max((len(one.platform) for one in abilities), default=0)
     for one in abilities:
         mark = symbol(appearance("not_executable" if one.run else "passed"), sys.stdout)
-            paint("✓", Tone.GOOD, sys.stdout) if not one.run else paint("–", Tone.QUIET, sys.stdout)
-        )
         how = f"runs here ({one.execution})" if not one.run else f"not executable here: {one.run}"
         build = "" if not one.build else f"   not buildable here: {one.build}"
         data(f" {mark} {one.platform.ljust(width)}  {how}{build}")

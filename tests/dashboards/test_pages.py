@@ -1,0 +1,144 @@
+"""Pages: what they say, what they escape, and that they stand without JavaScript."""
+
+import json
+import re
+
+import pytest
+
+PAGES = ["/", "/r/7", "/r/8", "/r/9", "/p/abababab"]
+
+
+def text_of(html):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_loads_nothing_from_elsewhere_and_runs_nothing_inline(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert not re.search(r'(src|href)="(https?:)?//', answer.text)
+    assert not re.search(r"<[^>]* (style|on\w+)=", answer.text)
+    assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", answer.text))
+
+
+def test_run_page_answers_in_one_sentence(client):
+    text = text_of(client.get("/r/7").text)
+    assert "passed on 3 of 4 platforms, 10 of 11 cells, none missing." in text
+    assert "coverage 91.2 % C++, 94.0 % Python" in text
+    assert "2026-11-21 12:00:00 UTC" in text
+
+
+def test_red_run_shows_message_class_and_the_command_that_reproduces_it(client, literals):
+    text = client.get("/r/8").text
+    assert "error 3.71 × the bound" in text
+    assert "failed · product · kernels|platform=linux-x86_64" in text
+    assert f"hotfire repro {literals.CASE} --run 8" in text
+
+
+def test_infrastructure_and_product_failures_do_not_look_alike(client):
+    html = client.get("/r/8").text
+    assert 'class="bad" href="#cell-kernels-platform-linux-x86-64"' in html
+    assert 'class="trouble" href="#cell-accuracy-platform-l4t-aarch64"' in html
+
+
+def test_hostile_test_name_is_text_everywhere(client, literals):
+    from hotfire_dashboards.addresses import test_address
+
+    for path in ("/r/8", test_address(literals.HOSTILE)):
+        html = client.get(path).text
+        assert "<script>alert" not in html
+        assert "<img" not in html
+        assert "&lt;img src=x onerror=alert(1)&gt;" in html
+        assert "{{7*7}}" in html
+
+
+def test_address_of_a_test_leads_to_its_page_whatever_its_name(literals, client_of):
+    from hotfire_dashboards.addresses import test_address, test_document_address
+
+    for name in (
+        "a/b/../x",
+        "a/b/c?d#e%2F f",
+        "a/b/..",
+        "a/b/c.json",
+        "a/b/ü[1]",
+        literals.HOSTILE,
+    ):
+        client = client_of(literals.LiteralReports(tests={name: literals.history(name)}))
+        assert client.get(test_address(name)).status_code == 200, name
+        assert client.get(test_document_address(name)).json()["test"] == name
+
+
+def test_live_page_polls_and_a_finished_one_does_not(client):
+    live, finished = client.get("/r/9").text, client.get("/r/7").text
+    assert 'hx-trigger="every 1s"' in live
+    assert '<noscript><meta http-equiv="refresh"' in live
+    assert "hx-get" not in finished
+    assert "htmx" not in re.sub(r"<meta[^>]*>", "", finished)
+
+
+def test_test_page_tells_platforms_apart_and_shows_evidence(client, literals):
+    from hotfire_dashboards.addresses import test_address
+
+    text = text_of(client.get(test_address(literals.CASE)).text)
+    assert "it passed on 1 of 2 platforms. Not green on linux-x86_64." in text
+    assert "error over bound 3.71" in text
+    assert "governor unreadable: no such file" in text
+
+
+def test_series_page_has_a_table_twin_with_units_and_a_chart_source(client):
+    html = client.get("/p/abababab").text
+    assert 'data-chart="/p/abababababababab.json"' in html
+    assert "172 tok/s" in html
+    assert "(n = 5)" in html
+
+
+def test_series_with_one_point_says_why_there_is_no_trend(literals, client_of):
+    client = client_of(literals.LiteralReports(all_series=[literals.series((172.0,))]))
+    html = client.get("/p/abababab").text
+    assert "a trend needs two runs" in html
+    assert "data-chart" not in html
+
+
+def test_json_twins_hold_what_the_pages_show(client, literals):
+    run = client.get("/r/7.json").json()
+    assert run["verdict"] == "passed"
+    assert sum(run["totals"].values()) == len(run["cells"])
+    series = client.get("/p/abababab.json").json()
+    assert [point["run"] for point in series["points"]] == [1, 2, 3, 4, 5, 6]
+    assert client.get("/index.json").json()["runs"][0]["number"] == 9
+
+
+def test_empty_store_says_why_it_is_empty_and_what_to_type(literals, client_of):
+    html = client_of(literals.LiteralReports()).get("/").text
+    assert "This store holds no runs" in html
+    assert "hotfire run pre-merge" in html
+
+
+def test_run_without_measurements_says_why(literals, client_of):
+    report = literals.run_report(coverage=(), performance=())
+    text = text_of(client_of(literals.LiteralReports([report])).get("/r/7").text)
+    assert "No measurement was recorded: no performance cell ran." in text
+    assert "No coverage was recorded: no coverage cell ran." in text
+
+
+@pytest.mark.parametrize("path", ["/r/99", "/t/a/b/c", "/p/cdcdcdcd", "/r/99.json"])
+def test_missing_things_are_404_with_a_sentence(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert "in this store" in answer.text
+
+
+def test_columns_are_those_of_the_command_line(client):
+    from hotfire_infra.cli.verbs.ps import HEADER
+
+    head = re.search(r"<thead><tr>(.*?)</tr>", client.get("/").text).group(1)
+    words = [word.upper() for word in re.findall(r"<th[^>]*>([^<]*)</th>", head)]
+    assert tuple(words) == HEADER
+
+
+def test_document_of_a_run_has_exactly_the_public_keys(client):
+    assert list(json.loads(client.get("/r/7.json").text)) == [
+        "id", "pipeline", "source", "plan_digest", "state", "verdict", "reasons", "url", "cells",
+        "totals",
+    ]  # fmt: skip
