@@ -102,6 +102,15 @@ class Kernels:
         _CALLS[case.op](self._library, case, [address(each) for each in inputs], address(out))
 
 
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Without a library no test can run: one clear error instead of two thousand."""
+    named = os.environ.get("AESTUS_LIBRARY")
+    if session.config.option.collectonly or (named and Path(named).is_file()):
+        return
+    said = f"AESTUS_LIBRARY={named} is no file" if named else "AESTUS_LIBRARY is not set"
+    raise pytest.UsageError(f"{said}: it names the libaestus under test")
+
+
 @pytest.fixture(scope="session")
 def kernels() -> Kernels:
     """The library of AESTUS_LIBRARY; a forced implementation must be the one in force."""

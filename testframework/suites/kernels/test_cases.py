@@ -27,7 +27,7 @@ def _params() -> Iterator[Any]:
             yield pytest.param(case, id=str(case), marks=mark)
 
 
-@pytest.mark.parametrize("case", _params())
+@pytest.mark.parametrize("case", list(_params()))
 def test_case(case: CaseLine, kernels: Any, hotfire_record: Any) -> None:
     operator = operator_of(case)
     operands = operator.operands(case)

@@ -1,0 +1,84 @@
+"""Start the tools of Aestus natively or behind a launcher (QEMU, Wine) and read their JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hotfire_testframework.numerics.errors import NumericsError
+
+
+class ToolError(NumericsError):
+    """A tool is missing, failed, or wrote no result."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolbox:
+    """Where the executables are and what starts them.
+
+    `binaries` is the `bin` folder of an installed Aestus, `launcher` the argv in front of an executable.
+    """
+
+    binaries: Path
+    launcher: tuple[str, ...] = ()
+
+    @classmethod
+    def from_environment(cls, values: Mapping[str, str] = os.environ) -> Toolbox:
+        """AESTUS_BIN names the folder, AESTUS_LAUNCHER is a JSON list of words."""
+        if "AESTUS_BIN" not in values:
+            raise ToolError("AESTUS_BIN is not set: it names the folder of aestus-run")
+        text = values.get("AESTUS_LAUNCHER", "[]") or "[]"
+        try:
+            words = json.loads(text)
+        except ValueError as error:
+            raise ToolError(f"AESTUS_LAUNCHER is not JSON: {text!r}") from error
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise ToolError(f"AESTUS_LAUNCHER is not a list of words: {text!r}")
+        return cls(binaries=Path(values["AESTUS_BIN"]), launcher=tuple(words))
+
+    @property
+    def under_wine(self) -> bool:
+        """Whether paths need a drive letter."""
+        return any(Path(word).name.startswith("wine") for word in self.launcher)
+
+    def executable(self, name: str) -> Path:
+        """`name` or `name.exe` in the folder."""
+        for candidate in (self.binaries / name, self.binaries / f"{name}.exe"):
+            if candidate.is_file():
+                return candidate
+        raise ToolError(f"no {name} in {self.binaries}")
+
+    def path(self, path: Path) -> str:
+        """A path as the tool reads it: Wine maps the drive Z: to the root."""
+        absolute = path.absolute()
+        return "Z:" + str(absolute).replace("/", "\\") if self.under_wine else str(absolute)
+
+    def run(
+        self, name: str, arguments: Sequence[str | Path], result: Path, *, timeout: float
+    ) -> dict[str, Any]:
+        """Run a tool with `--json result` appended and return what it wrote there."""
+        words = [self.path(each) if isinstance(each, Path) else each for each in arguments]
+        argv = [*self.launcher, self._named(name), *words, "--json", self.path(result)]
+        result.unlink(missing_ok=True)
+        done = subprocess.run(  # noqa: S603 - the argv is ours
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout,
+            check=False,
+        )
+        if done.returncode != 0 or not result.is_file():
+            said = done.stdout.decode("utf-8", "replace")[-2000:]
+            raise ToolError(f"{name} ended with {done.returncode}: {said}")
+        answer: dict[str, Any] = json.loads(result.read_bytes())
+        return answer
+
+    def _named(self, name: str) -> str:
+        # Wine takes the executable by its native path as well, and reports it shorter.
+        return str(self.executable(name).absolute())

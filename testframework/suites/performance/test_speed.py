@@ -1,0 +1,88 @@
+"""Rates, times and sizes of Aestus on the bundled model; a slow figure is recorded, not failed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import pytest
+
+from hotfire_testframework.accuracy.launch import Toolbox
+from hotfire_testframework.measuring.replicates import Point, Session
+
+Record = Callable[[str, Point], None]
+# All tests read one session of launches: it must run in one worker.
+pytestmark = pytest.mark.xdist_group("performance")
+
+
+@pytest.mark.parametrize(
+    ("what", "metrics"),
+    [
+        ("load", {"aestus.load_time"}),
+        ("decode", {"aestus.decode_rate", "aestus.bandwidth_share"}),
+        ("prefill", {"aestus.prefill_rate"}),
+        ("memory", {"aestus.peak_memory"}),
+    ],
+    ids=["load", "decode", "prefill", "memory"],
+)
+def test_model(what: str, metrics: set[str], bench: Session, record_point: Record) -> None:
+    points = bench.points(what)
+    for point in points:
+        record_point(what, point)
+    assert {point.metric for point in points} == metrics
+    assert all(min(point.replicates) > 0 for point in points)
+    assert all(len(point.replicates) >= 3 for point in points)
+
+
+def test_kernels(bench: Session, record_point: Record) -> None:
+    points = bench.points("kernels")
+    for point in points:
+        record_point("kernels", point)
+    assert {point.metric for point in points} == {"aestus.kernel_rate"}
+    operators = {point.name.split(".")[0] for point in points}
+    assert {"attention", "gemm", "qmatmul", "rmsnorm", "softmax"} <= operators
+
+
+def test_read_bandwidth_beside_the_measurements(bench: Session, hotfire_record: Any) -> None:
+    point = bench.probe()
+    hotfire_record.measurement(
+        point.metric,
+        point.replicates,
+        launches=point.launches,
+        estimator="median",
+        canary=point.canary,
+        valid=point.valid,
+        reason=point.reason,
+        definition={"what": "probe", "name": point.name},
+    )
+    assert median(point.replicates) > 0
+
+
+def test_binary_size(toolbox: Toolbox, hotfire_record: Any) -> None:
+    library = _library(toolbox)
+    hotfire_record.measurement(
+        "aestus.binary_size", [library.stat().st_size], definition={"file": "libaestus"}
+    )
+    assert library.stat().st_size > 0
+
+
+def test_the_implementation_that_was_asked_for_ran(bench: Session) -> None:
+    asked = os.environ.get("AESTUS_FORCE_IMPL", "auto")
+    ran = {launch.answer["impl"] for group in bench.launches.values() for launch in group}
+    assert len(ran) == 1
+    assert asked == "auto" or ran == {asked}
+
+
+def _library(toolbox: Toolbox) -> Any:
+    """libaestus beside the tools: lib/ on Linux, bin/ on Windows."""
+    folders = (toolbox.binaries.parent / "lib", toolbox.binaries)
+    found = [
+        path
+        for folder in folders
+        for name in ("libaestus.so", "libaestus.dll")
+        if (path := folder / name).is_file()
+    ]
+    assert found, f"no libaestus in {folders[0]} or {folders[1]}"
+    return found[0].resolve()
