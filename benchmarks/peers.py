@@ -1,7 +1,7 @@
 """Environments of the peers we measure against, kept apart from ours in the user's cache.
 
-A peer's lock file (`benchmarks/<name>.lock`, pinned with hashes) decides its environment; it is made
-on first use and again when the lock changes. llama.cpp is compiled from its sdist for this
+A peer's lock file (`benchmarks/<name>.lock`, pinned with hashes) decides its environment; it is
+made on first use and again when the lock changes. llama.cpp is compiled from its sdist for this
 processor, which takes about five minutes.
 """
 

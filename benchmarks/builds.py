@@ -1,0 +1,45 @@
+"""Release builds of Aestus in the user's cache, for benchmarks and tests alike."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from pathlib import Path
+
+from benchmarks.peers import ROOT, user_cache
+
+
+class BuildFailedError(Exception):
+    """A build step exited non-zero; the text holds the step and the end of its output."""
+
+
+def build_preset(preset: str, fault: str = "") -> Path:
+    """Build and install one preset of `inference/`; return the install prefix.
+
+    `fault` plants one of AESTUS_FAULT's bugs. Raises BuildFailedError with the end of the output.
+    """
+    folder = user_cache() / "test-builds" / (f"{preset}-{fault}" if fault else preset)
+    folder.mkdir(parents=True, exist_ok=True)
+    tree = folder / "tree"
+    environment = os.environ | {"CCACHE_DIR": str(user_cache() / "ccache")}
+    steps = (
+        ["cmake", "--preset", preset, "-B", str(tree), f"-DAESTUS_FAULT={fault}"],
+        ["cmake", "--build", str(tree), "-j", "2"],
+        ["cmake", "--install", str(tree), "--prefix", str(folder / "out")],
+    )
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for step in steps:
+            done = subprocess.run(
+                step,
+                cwd=ROOT / "inference",
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode != 0:
+                said = done.stdout[-4000:] + done.stderr[-4000:]
+                raise BuildFailedError(f"{' '.join(step)}\nexit {done.returncode}\n{said}")
+    return folder / "out"
