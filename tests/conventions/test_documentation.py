@@ -12,6 +12,9 @@ TARGETS = ("setup", "run", "test", "test-scale", "bench", "lint", "docs")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
+# `hotfire pipeline: …` in Groovy is the Jenkins step, not the command.
+NOT_A_SHELL = ("```groovy", "```json", "```yaml", "```python")
+
 
 def dead_links(root: Path, name: str, text: str) -> list[str]:
     """Find relative links that lead to no file of the repository."""
@@ -26,7 +29,8 @@ def dead_links(root: Path, name: str, text: str) -> list[str]:
 
 def unknown_commands(text: str, known: set[str]) -> set[str]:
     """Find `hotfire VERB` in code spans and blocks where the CLI has no such verb."""
-    spans = [*FENCE.findall(text), *re.findall(r"`[^`\n]+`", text)]
+    blocks = [block for block in FENCE.findall(text) if not block.startswith(NOT_A_SHELL)]
+    spans = [*blocks, *re.findall(r"`[^`\n]+`", FENCE.sub("", text))]
     named = {
         verb
         for span in spans

@@ -16,12 +16,12 @@ def tool(root: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[
 
 
 def test_ruff_finds_nothing(root: Path) -> None:
-    done = tool(root, "ruff", "check", "--quiet", ".")
+    done = tool(root, "ruff", "check", "--quiet", "--output-format", "concise", ".")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_everything_is_formatted(root: Path) -> None:
-    done = tool(root, "ruff", "format", "--check", ".")
+    done = tool(root, "ruff", "format", "--check", "--output-format", "concise", ".")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
