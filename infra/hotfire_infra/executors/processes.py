@@ -76,7 +76,17 @@ def tree_of(attempt: str, root_pid: int | None) -> set[int]:
         members |= {pid for pid, fields in found.items() if fields.session == root_pid}
     while more := {pid for pid, f in found.items() if f.parent in members} - members:
         members |= more
-    return {pid for pid in members if found[pid].state not in "ZX"} - {os.getpid()}
+    alive = {pid for pid in members if found[pid].state not in "ZX"}
+    return {pid for pid in alive if not _is_shared(pid)} - {os.getpid()}
+
+
+def _is_shared(pid: int) -> bool:
+    """Whether a process serves other attempts too: a wineserver belongs to its whole prefix."""
+    try:
+        name = (PROC / str(pid) / "comm").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return name.startswith("wineserver")
 
 
 def _is_marked(pid: int, marker: bytes) -> bool:

@@ -1,0 +1,231 @@
+"""The local executor: an attempt is a process tree in a directory of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hotfire_infra.clock import Clock, SystemClock
+from hotfire_infra.errors import ExecutorError
+from hotfire_infra.executors.probing import Machine
+from hotfire_infra.executors.processes import (
+    ATTEMPT_VARIABLE,
+    ProcessIdentity,
+    identify,
+    send,
+    tree_of,
+)
+from hotfire_infra.executors.protocol import Capacity, Life, Observation, Order, Refusal
+from hotfire_infra.executors.spool import Spool, read_object, write_object
+from hotfire_infra.settings import inherited_environment
+from hotfire_testframework.contract.ulid import Ulid
+
+BULKY = ("work", "artifacts", "events")
+"""What `release` removes: by then all of it that matters is in the store."""
+
+
+@dataclass(slots=True)
+class LocalExecutor:
+    """Starts runners that outlive this process; files in the spool say what was started.
+
+    `submit.intent` is made before the process, `process.json` after it. A directory with the first
+    and without the second is a crash in between: whether a runner came up shows by its claim, and
+    none is started again in either case.
+    """
+
+    root: Path
+    """Directory of all attempts."""
+    bundle: Path
+    """The runner's zipapp."""
+    cache: Path
+    clock: Clock = field(default_factory=SystemClock)
+    capacity: Capacity = field(default_factory=lambda: Capacity(cpus=os.cpu_count() or 1))
+    name: str = "local"
+    _children: dict[str, int] = field(default_factory=dict)
+    _statuses: dict[str, int] = field(default_factory=dict)
+
+    def can_execute(self, requires: Mapping[str, Any]) -> Refusal | None:
+        """Look at this machine."""
+        reason = Machine(path=self._environment()["PATH"], cache=self.cache).missing(requires)
+        return None if reason is None else Refusal(reason=reason)
+
+    def spool(self, attempt: Ulid) -> Spool:
+        """Return the attempt's directory."""
+        return Spool(self.root / attempt)
+
+    def submit(self, order: Order) -> None:
+        """Write the specification, note the intent, start the runner, note the process."""
+        root = self.spool(order.attempt).root
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            if not _intend(root / "submit.intent"):
+                return
+            write_object(root / "attempt.json", order.spec.to_json(), mode=0o600)
+            _write_secret(root / "token", order.token)
+            pid = self._start(order.attempt, root)
+        except OSError as error:
+            raise ExecutorError(f"the runner could not be started in {root}: {error}") from error
+        self._children[order.attempt] = pid
+        _write_identity(root, identify(pid))
+
+    def _start(self, attempt: Ulid, root: Path) -> int:
+        """Spawn the runner; not by Popen, whose objects want to outlive their processes."""
+        append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        return os.posix_spawn(
+            sys.executable,
+            [sys.executable, str(self.bundle), str(root)],
+            {**self._environment(), ATTEMPT_VARIABLE: attempt},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, str(root / "runner.log"), append, 0o644),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            # Its own session: a Ctrl-C in this terminal must not reach it.
+            setsid=True,
+            # The interpreter ignores these two; what it starts must not.
+            setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
+        )
+
+    def _environment(self) -> dict[str, str]:
+        """Return the runner's environment; tools of our own virtual environment are found last."""
+        inherited = inherited_environment()
+        path = inherited.get("PATH", os.defpath)
+        inherited["PATH"] = f"{path}{os.pathsep}{Path(sys.executable).parent}"
+        return inherited
+
+    def attach(self, attempt: Ulid) -> Observation:
+        """Look for the process; kill it if its grace is over."""
+        spool = self.spool(attempt)
+        if not (spool.root / "submit.intent").exists():
+            return Observation(life=Life.ABSENT)
+        status = self._reap_child(attempt)
+        identity = _read_identity(spool.root) or _claimed_identity(spool)
+        if identity is None:
+            return self._without_identity(spool)
+        if identity.is_alive():
+            self._kill_if_overdue(attempt, spool, identity)
+            return Observation(life=Life.RUNNING)
+        code = spool.exit_code()
+        if code is None and status is not None:
+            code = status
+        detail = "" if code is not None else _last_words(spool)
+        return Observation(life=Life.ENDED, exit_code=code, detail=detail)
+
+    def _without_identity(self, spool: Spool) -> Observation:
+        if spool.exit_code() is not None or (spool.root / "cancel").exists():
+            return Observation(life=Life.ENDED, exit_code=spool.exit_code())
+        detail = "the service died while it started the runner"
+        return Observation(life=Life.STARTING, detail=detail)
+
+    def _reap_child(self, attempt: Ulid) -> int | None:
+        """Return the status of a runner that is our own child; an unreaped one stays a zombie."""
+        pid = self._children.get(attempt)
+        if pid is not None:
+            with contextlib.suppress(ChildProcessError):
+                found, status = os.waitpid(pid, os.WNOHANG)
+                if found:
+                    self._statuses[attempt] = os.waitstatus_to_exitcode(status)
+        return self._statuses.get(attempt)
+
+    def _kill_if_overdue(self, attempt: Ulid, spool: Spool, identity: ProcessIdentity) -> None:
+        request = read_object(spool.root / "cancel")
+        if request is None:
+            return
+        is_same_boot = request.get("boot_id") == self.clock.boot_id
+        if not is_same_boot or self.clock.mono_ns() >= int(request.get("kill_mono_ns", 0)):
+            send(tree_of(attempt, identity.pid), signal.SIGKILL)
+
+    def logs(self, attempt: Ulid, stream: str, offset: int) -> bytes:
+        """Read the file that the runner writes."""
+        try:
+            with self.spool(attempt).log(stream).open("rb") as file:
+                file.seek(offset)
+                return file.read()
+        except FileNotFoundError:
+            return b""
+
+    def cancel(self, attempt: Ulid, *, grace_seconds: float) -> None:
+        """Write the request with its deadline, then SIGTERM; a shorter grace than before counts."""
+        spool = self.spool(attempt)
+        if not (spool.root / "submit.intent").exists() or spool.exit_code() is not None:
+            return
+        deadline = self.clock.mono_ns() + int(grace_seconds * 1e9)
+        before = read_object(spool.root / "cancel")
+        if before is not None and int(before.get("kill_mono_ns", 0)) <= deadline:
+            return
+        request = {"kill_mono_ns": deadline, "boot_id": self.clock.boot_id}
+        write_object(spool.root / "cancel", request)
+        identity = _read_identity(spool.root) or _claimed_identity(spool)
+        if identity is not None and identity.is_alive():
+            send({identity.pid}, signal.SIGTERM)
+
+    def release(self, attempt: Ulid) -> None:
+        """Kill what a runner that vanished has left, then remove the bulky files."""
+        spool = self.spool(attempt)
+        if not spool.root.exists():
+            return
+        identity = _read_identity(spool.root) or _claimed_identity(spool)
+        if spool.exit_code() is None:
+            send(tree_of(attempt, None if identity is None else identity.pid), signal.SIGKILL)
+        self._reap_child(attempt)
+        for name in BULKY:
+            shutil.rmtree(spool.root / name, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            (spool.root / "token").unlink()
+
+
+def _intend(path: Path) -> bool:
+    """Make the mark that a runner is about to be started; False if there is one already."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return False
+    return True
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(secret)
+
+
+def _write_identity(root: Path, identity: ProcessIdentity) -> None:
+    write_object(
+        root / "process.json",
+        {"pid": identity.pid, "start_time": identity.start_time, "boot_id": identity.boot_id},
+    )
+
+
+def _read_identity(root: Path) -> ProcessIdentity | None:
+    value = read_object(root / "process.json")
+    if value is None:
+        return None
+    return ProcessIdentity(
+        boot_id=str(value["boot_id"]), pid=int(value["pid"]), start_time=int(value["start_time"])
+    )
+
+
+def _claimed_identity(spool: Spool) -> ProcessIdentity | None:
+    """Return the runner that claimed: its service may have died before it noted the process."""
+    claim = spool.claim_request()
+    if claim is None:
+        return None
+    identity = identify(int(claim.get("pid", 0)))
+    if identity.boot_id != claim.get("boot_id"):
+        return ProcessIdentity(boot_id=str(claim.get("boot_id")), pid=0, start_time=0)
+    return identity
+
+
+def _last_words(spool: Spool) -> str:
+    try:
+        words = (spool.root / "runner.log").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        words = ""
+    return words.splitlines()[-1][:300] if words else "it left no exit code"
