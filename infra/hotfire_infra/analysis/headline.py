@@ -7,7 +7,7 @@ from hotfire_infra.analysis.report import CellReport, RunReport
 
 GREEN = frozenset({"passed", "flaky"})
 RED = frozenset({"failed"})
-IDLE = frozenset({"not_executable", "precluded", "skipped"})
+IDLE = frozenset({"not_executable", "skipped"})
 
 
 def headline(report: RunReport) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from hotfire_infra.analysis.gate import CLI_CODE
+from hotfire_infra.states import RunVerdict
+
 
 class CliExit(IntEnum):
     """What the shell, make and Jenkins learn without reading a line."""
@@ -30,15 +33,6 @@ class CliExit(IntEnum):
     """Ctrl-C; what was started goes on and can be resumed."""
 
 
-_BY_VERDICT = {
-    "passed": CliExit.OK,
-    "failed": CliExit.RED,
-    "errored": CliExit.INFRASTRUCTURE,
-    "incomplete": CliExit.INFRASTRUCTURE,
-    "cancelled": CliExit.INFRASTRUCTURE,
-}
-
-
 def exit_of_run(verdict: str | None) -> CliExit:
-    """Return the exit code of a run's verdict; a run without one is pending."""
-    return CliExit.PENDING if verdict is None else _BY_VERDICT[verdict]
+    """Return the exit code of a run's verdict by the gate's table; without one it is pending."""
+    return CliExit.PENDING if verdict is None else CliExit(CLI_CODE[RunVerdict(verdict)])

@@ -223,7 +223,7 @@ def main(arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments
     rest = [argument for argument in arguments if argument != "--debug"]
     try:
-        return int(app(rest, standalone_mode=False) or 0)
+        return int(app(rest, prog_name="hotfire", standalone_mode=False) or 0)
     except BrokenPipeError:
         # The reader of our output is gone (`| head`): nothing is wrong, nothing more to say.
         sys.stderr.close()

@@ -11,7 +11,8 @@ from hotfire_infra.analysis.appearance import appearance
 from hotfire_infra.cli.console import data, progress, symbol
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.session import Session, open_session
-from hotfire_infra.settings import find_checkout
+from hotfire_infra.executors.probing import Machine
+from hotfire_infra.settings import executables_path, find_checkout
 from hotfire_pipelines.catalogue import load_platforms
 from hotfire_pipelines.schema import Role
 
@@ -53,17 +54,17 @@ def doctor(*, as_json: bool) -> int:
 
 def _abilities(session: Session) -> list[Ability]:
     catalogue = load_platforms(_definitions() / "platforms.yaml")
-    executor = session.executor()
+    machine = Machine(path=executables_path(), cache=session.settings.cache)
     abilities = []
     for name in catalogue:
         platform = catalogue[name]
-        build = executor.can_execute(platform.requirements(Role.BUILD).to_json())
-        run = executor.can_execute(platform.requirements(Role.TEST).to_json())
+        build = machine.missing(platform.requirements(Role.BUILD).to_json())
+        run = machine.missing(platform.requirements(Role.TEST).to_json())
         abilities.append(
             Ability(
                 platform=name,
-                build=build.reason if build else "",
-                run=run.reason if run else "",
+                build=build or "",
+                run=run or "",
                 execution=platform.execution,
             )
         )

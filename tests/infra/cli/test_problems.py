@@ -1,0 +1,87 @@
+"""Errors: one message, one next command, one code; nothing leaves as a traceback."""
+
+import pytest
+
+from hotfire_infra import errors as infra_errors
+from hotfire_infra.cli.exit_codes import CliExit, exit_of_run
+from hotfire_infra.cli.main import main
+from hotfire_infra.cli.problems import CliError, explain
+from hotfire_infra.states import RunVerdict
+from hotfire_pipelines.errors import BrokenYamlError, Location, PlanError
+from hotfire_testframework.errors import IdentifierError, RunnerError
+
+WHERE = Location(file="p.yaml", line=3, column=7)
+
+
+def every_infra_error():
+    found, todo = [], [infra_errors.InfraError]
+    while todo:
+        one = todo.pop()
+        found.append(one)
+        todo += [sub for sub in one.__subclasses__() if sub.__module__ == infra_errors.__name__]
+    return found
+
+
+@pytest.mark.parametrize("kind", every_infra_error())
+def test_every_error_of_infra_has_its_own_code_and_a_next_command(kind):
+    problem = explain(kind("what happened"))
+    assert problem.message == "what happened"
+    assert problem.code == kind.exit_code
+    assert problem.next_command.startswith(("hotfire ", "git "))
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (BrokenYamlError(WHERE, "not YAML", "Close the bracket."), CliExit.USAGE),
+        (PlanError("edited"), CliExit.USAGE),
+        (IdentifierError("not an id"), CliExit.USAGE),
+        (RunnerError("no device", 30), CliExit.INFRASTRUCTURE),
+        (KeyboardInterrupt(), CliExit.INTERRUPTED),
+        (FileNotFoundError(2, "No such file or directory", "plan.json"), CliExit.USAGE),
+        (CliError("nothing", next_command="hotfire ps", code=CliExit.NOTHING_SELECTED), 5),
+        (ZeroDivisionError("oops"), CliExit.INFRASTRUCTURE),
+    ],
+)
+def test_errors_of_every_room_map_to_their_code(error, code):
+    assert explain(error).code == code
+
+
+def test_a_defect_says_that_it_is_ours_and_how_to_see_more():
+    problem = explain(ZeroDivisionError("oops"))
+    assert "a defect of Hotfire itself: ZeroDivisionError: oops" in problem.message
+    assert "--debug" in problem.next_command
+
+
+def test_place_in_a_file_reaches_the_reader():
+    assert explain(BrokenYamlError(WHERE, "not YAML", "Close it.")).message.startswith(
+        "p.yaml:3:7:"
+    )
+
+
+@pytest.mark.parametrize("verdict", list(RunVerdict))
+def test_every_verdict_of_a_run_has_an_exit_code(verdict):
+    assert (exit_of_run(verdict) == CliExit.OK) == (verdict is RunVerdict.PASSED)
+    assert (exit_of_run(verdict) == CliExit.RED) == (verdict is RunVerdict.FAILED)
+
+
+def test_a_run_without_a_verdict_is_pending():
+    assert exit_of_run(None) is CliExit.PENDING
+
+
+@pytest.mark.parametrize(
+    "words", [["frob"], ["ps", "--limit", "none"], ["run"], ["serve", "--host", "0.0.0.0"]]
+)
+def test_wrong_words_are_one_error_and_one_next_command(words, capsys):
+    assert main(words) == CliExit.USAGE
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[0].startswith("error: ")
+    assert lines[-1].startswith("next:  hotfire")
+    assert len(lines) == 2
+
+
+def test_debug_shows_the_traceback_and_nothing_else_does(capsys):
+    main(["run", "--debug"])
+    assert "Traceback" in capsys.readouterr().err
+    main(["run"])
+    assert "Traceback" not in capsys.readouterr().err
