@@ -151,17 +151,21 @@ void write_file(const std::string& path, const Bytes& bytes) {
   if (!file) throw Error(AESTUS_ERR_IO, path + ": cannot write");
 }
 
-void report_mutant() {
-  std::fprintf(stderr, "aestus-fuzz-gguf: died in mutant %lld\n",
-               static_cast<long long>(current_mutant));
+/// Have a sanitizer's report name the mutant.
+void name_the_mutant_on_death() {
+#if defined(__linux__)
+  if (__sanitizer_set_death_callback == nullptr) return;
+  __sanitizer_set_death_callback([] {
+    std::fprintf(stderr, "aestus-fuzz-gguf: died in mutant %lld\n",
+                 static_cast<long long>(current_mutant));
+  });
+#endif
 }
 
 void run(int argc, char** argv) {
   const Arguments arguments(
       argc, argv, {"--file", "--seed", "--count", "--only", "--write", "--json"}, {});
-#if defined(__linux__)
-  if (__sanitizer_set_death_callback != nullptr) __sanitizer_set_death_callback(report_mutant);
-#endif
+  name_the_mutant_on_death();
   constexpr int64_t kMost = int64_t{1} << 40;
   const Bytes seed_file = read_seed(arguments);
   const auto seed = static_cast<uint64_t>(arguments.number_or("--seed", 1, 0, kMost));

@@ -198,8 +198,8 @@ void Parser::place_tensor(Tensor* tensor, uint64_t data_start) {
 void Parser::refuse_overlaps() const {
   std::vector<const Tensor*> order;
   for (const Tensor& tensor : document_.tensors_) order.push_back(&tensor);
-  std::sort(order.begin(), order.end(),
-            [](const Tensor* a, const Tensor* b) { return a->offset < b->offset; });
+  std::stable_sort(order.begin(), order.end(),
+                   [](const Tensor* a, const Tensor* b) { return a->offset < b->offset; });
   for (size_t i = 1; i < order.size(); ++i) {
     if (order[i - 1]->offset + order[i - 1]->bytes <= order[i]->offset) continue;
     throw Error(AESTUS_ERR_FORMAT,
