@@ -43,12 +43,13 @@ from hotfire_infra.store.queries_measurements import (
     series_of_test,
 )
 from hotfire_infra.store.queries_tests import (
+    CellFigures,
     ResultRow,
     coverage_bitmaps_of_run,
+    figures_of_cells,
     results_of_test,
     similar_tests,
     test_key,
-    worst_evidence_of_cells,
 )
 from hotfire_infra.store.rows import CellRow, RunRow, RunSnapshot, SourceRow, TestRow
 from hotfire_testframework.contract.metrics import METRICS
@@ -153,7 +154,7 @@ def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunRep
     run = whole.run
     measured = tuple(latest_of_series(measurements_of_run(connection, run.id)).values())
     tests = verdicts_of(connection, run.id, verdicts=NOT_GREEN)
-    worst = worst_evidence_of_cells(connection, run.id)
+    figures = figures_of_cells(connection, run.id)
     expected = [cell.expected for cell in whole.cells]
     return RunReport(
         number=run.number,
@@ -165,7 +166,7 @@ def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunRep
         verdict=run.verdict,
         reasons=run.reasons,
         url=f"{base_url}/r/{run.number}",
-        cells=tuple(_cell(cell, tests, measured, worst) for cell in whole.cells),
+        cells=tuple(_cell(cell, tests, measured, figures) for cell in whole.cells),
         tasks=len(whole.tasks),
         tests_expected=sum(n for n in expected if n) if any(n for n in expected) else None,
         estimate_seconds=None,
@@ -182,7 +183,7 @@ def _cell(
     cell: CellRow,
     tests: Iterable[TestRow],
     measured: Iterable[MeasurementRow],
-    worst: dict[int, float],
+    figures: dict[int, CellFigures],
 ) -> CellReport:
     ended = cell.ended_ns if cell.verdict is not None else None
     span = ended - cell.started_ns if ended and cell.started_ns else None
@@ -200,7 +201,7 @@ def _cell(
         attempts=cell.attempts,
         tests=cell.tests,
         duration_ns=span,
-        summary=cell_summary(mine, worst.get(cell.id)),
+        summary=cell_summary(mine, figures.get(cell.id)),
         expected=cell.expected,
         failures=tuple(_failure(row) for row in tests if row.cell_id == cell.id),
     )

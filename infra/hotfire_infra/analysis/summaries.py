@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from hotfire_infra.analysis.quantities import percent, quantity, significant
 from hotfire_infra.store.queries_measurements import MeasurementRow
+from hotfire_infra.store.queries_tests import CellFigures
 
 SHOWN = {
-    "aestus.perplexity": "perplexity",
     "aestus.prefill_rate": "prefill",
     "aestus.decode_rate": "decode",
     "aestus.bandwidth_share": "of the bandwidth limit",
@@ -16,12 +16,10 @@ SHOWN = {
 """Metrics worth a place in a cell's line, in their order, and the word for each."""
 
 
-def cell_summary(measured: Iterable[MeasurementRow], worst_error: float | None) -> str:
+def cell_summary(measured: Iterable[MeasurementRow], figures: CellFigures | None) -> str:
     """Return `decode 172 tok/s, 41 % of the bandwidth limit`, or what else the cell measured."""
     latest = {row.metric: row for row in measured if row.valid}
-    parts = []
-    if worst_error is not None:
-        parts.append(f"worst error {significant(worst_error, 2)} of its bound")
+    parts = _figures(figures) if figures else []
     parts += [_words(latest[metric]) for metric in SHOWN if metric in latest]
     return ", ".join(parts)
 
@@ -30,7 +28,15 @@ def _words(row: MeasurementRow) -> str:
     word = SHOWN[row.metric]
     if row.metric == "aestus.bandwidth_share":
         return f"{percent(row.value, 0)} {word}"
-    if row.metric == "aestus.perplexity":
-        # Two figures that agree to four digits should not look equal by rounding.
-        return f"{word} {significant(row.value, 4)}"
     return f"{word} {quantity(row.value, row.unit)}"
+
+
+def _figures(figures: CellFigures) -> list[str]:
+    parts = []
+    if figures.worst_error is not None:
+        parts.append(f"worst error {significant(figures.worst_error, 2)} of its bound")
+    if figures.perplexity is not None:
+        # Four digits: two figures that differ in the third should not look equal by rounding.
+        known = f" (reference {significant(figures.reference, 4)})" if figures.reference else ""
+        parts.append(f"perplexity {significant(figures.perplexity, 4)}{known}")
+    return parts

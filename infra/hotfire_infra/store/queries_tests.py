@@ -23,8 +23,8 @@ from hotfire_infra.store.models import (
     Verdict,
 )
 
-EVIDENCE = "error_over_bound"
-"""Metric of a kernel case: its maximum error ÷ the derived bound; 1 is the limit."""
+FIGURES = ("error_over_bound", "perplexity", "reference")
+"""Metrics of results that a cell's line sums up; an error ÷ bound of 1 is the limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,15 +122,32 @@ def results_of_test(
     )
 
 
-def worst_evidence_of_cells(connection: Connection, run_id: int) -> dict[int, float]:
-    """Return per cell the largest error ÷ bound of the results that decided its verdicts."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellFigures:
+    """What the results that decided a cell's verdicts say together."""
+
+    worst_error: float | None
+    """Largest error ÷ bound over the cell's cases."""
+    perplexity: float | None
+    reference: float | None
+    """Perplexity of the float64 reference on the same text."""
+
+
+def figures_of_cells(connection: Connection, run_id: int) -> dict[int, CellFigures]:
+    """Return the figures of each cell that has verdicts."""
+    number = {name: func.max(Result.metrics[name].as_float()) for name in FIGURES}
     query = (
-        select(Verdict.cell_id, func.max(Result.metrics[EVIDENCE].as_float()))
+        select(Verdict.cell_id, *(value.label(name) for name, value in number.items()))
         .join(Result, (Result.attempt_id == Verdict.attempt_id) & (Result.seq == Verdict.seq))
         .where(Verdict.run_id == run_id)
         .group_by(Verdict.cell_id)
     )
-    return {cell: worst for cell, worst in connection.execute(query) if worst is not None}
+    return {
+        row.cell_id: CellFigures(
+            worst_error=row.error_over_bound, perplexity=row.perplexity, reference=row.reference
+        )
+        for row in connection.execute(query)
+    }
 
 
 def coverage_bitmaps_of_run(connection: Connection, run_id: int) -> tuple[Any, ...]:
