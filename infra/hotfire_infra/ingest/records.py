@@ -82,6 +82,15 @@ def _write_kept(connection: Connection, context: AttemptContext, records: Sequen
             if record.kind not in _STORED_ELSEWHERE
         ),
     )
+    results.insert_rows(
+        connection,
+        results.RECORD,
+        (
+            (context.attempt_id, record.seq, record.kind, json.dumps({"moment": record["moment"]}))
+            for record in records
+            if record.kind == Kind.ENVIRONMENT.value and record.get("moment")
+        ),
+    )
 
 
 def _write_collected(

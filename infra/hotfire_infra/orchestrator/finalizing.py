@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from hotfire_infra.analysis.gate import GateCell, GateDecision, Required, decide
+from hotfire_infra.analysis.performance import analyse_performance
 from hotfire_infra.orchestrator.facts import RunFacts
+from hotfire_infra.orchestrator.series import name_series
 from hotfire_infra.states import RunState, RunVerdict
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
@@ -23,6 +25,9 @@ log = logging.getLogger(__name__)
 
 Analysis = Callable[[Store, int], Sequence[str]]
 """A step over a run whose results are complete; returns sentences about regressions that block."""
+
+ANALYSES: tuple[Analysis, ...] = (name_series, analyse_performance)
+"""The steps of every run, in order; a new one is added here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ class Measurement(Base):
     """Why the point is not valid."""
     definition: Mapped[str]
     """sha256 of the benchmark's definition."""
-    environment_class: Mapped[Json | None]
+    environment_class: Mapped[str | None]
     """Device or CPU model, ISA, native or emulated, clock policy; analysis fills it in."""
     series_key: Mapped[str | None]
     """Analysis fills it in when the run is finalized."""

@@ -395,7 +395,7 @@ table(
     column("valid", FLAG),
     column("reason", LONG),
     column("definition", STR),
-    column("environment_class", JSON, null=True),
+    column("environment_class", STR, null=True),
     column("series_key", STR, null=True),
     sa.PrimaryKeyConstraint("month", "attempt_id", "seq"),
     sa.Index(None, "series_key", "month", "attempt_id"),

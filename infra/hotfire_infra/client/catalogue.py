@@ -1,0 +1,72 @@
+"""Find a pipeline and freeze its plan for a checkout, with what the store knows of earlier runs."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+
+from hotfire_infra.errors import PlanRefusedError
+from hotfire_infra.source.stamp import Stamp
+from hotfire_infra.store import queries
+from hotfire_infra.store.database import Store
+from hotfire_pipelines.catalogue import load_platforms
+from hotfire_pipelines.freeze import freeze
+from hotfire_pipelines.load import load_pipeline
+from hotfire_pipelines.plan import Plan, Source
+from hotfire_testframework.runner.bundle import bundle_sha256
+
+DEFINITIONS = Path("pipelines") / "definitions"
+PLATFORMS = "platforms.yaml"
+
+
+def find_pipeline(checkout: Path, name: Path | str) -> Path:
+    """Return the file of a pipeline: a path as it is, a name among the checkout's definitions."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return path
+    found = checkout / DEFINITIONS / f"{name}.yaml"
+    if found.exists():
+        return found
+    folder = checkout / DEFINITIONS
+    known = sorted(f.stem for f in folder.glob("*.yaml") if f.name != PLATFORMS)
+    hint = f"there are {', '.join(known)}" if known else f"{folder} has none"
+    raise PlanRefusedError(f"no pipeline is called {str(name)!r}; {hint}")
+
+
+def freeze_plan(store: Store, checkout: Path, name: Path | str, stamp: Stamp, slots: int) -> Plan:
+    """Freeze the plan of a pipeline for the source stamp of a checkout."""
+    path = find_pipeline(checkout, name)
+    pipeline = load_pipeline(path)
+    source = Source(
+        repository=stamp.repository,
+        revision=stamp.revision,
+        patch_digest=stamp.patch_digest or None,
+    )
+    return freeze(
+        pipeline,
+        load_platforms(_platforms_beside(path, checkout)),
+        source,
+        inventory=recorded_inventories(store, pipeline.name),
+        history=None,
+        source_root=checkout,
+        runner_sha256=bundle_sha256(),
+        slots=slots,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _platforms_beside(pipeline: Path, checkout: Path) -> Path:
+    beside = pipeline.parent / PLATFORMS
+    return beside if beside.exists() else checkout / DEFINITIONS / PLATFORMS
+
+
+def recorded_inventories(store: Store, pipeline: str) -> Callable[[str], tuple[str, ...] | None]:
+    """Return the question what a cell last collected."""
+
+    def inventory(cell_key: str) -> tuple[str, ...] | None:
+        with store.reading() as connection:
+            digest = queries.last_inventory(connection, pipeline, cell_key)
+        return None if digest is None else queries.parse_inventory(store.blobs.read(digest))
+
+    return inventory

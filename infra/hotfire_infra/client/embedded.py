@@ -1,0 +1,257 @@
+"""The Client on a store in this directory: it plans, records, watches and, if free, executes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from hotfire_infra.client.catalogue import freeze_plan
+from hotfire_infra.client.driver import Driver
+from hotfire_infra.client.protocol import LogText, WatchEvent
+from hotfire_infra.errors import InfraError, PlanRefusedError, RequestRefusedError
+from hotfire_infra.executors.local import LocalExecutor
+from hotfire_infra.executors.protocol import Executor
+from hotfire_infra.orchestrator.creation import RunRequest, create_run
+from hotfire_infra.orchestrator.finalizing import ANALYSES
+from hotfire_infra.orchestrator.inputs import missing_model, model_path
+from hotfire_infra.orchestrator.lock import LOCK_NAME, HeldLock
+from hotfire_infra.orchestrator.loop import Orchestrator
+from hotfire_infra.orchestrator.requests import RequestBook
+from hotfire_infra.settings import Settings, find_checkout
+from hotfire_infra.source.stamp import StoredSource, read_stamp, store_source
+from hotfire_infra.states import ATTEMPT_LIVE, RUN_TERMINAL, RequestKind
+from hotfire_infra.store import queries
+from hotfire_infra.store.database import Store, open_store
+from hotfire_infra.store.rows import AttemptRow, HolderRow, RunRow, RunSnapshot, TestRow
+from hotfire_pipelines.plan import Plan
+from hotfire_testframework.contract.ulid import Ulid
+from hotfire_testframework.runner.bundle import build_bundle, bundle_sha256
+
+HEARTBEAT_SECONDS = 1.0
+"""A watcher hears at least this often."""
+
+
+class EmbeddedClient:
+    """All verbs in this process, on SQLite and the local executor."""
+
+    def __init__(self, store: Store, settings: Settings, executor: Executor) -> None:
+        self._store = store
+        self._settings = settings
+        self._executor = executor
+        self._driver = Driver(store, self._orchestrator, label=f"client-{id(self):x}")
+
+    @classmethod
+    def open(cls, settings: Settings) -> EmbeddedClient:
+        """Open the store of a home directory with the local executor."""
+        store = open_store(settings.home)
+        bundle = settings.home / "runner" / f"{bundle_sha256()}.pyz"
+        if not bundle.exists():
+            _write_bundle(bundle)
+        executor = LocalExecutor(store.attempts, bundle, settings.cache, store.clock)
+        return cls(store, settings, executor)
+
+    def _orchestrator(self, lock: HeldLock) -> Orchestrator:
+        return Orchestrator(
+            store=self._store,
+            executor=self._executor,
+            cache=self._settings.cache,
+            lock=lock,
+            analyses=ANALYSES,
+        )
+
+    def plan(self, pipeline: Path | str, *, source: Path | None = None) -> Plan:
+        """Freeze the plan of a pipeline for the source in the checkout."""
+        checkout = find_checkout(source or Path.cwd())
+        slots = self._executor.capacity.cpus
+        return freeze_plan(self._store, checkout, pipeline, read_stamp(checkout), slots)
+
+    def start_run(
+        self, plan: Plan, *, source: Path | None = None, requested_by: str | None = None
+    ) -> RunRow:
+        """Record a run of the plan, with the archive of its source."""
+        self._check_plan(plan)
+        checkout = find_checkout(source or Path.cwd())
+        stored = store_source(checkout, self._store.blobs)
+        return self._create(plan, stored, requested_by, None)
+
+    def _check_plan(self, plan: Plan) -> None:
+        if plan.runner_sha256 not in (None, bundle_sha256()):
+            raise PlanRefusedError(
+                f"the plan was frozen with the runner {plan.runner_sha256}, this Hotfire has "
+                f"{bundle_sha256()}; plan again"
+            )
+        for model in plan.models:
+            path = model_path(self._settings.cache, model.sha256)
+            if not path.exists():
+                raise PlanRefusedError(missing_model(model.name, path))
+
+    def _create(
+        self, plan: Plan, source: StoredSource, requested_by: str | None, parent: int | None
+    ) -> RunRow:
+        request = RunRequest(
+            plan=plan,
+            source=source,
+            requested_by=requested_by or self._settings.user,
+            parent_run_id=parent,
+        )
+        run_id = create_run(self._store, request)
+        with self._store.reading() as connection:
+            return queries.run_by_id(connection, run_id)
+
+    def watch(
+        self, ref: str, *, execute: bool = True, poll_seconds: float = 0.25
+    ) -> Iterator[WatchEvent]:
+        """Yield what happens until the run is over, executing it if nobody else does."""
+        run_id = self._find(ref).id
+        seen, last = 0, 0.0
+        try:
+            while True:
+                if execute:
+                    self._driver.ensure()
+                with self._store.reading() as connection:
+                    events = queries.events_after(connection, run_id, seen)
+                    is_due = time.monotonic() - last >= HEARTBEAT_SECONDS
+                    whole = queries.snapshot(connection, run_id) if events or is_due else None
+                if whole is not None:
+                    last = time.monotonic()
+                    for event in events:
+                        seen = event.id
+                        yield WatchEvent(
+                            id=event.id,
+                            topic=event.topic,
+                            payload=event.payload,
+                            at_ns=event.created_ns,
+                            snapshot=whole,
+                        )
+                    if not events:
+                        yield _heartbeat(seen, self._store.clock.wall_ns(), whole)
+                    if whole.run.state in RUN_TERMINAL:
+                        return
+                time.sleep(poll_seconds)
+        finally:
+            self._driver.stop()
+
+    def show(self, ref: str) -> RunSnapshot:
+        """Return a run with its cells and tasks."""
+        with self._store.reading() as connection:
+            return queries.snapshot(connection, queries.find_run(connection, ref).id)
+
+    def tests(
+        self, ref: str, *, verdicts: tuple[str, ...] | None = None, cell: str | None = None
+    ) -> tuple[TestRow, ...]:
+        """Return the verdicts of a run's tests."""
+        with self._store.reading() as connection:
+            run_id = queries.find_run(connection, ref).id
+            return queries.verdicts_of(connection, run_id, verdicts=verdicts, cell_key=cell)
+
+    def attempts(self, ref: str, *, cell: str | None = None) -> tuple[AttemptRow, ...]:
+        """Return the attempts of a run, oldest first."""
+        with self._store.reading() as connection:
+            run_id = queries.find_run(connection, ref).id
+            return queries.attempts_of(connection, run_id, cell_key=cell)
+
+    def runs(self, *, limit: int = 20, pipeline: str | None = None) -> tuple[RunRow, ...]:
+        """Return the newest runs."""
+        with self._store.reading() as connection:
+            return queries.newest_runs(connection, limit=limit, pipeline=pipeline)
+
+    def unfinished(self) -> tuple[RunRow, ...]:
+        """Return the runs that are not over."""
+        with self._store.reading() as connection:
+            return queries.unfinished_runs(connection)
+
+    def cancel(self, ref: str, *, reason: str = "cancelled on request") -> None:
+        """Record the request; whoever executes carries it out, this process if nobody does."""
+        run = self._find(ref)
+        if run.state in RUN_TERMINAL:
+            raise RequestRefusedError(f"run {run.number} is over ({run.state}); nothing to cancel")
+        RequestBook(self._store).ask(
+            RequestKind.CANCEL,
+            run.id,
+            payload={"reason": reason},
+            requested_by=self._settings.user,
+        )
+
+    def retry(self, ref: str) -> RunRow:
+        """Start a child run of the same plan and source."""
+        run = self._find(ref)
+        if run.state not in RUN_TERMINAL:
+            raise RequestRefusedError(
+                f"run {run.number} is not over; `hotfire watch {run.number}`, then retry"
+            )
+        plan = Plan.from_json(self._store.blobs.read(run.plan_sha256))
+        self._check_plan(plan)
+        source = StoredSource(
+            repository=run.source.repository,
+            revision=run.source.revision,
+            patch_digest=run.source.patch_digest,
+            subject=run.source.subject,
+            archive_sha256=run.source.archive_sha256,
+        )
+        return self._create(plan, source, None, run.id)
+
+    def logs(
+        self,
+        ref: str,
+        *,
+        cell: str | None = None,
+        attempt: str | None = None,
+        stream: str = "stdout",
+        offset: int = 0,
+    ) -> LogText:
+        """Return output of an attempt from a byte on: what is stored, then what is still there."""
+        found = [row for row in self.attempts(ref, cell=cell) if attempt in (None, row.ulid)]
+        if not found:
+            what = f"cell {cell!r}" if cell else "the run"
+            raise RequestRefusedError(f"{what} of {ref!r} has no attempt yet, so there is no log")
+        row = found[-1]
+        content = self._stored_log(row.id, stream, offset)
+        is_over = row.state not in ATTEMPT_LIVE
+        if not is_over:
+            start = offset + len(content)
+            content += self._executor.logs(Ulid(row.ulid), stream, start)
+        return LogText(
+            attempt=row.ulid, stream=stream, offset=offset, content=content, is_complete=is_over
+        )
+
+    def _stored_log(self, attempt_id: int, stream: str, offset: int) -> bytes:
+        with self._store.reading() as connection:
+            chunks = queries.log_chunks(connection, attempt_id, stream, offset)
+        pieces = [
+            self._store.blobs.read(digest)[max(0, offset - start) :]
+            for start, _size, digest in chunks
+        ]
+        return b"".join(pieces)
+
+    def holder(self) -> HolderRow | None:
+        """Return who executes this store now."""
+        with self._store.reading() as connection:
+            return queries.holder_of(connection, LOCK_NAME)
+
+    def close(self) -> None:
+        """Stop executing and let go of the store."""
+        try:
+            self._driver.stop()
+        finally:
+            self._store.close()
+
+    def _find(self, ref: str) -> RunRow:
+        with self._store.reading() as connection:
+            return queries.find_run(connection, ref)
+
+
+def _heartbeat(event_id: int, at_ns: int, whole: RunSnapshot) -> WatchEvent:
+    return WatchEvent(id=event_id, topic="snapshot", payload={}, at_ns=at_ns, snapshot=whole)
+
+
+def _write_bundle(path: Path) -> None:
+    """Write the runner's zipapp whole; two processes may do so at once."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f"{path.name}.{os.getpid()}")
+        aside.write_bytes(build_bundle())
+        aside.replace(path)
+    except OSError as error:
+        raise InfraError(f"the runner cannot be written to {path}: {error}") from error
