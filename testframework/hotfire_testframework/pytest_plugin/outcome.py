@@ -103,7 +103,7 @@ def subtest_name(report: pytest.TestReport) -> str:
     context = getattr(report, "context", None)
     parts = [str(part) for part in (getattr(context, "msg", None),) if part]
     parts.extend(
-        f"{key}={value!r}" for key, value in dict(getattr(context, "kwargs", {}) or {}).items()
+        f"{key}={value}" for key, value in dict(getattr(context, "kwargs", {}) or {}).items()
     )
     return " ".join(parts) or "(unnamed)"
 
