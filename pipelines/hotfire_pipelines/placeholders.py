@@ -2,8 +2,8 @@
 
 The plan knows the cell: `{platform}`, `{preset}`, `{exe}`, `{library}`, `{axis:NAME}`.
 The runner knows the machine: `{work}`, `{input:NAME}`, `{artifacts}`, `{launcher}`, `{cpus}`,
-`{python}`, `{cache}`, `{attempt}`. For `harness: pytest` the plan fills `{launcher}` in as text:
-pytest runs on the host and puts the launcher before what it starts. Shell variables are written
+`{python}`, `{cache}`, `{attempt}`. For `harness: pytest` the plan fills in `{launcher}`, as a JSON
+list: pytest runs on the host and puts the launcher before what it starts. Shell variables are written
 `$NAME` or `${NAME}`: braces around anything but lower-case words are left alone.
 """
 

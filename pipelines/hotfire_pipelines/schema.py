@@ -144,12 +144,13 @@ class Requirements(Strict):
         )
 
     def to_json(self) -> dict[str, object]:
-        """One flat map, as the plan carries it: facts beside the lists that are not empty."""
+        """As the plan carries it: what is not asked for is left out."""
         lists = {
             field: list(getattr(self, field))
             for field in ("executables", "devices", "python_modules", "toolchains")
         }
-        return {**self.facts, **{field: items for field, items in lists.items() if items}}
+        asked = {"facts": dict(self.facts), **lists}
+        return {field: items for field, items in asked.items() if items}
 
 
 class Override(Strict):

@@ -1,5 +1,6 @@
 """The TaskSpec of a cell: what the runner will be told, with the plan's placeholders filled."""
 
+import json
 from collections.abc import Sequence
 
 from hotfire_pipelines.catalogue import Execution
@@ -25,7 +26,7 @@ def spec_of(cell: Cell, links: Links, lines: Sequence[str]) -> TaskSpec:
     values = _values(cell)
     is_test = task.role is Role.TEST
     # A native executable starts behind the launcher. pytest itself runs on the host and is told
-    # the launcher as text, to put it before what it starts.
+    # the launcher as a JSON list, to put it before what it starts.
     is_launched = is_test and task.harness is not Harness.PYTEST
     setup = (*cell.platform.setup, *task.setup) if is_test else task.setup
     env = {**cell.platform.env, **task.env}
@@ -58,7 +59,7 @@ def _values(cell: Cell) -> dict[str, str]:
     platform = cell.platform
     is_pytest = cell.definition.harness is Harness.PYTEST
     return {
-        **({"launcher": " ".join(platform.launcher)} if is_pytest else {}),
+        **({"launcher": json.dumps(platform.launcher)} if is_pytest else {}),
         "platform": cell.platform_name,
         "preset": platform.preset or cell.platform_name,
         "exe": platform.executable_suffix,

@@ -52,7 +52,7 @@ def test_what_a_task_requires_is_added(house: House) -> None:
     house.pipeline["tasks"]["kernels"]["requires"] = {"executables": ["gdb"], "facts": {"a": "b"}}
     cells = {cell.key: cell for cell in expand_cells(*house.load())}
     requires = cells["kernels|platform=board"].requires.to_json()
-    assert requires == {"a": "b", "executables": ["gdb", "qemu-aarch64-static"]}
+    assert requires == {"facts": {"a": "b"}, "executables": ["gdb", "qemu-aarch64-static"]}
 
 
 def test_whether_a_platform_must_execute_comes_from_the_pipeline(house: House) -> None:

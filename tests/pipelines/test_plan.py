@@ -195,7 +195,7 @@ def test_pytest_runs_on_the_host_and_is_told_the_launcher(house: House) -> None:
     }
     [spec] = [task.spec for task in house.freeze().tasks if task.key == "suite|platform=board"]
     assert (spec.launcher, spec.emulated) == ((), False)
-    assert spec.env["LAUNCHER"] == "qemu-aarch64-static"
+    assert spec.env["LAUNCHER"] == '["qemu-aarch64-static"]'
 
 
 def test_overrides_apply_to_matching_cells_and_the_last_wins(house: House) -> None:
