@@ -46,6 +46,10 @@ class Weights:
         """Multiply one weight: the planted error of the tests."""
         self._tensors[name][index] *= factor
 
+    def restore(self, name: str, index: tuple[int, ...], value: float) -> None:
+        """Put a nudged weight back."""
+        self._tensors[name][index] = value
+
 
 def _shape(source: GgufFile) -> Shape:
     values = source.metadata

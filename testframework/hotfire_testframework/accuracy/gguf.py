@@ -77,11 +77,11 @@ class GgufFile:
     """Metadata and tensors of one file; tensors are decoded to float32 on demand."""
 
     def __init__(self, path: Path) -> None:
-        with path.open("rb") as stream:
-            self._view = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         try:
+            with path.open("rb") as stream:
+                self._view = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
             self._read_header(path)
-        except (struct.error, KeyError, UnicodeDecodeError, IndexError) as error:
+        except (ValueError, struct.error, KeyError, UnicodeDecodeError, IndexError) as error:
             raise ModelFileError(f"{path}: not a readable GGUF file ({error!r})") from error
 
     def _read_header(self, path: Path) -> None:

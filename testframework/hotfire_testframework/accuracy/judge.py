@@ -38,9 +38,7 @@ class Judgement:
 
 def part(reference: Reference, start: int, stop: int) -> Reference:
     """The positions start .. stop - 1 of a reference."""
-    return Reference(
-        **{name: getattr(reference, name)[start:stop] for name in Reference.__slots__}
-    )
+    return Reference(**{name: getattr(reference, name)[start:stop] for name in Reference.__slots__})
 
 
 def judge(reference: Reference, target: Int, logprob: F64, argmax: Int) -> Judgement:

@@ -43,8 +43,8 @@ class Toolbox:
 
     @property
     def under_wine(self) -> bool:
-        """Whether paths need a drive letter."""
-        return any(Path(word).name.startswith("wine") for word in self.launcher)
+        """Whether paths need a drive letter: Windows executables on a system that is not Windows."""
+        return os.name != "nt" and any(self.binaries.glob("*.exe"))
 
     def executable(self, name: str) -> Path:
         """`name` or `name.exe` in the folder."""
@@ -65,7 +65,7 @@ class Toolbox:
         words = [self.path(each) if isinstance(each, Path) else each for each in arguments]
         argv = [*self.launcher, self._named(name), *words, "--json", self.path(result)]
         result.unlink(missing_ok=True)
-        done = subprocess.run(  # noqa: S603 - the argv is ours
+        done = subprocess.run(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

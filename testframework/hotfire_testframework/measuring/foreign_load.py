@@ -31,9 +31,7 @@ def snapshot(stat: Path = STAT) -> Snapshot:
     """The counters now."""
     times = os.times()
     own = times.user + times.system + times.children_user + times.children_system
-    return Snapshot(
-        wall=time.monotonic(), busy=_busy(stat), own=own, cpus=os.cpu_count() or 1
-    )
+    return Snapshot(wall=time.monotonic(), busy=_busy(stat), own=own, cpus=os.cpu_count() or 1)
 
 
 def _busy(stat: Path) -> float | None:

@@ -52,7 +52,9 @@ def test_chunk(chunk: int, scored: dict[str, Any], hotfire_record: Any) -> None:
         }
     )
     _record_samples(hotfire_record, chunk, target, logprob, argmax)
-    assert result.worst_ratio <= 1, f"position {result.worst} is {result.worst_ratio:.2f} bounds off"
+    assert result.worst_ratio <= 1, (
+        f"position {result.worst} is {result.worst_ratio:.2f} bounds off"
+    )
     assert result.wrong_choices == [], "the most probable token differs at these positions"
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aestus import Library
-from aestus.arrays import address
 from numpy.typing import NDArray
 
+from aestus import Library
+from aestus.arrays import address
 from hotfire_testframework.contract.cases import CaseLine
 from hotfire_testframework.numerics.blocks import FORMATS
 from hotfire_testframework.operators.rmsnorm import EPSILON

@@ -72,4 +72,6 @@ def _explain(result: Comparison, output: GuardedOutput, expectation: Any) -> str
     got = output.array.reshape(-1)[result.where]
     value = expectation.value.reshape(-1)[result.where]
     bound = np.broadcast_to(expectation.bound, expectation.value.shape).reshape(-1)[result.where]
-    return f"element {result.where}: got {got!r}, exact {value!r} ± {bound:.3g} ({result.ratio:.3g} x)"
+    return (
+        f"element {result.where}: got {got!r}, exact {value!r} ± {bound:.3g} ({result.ratio:.3g} x)"
+    )

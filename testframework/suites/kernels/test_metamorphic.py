@@ -52,9 +52,10 @@ def test_softmax_does_not_change_when_every_input_moves_by_a_power_of_two(kernel
     x = _inputs(line.replace("exact", "positive"))[0]
     coarse = np.floor(x * 16).astype(np.float32)  # integers: x + 64 is exact
     first = _run(kernels, line.replace("exact", "positive"), [coarse])
-    assert first.tobytes() == _run(
-        kernels, line.replace("exact", "positive"), [coarse + np.float32(64)]
-    ).tobytes()
+    assert (
+        first.tobytes()
+        == _run(kernels, line.replace("exact", "positive"), [coarse + np.float32(64)]).tobytes()
+    )
 
 
 def test_attention_in_two_chunks_equals_one_pass(kernels: Any) -> None:

@@ -1,0 +1,97 @@
+"""Rounds, validity and series of the performance session, on a clock of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hotfire_testframework.measuring.canary import canary
+from hotfire_testframework.measuring.foreign_load import Snapshot, foreign_share, snapshot
+from hotfire_testframework.measuring.replicates import Session
+
+
+class Machine:
+    """Two CPUs, one second per launch, a settable foreign load and canary."""
+
+    def __init__(self, foreign: float = 0.0, canaries: tuple[float, ...] = (0.01,)) -> None:
+        self.now, self.foreign, self.launched = 0.0, foreign, list[str]()
+        self._canaries: Iterator[float] = iter(canaries * 100)
+
+    def launch(self, what: str) -> dict[str, Any]:
+        self.launched.append(what)
+        self.now += 1.0
+        return {
+            "measurements": [
+                {"metric": "aestus.decode_rate", "name": what, "value": self.now, "inner": 4},
+                {"metric": "probe.read_bandwidth", "name": "before", "value": 40e9, "inner": 1},
+                {"metric": "probe.read_bandwidth", "name": "after", "value": 42e9, "inner": 1},
+            ]
+        }
+
+    def look(self) -> Snapshot:
+        busy = self.now * (1 + 2 * self.foreign)
+        return Snapshot(wall=self.now, busy=busy, own=self.now, cpus=2)
+
+    def session(self) -> Session:
+        return Session(
+            self.launch, clock=lambda: self.now, look=self.look, sing=lambda: next(self._canaries)
+        )
+
+
+def test_rounds_interleave_the_benchmarks_and_keep_the_measured_order() -> None:
+    machine = Machine()
+    session = machine.session()
+    session.rounds(["load", "decode"], 3, 100.0)
+    assert machine.launched == ["load", "decode"] * 3
+    (point,) = session.points("decode")
+    assert (point.replicates, point.launches, point.inner) == ([2.0, 4.0, 6.0], [1, 3, 5], 4)
+    assert (point.probe, point.valid) == (41e9, True)
+
+
+def test_a_spent_budget_ends_after_three_rounds() -> None:
+    machine = Machine()
+    machine.session().rounds(["load"], 9, 1.5)
+    assert len(machine.launched) == 3
+
+
+def test_a_neighbour_that_takes_a_tenth_of_the_machine_makes_the_point_invalid() -> None:
+    session = Machine(foreign=0.10).session()
+    session.rounds(["load"], 3, 9.0)
+    (point,) = session.points("load")
+    assert not point.valid
+    assert point.reason == "foreign load 10.0% of the machine, allowed 5 %"
+
+
+def test_a_slow_canary_makes_the_point_invalid() -> None:
+    session = Machine(canaries=(0.010, 0.012, 0.012)).session()
+    session.rounds(["load"], 3, 9.0)
+    (point,) = session.points("load")
+    assert point.canary == pytest.approx(0.2)
+    assert point.reason is not None
+    assert "canary" in point.reason
+
+
+def test_an_unreadable_load_is_a_reason_and_not_a_quiet_machine(tmp_path: Path) -> None:
+    assert snapshot(tmp_path / "absent").busy is None
+    blind = Snapshot(wall=0.0, busy=None, own=0.0, cpus=2)
+    assert foreign_share(blind, blind) is None
+
+
+def test_proc_stat_is_read_without_idle_and_wait(tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text("cpu  100 10 50 9999 888 5 5 30 0 0\ncpu0 1 2 3\n")
+    assert snapshot(stat).busy == pytest.approx(2.0)
+
+
+def test_the_probe_is_a_series_of_all_launches() -> None:
+    session = Machine().session()
+    session.rounds(["load", "decode"], 3, 9.0)
+    probe = session.probe()
+    assert (len(probe.replicates), probe.launches[:4]) == (12, [0, 0, 1, 1])
+
+
+def test_the_canary_takes_milliseconds() -> None:
+    assert 0 < canary() < 1
