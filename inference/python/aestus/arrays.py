@@ -56,7 +56,7 @@ def _checked(
     if given.dtype != dtype:
         raise ArgumentError(f"{name} has the type {given.dtype}, expected is {dtype}")
     fits = given.ndim == len(shape) and all(
-        want is None or want == have for want, have in zip(shape, given.shape)
+        want is None or want == have for want, have in zip(shape, given.shape, strict=True)
     )
     if not fits:
         wanted = ", ".join("any" if want is None else str(want) for want in shape)

@@ -89,9 +89,7 @@ def rope_f32(
     """Rotary embedding of x[tokens,heads,head_dim] in the pairs (2i, 2i+1)."""
     heads = floats(x, "x", None, None, None)
     out = np.empty_like(heads)
-    _of(library).call(
-        "rope_f32", address(heads), address(out), *heads.shape, first_position, base
-    )
+    _of(library).call("rope_f32", address(heads), address(out), *heads.shape, first_position, base)
     return out
 
 
