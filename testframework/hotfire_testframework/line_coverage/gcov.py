@@ -16,10 +16,6 @@ from hotfire_testframework.line_coverage.bitmaps import FileLines
 FILES_PER_CALL = 200
 
 
-class GcovError(FrameworkError):
-    """gcov is not there, or does not understand the build."""
-
-
 def read_gcov(build: Path, root: Path, gcov: str = "gcov") -> list[FileLines]:
     """Return the lines of every source below `root` that the objects below `build` were made of.
 
@@ -28,7 +24,7 @@ def read_gcov(build: Path, root: Path, gcov: str = "gcov") -> list[FileLines]:
     """
     notes = sorted(build.resolve().rglob("*.gcno"))
     if not notes:
-        raise GcovError(f"no .gcno below {build}: build it with coverage first")
+        raise FrameworkError(f"no .gcno below {build}: build it with coverage first")
     reports: list[Mapping[str, Any]] = []
     for start in range(0, len(notes), FILES_PER_CALL):
         reports.extend(_ask(gcov, notes[start : start + FILES_PER_CALL], build))
@@ -62,9 +58,9 @@ def _ask(gcov: str, notes: list[Path], build: Path) -> Iterator[Mapping[str, Any
     try:
         done = subprocess.run(argv, cwd=build, capture_output=True, check=False)
     except OSError as error:
-        raise GcovError(f"{gcov!r} cannot be started: {error.strerror}") from error
+        raise FrameworkError(f"{gcov!r} cannot be started: {error.strerror}") from error
     if done.returncode != 0:
-        raise GcovError(f"gcov ended with {done.returncode}: {done.stderr.decode()[-400:]}")
+        raise FrameworkError(f"gcov ended with {done.returncode}: {done.stderr.decode()[-400:]}")
     for line in done.stdout.splitlines():
         if line.strip():
             yield json.loads(line)

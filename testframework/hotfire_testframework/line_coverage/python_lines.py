@@ -8,18 +8,14 @@ from hotfire_testframework.errors import FrameworkError
 from hotfire_testframework.line_coverage.bitmaps import FileLines
 
 
-class PythonCoverageError(FrameworkError):
-    """coverage.py is not installed, or left no data."""
-
-
 def read_python(data_file: Path, root: Path) -> list[FileLines]:
     """Return the lines of every measured file below `root`, those never imported included."""
     try:
         import coverage
     except ImportError as error:
-        raise PythonCoverageError("coverage.py is not installed: pip install coverage") from error
+        raise FrameworkError("coverage.py is not installed: pip install coverage") from error
     if not data_file.exists():
-        raise PythonCoverageError(f"{data_file} does not exist: run the tests under coverage first")
+        raise FrameworkError(f"{data_file} does not exist: run the tests under coverage first")
     reader = coverage.Coverage(data_file=str(data_file))
     reader.load()
     root = root.resolve()
