@@ -35,7 +35,7 @@ class CaseLine:
             raise IdentifierError(f"case line {self}: a key appears twice")
         if not keys or keys[-1] != "seed":
             raise IdentifierError(f"case line {self}: the last key must be seed")
-        if not isinstance(self.seed, int) or not 0 <= self.seed < _SEED_LIMIT:
+        if not 0 <= self.seed < _SEED_LIMIT:
             raise IdentifierError(f"case line {self}: seed must be an integer in 0..2^64-1")
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import json
@@ -22,7 +23,7 @@ def from_json(cls: type[T], value: object, field: str = "") -> T:
     """Build a dataclass from parsed JSON; a field may rename itself by `metadata={"json": name}`."""
     if not isinstance(value, Mapping):
         raise DecodeError(field, value, f"an object ({cls.__name__})")
-    names = _fields_of(cls)
+    names = _fields_of(typing.cast("Any", cls))
     for key in value:
         if key not in names:
             near = difflib.get_close_matches(str(key), names, n=1)
@@ -44,8 +45,9 @@ def from_json(cls: type[T], value: object, field: str = "") -> T:
             )
     try:
         return cls(**arguments)
-    except DecodeError:
-        raise
+    except DecodeError as error:
+        # Raised by __post_init__, which knows its own fields but not where the object stands.
+        raise DecodeError(_join(field, error.field), error.value, error.expected) from error
     except (ContractError, ValueError) as error:
         raise DecodeError(field, value, str(error)) from error
 
@@ -142,15 +144,14 @@ def _decode_union(kinds: tuple[Any, ...], value: object, field: str) -> Any:
     others = [kind for kind in kinds if kind is not type(None)]
     if len(others) == 1:
         return _decode(others[0], value, field)
-    complaint: DecodeError | None = None
+    classes: list[Any] = [kind for kind in others if dataclasses.is_dataclass(kind)]
+    if isinstance(value, Mapping) and classes:
+        # The class that shares most names is the one that was meant: its complaint is the useful one.
+        meant = max(classes, key=lambda kind: len(_fields_of(kind).keys() & value.keys()))
+        return from_json(meant, value, field)
     for kind in others:
-        try:
+        with contextlib.suppress(DecodeError):
             return _decode(kind, value, field)
-        except DecodeError as error:
-            # A complaint from inside an object says more than "neither of the classes".
-            complaint = error if error.field != field else complaint
-    if complaint is not None:
-        raise complaint
     names = " or ".join(getattr(kind, "__name__", str(kind)) for kind in others)
     raise DecodeError(field, value, names)
 

@@ -33,6 +33,7 @@ class EventStream:
         # The hot path: these are looked up three times per test.
         self._duration = 0.0
         self._is_plain = True
+        self._repeats = False
         self._head = ""
 
     # -- collection -----------------------------------------------------------------------------
@@ -86,27 +87,34 @@ class EventStream:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Write the last result and this start in one call."""
+        if not self._is_plain:
+            self._end_special()  # A try that is repeated and whose teardown was not reported.
         quoted = self._quoted.get(nodeid) or self._quote(nodeid)
         number = self._tries.get(nodeid, 0) + 1
         self._tries[nodeid] = number
         self._duration = 0.0
-        self._is_plain = True
+        self._repeats = False
         self._head = f'"test":{quoted},"try":{number}'
         self._file.write(f'{self._pending}{{"kind":"test_start",{self._head}{self._start_end}')
         self._pending = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Fold the reports of setup, call and teardown into one result."""
+        if self._repeats and report.when == "setup":
+            # A repetition that rerunfailures did not announce by logstart (versions before 16.7).
+            self.pytest_runtest_logstart(report.nodeid)
         self._duration += report.duration
         if report.outcome != "passed" or hasattr(report, "wasxfail") or hasattr(report, "context"):
             self._is_plain = False
             self._state.add(report)
-            if getattr(report, "outcome", None) == "rerun":
-                self._end_rerun(report)
+            self._repeats = self._repeats or str(report.outcome) == "rerun"
         if report.when == "teardown":
             if self._is_plain:
                 nanoseconds = int(self._duration * 1e9)
-                self._pending = f'{{"kind":"test_attempt",{self._head},"outcome":"passed","duration_ns":{nanoseconds}}}\n'
+                self._pending = (
+                    f'{{"kind":"test_attempt",{self._head},'
+                    f'"outcome":"passed","duration_ns":{nanoseconds}}}\n'
+                )
                 self._count += 1
             else:
                 self._end_special()
@@ -142,6 +150,7 @@ class EventStream:
 
     def _end_special(self) -> None:
         state, self._state = self._state, TestState()
+        self._is_plain = True
         text = json.dumps(state.fold(), ensure_ascii=True, separators=(",", ":"), default=str)
         nanoseconds = int(self._duration * 1e9)
         self._pending = (
@@ -149,11 +158,6 @@ class EventStream:
         )
         self._count += 1
         self._flush()
-
-    def _end_rerun(self, report: pytest.TestReport) -> None:
-        """rerunfailures logs no teardown for a try that is repeated, and no start for the next one."""
-        self._end_special()
-        self.pytest_runtest_logstart(report.nodeid)
 
     def _flush(self) -> None:
         if self._pending:

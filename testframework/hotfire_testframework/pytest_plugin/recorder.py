@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,12 @@ from hotfire_testframework.errors import PluginError
 if TYPE_CHECKING:
     from hotfire_testframework.pytest_plugin.event_stream import EventStream
 
-_ESTIMATORS = {"median": statistics.median, "mean": statistics.fmean, "min": min, "max": max}
+_ESTIMATORS: dict[str, Callable[[Sequence[float]], float]] = {
+    "median": statistics.median,
+    "mean": statistics.fmean,
+    "min": min,
+    "max": max,
+}
 
 
 class Recorder:

@@ -95,7 +95,7 @@ def is_inside(path: Path, root: Path) -> bool:
 
 def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
     info = archive.gettarinfo(path, name)
-    if info is None or not (info.isreg() or info.isdir() or info.issym() or info.islnk()):
+    if not (info.isreg() or info.isdir() or info.issym() or info.islnk()):
         return
     if info.islnk():  # A second name of one file is stored as the file: order must not matter.
         info.type, info.linkname, info.size = tarfile.REGTYPE, "", path.stat().st_size

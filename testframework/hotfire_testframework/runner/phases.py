@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from hotfire_testframework.contract.exit_codes import RunnerExit
 from hotfire_testframework.contract.outcomes import Harness, Phase
@@ -24,7 +24,11 @@ from hotfire_testframework.runner.supervise import Ended, Limits
 
 # Codes that a setup or teardown command may use to say precisely what is wrong with the machine.
 PASSED_THROUGH = frozenset({RunnerExit.BAD_CONFIGURATION, *range(30, 40)})
-_DRIVERS = {Harness.CASES: CasesDriver, Harness.GTEST: GtestDriver, Harness.PYTEST: PytestDriver}
+_DRIVERS: dict[Harness, Callable[[Session], Driver]] = {
+    Harness.CASES: CasesDriver,
+    Harness.GTEST: GtestDriver,
+    Harness.PYTEST: PytestDriver,
+}
 
 
 def run_phases(session: Session) -> RunnerExit | int:
@@ -37,9 +41,9 @@ def run_phases(session: Session) -> RunnerExit | int:
     return torn_down if verdict is None else verdict
 
 
-def _guarded(session: Session, step: object) -> int | None:
+def _guarded(session: Session, step: Callable[[Session], None]) -> int | None:
     try:
-        step(session)  # type: ignore[operator]
+        step(session)
     except DiskFullError as error:
         session.spool.release_ballast()
         _report_last(session, error)
@@ -91,7 +95,7 @@ def _run_harness(session: Session, deadline: float) -> None:
     if session.spec.harness is Harness.COMMAND:
         run_command(session, deadline)
         return
-    driver: Driver = _DRIVERS[session.spec.harness](session)
+    driver = _DRIVERS[session.spec.harness](session)
     ListRun(session, driver, deadline).run()
     if not session.spool.collected:
         raise RunnerError("no test was collected", RunnerExit.NOTHING_COLLECTED)

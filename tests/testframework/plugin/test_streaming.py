@@ -237,24 +237,29 @@ def test_a_worker_that_crashes_names_its_test_by_its_marker(suite):
     assert sum(outcome == "passed" for _, _, outcome in done.results()) == 6
 
 
-# What pytest-rerunfailures does: no teardown report for a try that is repeated, no second start.
+# What pytest-rerunfailures does. Version 16.7 announces every try and reports the teardown of a try that
+# is repeated; earlier versions did neither.
 RERUNS = """
     import pytest
     from _pytest.runner import runtestprotocol
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(item, nextitem):
-        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for attempt in range(3):
+            if attempt == 0 or ANNOUNCED:
+                item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+            repeats = False
             for report in runtestprotocol(item, nextitem=nextitem, log=False):
                 report.rerun = attempt
                 if report.failed and attempt < 2:
-                    report.outcome = "rerun"
+                    report.outcome, repeats = "rerun", True
                     item.ihook.pytest_runtest_logreport(report=report)
                     item._initrequest()
-                    break
+                    if not REPORTED:
+                        break
+                    continue
                 item.ihook.pytest_runtest_logreport(report=report)
-            else:
+            if not repeats:
                 break
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
@@ -278,8 +283,11 @@ TRIES = [
 ]
 
 
-def test_each_try_of_a_rerun_is_a_record(suite):
-    suite.write(RERUNS, "conftest.py")
+@pytest.mark.parametrize("announced", ["True", "False"])
+@pytest.mark.parametrize("reported", ["True", "False"])
+def test_each_try_of_a_rerun_is_a_record(suite, announced, reported):
+    plugin = RERUNS.replace("ANNOUNCED", announced).replace("REPORTED", reported)
+    suite.write(plugin, "conftest.py")
     suite.write(FLAKY)
     done = suite.run()
 
