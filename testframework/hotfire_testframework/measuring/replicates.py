@@ -14,7 +14,7 @@ from hotfire_testframework.measuring.foreign_load import Snapshot, foreign_share
 FOREIGN_LIMIT = 0.05  # share of the machine; above it medians moved by more than 2 %
 CANARY_LIMIT = 0.10  # relative; a slower canary means another clock or a stolen core
 PROBE = "probe.read_bandwidth"
-LEAST = 3  # rounds, whatever they take
+LEAST = 3  # launches of a valid point
 
 Answer = dict[str, Any]
 
@@ -60,10 +60,10 @@ class Session:
         self._count = 0
 
     def rounds(self, names: Sequence[str], count: int, budget_s: float) -> None:
-        """`count` rounds over `names`, fewer when the budget ends, but at least three."""
+        """`count` rounds over `names`, fewer when the budget ends, but at least one."""
         end = self._clock() + budget_s
         for number in range(count):
-            if number >= LEAST and self._clock() >= end:
+            if number and self._clock() >= end:
                 return
             for name in names:
                 self.once(name)
@@ -130,6 +130,8 @@ class Session:
         best = min(each.canary for group in self.launches.values() for each in group)
         residual = median(launch.canary for launch in launches) / best - 1
         shares = [launch.foreign for launch in launches if launch.foreign is not None]
+        if len({launch.index for launch in launches}) < LEAST:
+            return residual, f"fewer than {LEAST} launches fitted into the budget"
         if len(shares) < len(launches):
             return residual, "foreign load cannot be read on this system"
         if median(shares) > FOREIGN_LIMIT:

@@ -33,7 +33,7 @@ def test_model(what: str, metrics: set[str], bench: Session, record_point: Recor
         record_point(what, point)
     assert {point.metric for point in points} == metrics
     assert all(min(point.replicates) > 0 for point in points)
-    assert all(len(point.replicates) >= 3 for point in points)
+    assert all(point.valid or point.reason for point in points)
 
 
 def test_kernels(bench: Session, record_point: Record) -> None:

@@ -51,10 +51,12 @@ def test_rounds_interleave_the_benchmarks_and_keep_the_measured_order() -> None:
     assert (point.probe, point.valid) == (41e9, True)
 
 
-def test_a_spent_budget_ends_after_three_rounds() -> None:
+def test_a_spent_budget_ends_the_rounds_and_too_few_launches_are_no_point() -> None:
     machine = Machine()
-    machine.session().rounds(["load"], 9, 1.5)
-    assert len(machine.launched) == 3
+    session = machine.session()
+    session.rounds(["load"], 9, 1.5)
+    assert len(machine.launched) == 2
+    assert session.points("load")[0].reason == "fewer than 3 launches fitted into the budget"
 
 
 def test_a_neighbour_that_takes_a_tenth_of_the_machine_makes_the_point_invalid() -> None:
