@@ -1,1 +1,1 @@
-"""The shared floor of all rooms: identifiers, stream, tasks, exit codes, metrics; standard library only, Python ≥ 3.10."""
+"""The shared floor of all rooms: identifiers, stream, tasks, exit codes; standard library only."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Union
 
 from hotfire_testframework.errors import IdentifierError
 
-CaseValue = Union[int, str]
+CaseValue = int | str
 
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
 _TEXT = re.compile(r"[a-z0-9_]+")

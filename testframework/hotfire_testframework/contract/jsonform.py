@@ -167,7 +167,7 @@ def _decode_tuple(kinds: tuple[Any, ...], value: object, field: str) -> Any:
         raise DecodeError(field, value, f"a list of {len(kinds)} items")
     return tuple(
         _decode(kind, item, f"{field}[{index}]")
-        for index, (kind, item) in enumerate(zip(kinds, value))
+        for index, (kind, item) in enumerate(zip(kinds, value, strict=True))
     )
 
 

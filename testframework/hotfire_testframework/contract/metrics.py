@@ -22,7 +22,7 @@ class Unit(str, Enum):
     BYTE = "B"
     BYTE_PER_SECOND = "B/s"
     FLOP_PER_SECOND = "FLOP/s"
-    TOKEN_PER_SECOND = "token/s"
+    TOKEN_PER_SECOND = "token/s"  # noqa: S105 - a unit, no password
     JOULE = "J"
     ONE = "1"
 
@@ -80,7 +80,8 @@ class Metric:
         forced = _FORCED_DIRECTION.get(self.unit, self.direction)
         if self.direction is not forced:
             raise MetricError(
-                f"metric {self.name}: unit {self.unit} is better when {forced}, it is declared {self.direction}-is-better"
+                f"metric {self.name}: unit {self.unit} is better when {forced}, "
+                f"it is declared {self.direction}-is-better"
             )
         if not self.smallest_effect >= 0:
             raise MetricError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
 from hotfire_testframework.contract.canonical import canonical_json
 from hotfire_testframework.contract.identifiers import TestId
@@ -34,7 +34,7 @@ class ModelFile:
 
 
 # "source" is the one archive of the source stamp.
-InputOrigin = Union[str, TaskOutput, ModelFile]
+InputOrigin = str | TaskOutput | ModelFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ Without that variable nothing is streamed; the fixture `hotfire_record` then che
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,9 +33,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def hotfire_record(request: pytest.FixtureRequest) -> Iterator[Recorder]:
+def hotfire_record(request: pytest.FixtureRequest) -> Recorder:
     """Record measurements, accuracy samples, metrics and artifacts of this test."""
     from hotfire_testframework.pytest_plugin.recorder import Recorder
 
     stream = request.config.pluginmanager.get_plugin(STREAM_NAME)
-    yield Recorder(stream, request.node.nodeid)
+    return Recorder(stream, request.node.nodeid)

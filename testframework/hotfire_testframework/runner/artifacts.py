@@ -80,12 +80,14 @@ def keep_output(directory: AttemptDir, spool: Spool, output: OutputSpec) -> None
 
 def pack_directory(source: Path, target: Path) -> None:
     """Write a tar.gz whose bytes depend only on names, contents, links and executable bits."""
-    with target.open("wb") as raw, gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0) as packed:
-        with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
-            for path in sorted(
-                source.rglob("*"), key=lambda item: item.relative_to(source).as_posix()
-            ):
-                _add(archive, path, path.relative_to(source).as_posix())
+    names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*"))
+    with (
+        target.open("wb") as raw,
+        gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name in names:
+            _add(archive, source / name, name)
 
 
 def is_inside(path: Path, root: Path) -> bool:

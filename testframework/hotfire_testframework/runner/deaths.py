@@ -93,9 +93,8 @@ def count_memory_kills() -> int | None:
         if (group / "memory.max").read_text().strip() == "max":
             return None
         events = (group / "memory.events").read_text()
-        return dict((name, int(value)) for name, value in map(str.split, events.splitlines()))[
-            "oom_kill"
-        ]
+        counts = {name: int(value) for name, value in map(str.split, events.splitlines())}
+        return counts["oom_kill"]
     except (OSError, ValueError, KeyError):
         return None
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Union
 
+from hotfire_testframework.errors import FrameworkError
+
 Fact = Union[str, int, float, "list[str]", "dict[str, object]"]
 ABSENT: dict[str, object] = {"absent": True}
 _CPU = Path("/sys/devices/system/cpu/cpu0/cpufreq")
@@ -46,7 +48,7 @@ def observe_environment(launcher: Sequence[str]) -> dict[str, Any]:
     return {"values": _observe(facts), "moment": _observe(moment)}
 
 
-class _AbsentError(Exception):
+class _AbsentError(FrameworkError):
     """The machine does not have this."""
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - one record, one line
 """Write the golden corpus of streams: `python make_corpus.py`. Committed files are read by every later version."""
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ def test_a_measurement_takes_unit_and_version_from_the_registry(suite):
         """
         def test_speed(hotfire_record):
             hotfire_record.measurement("aestus.decode_rate", [3.0, 1.0, 2.0], launches=[0, 1, 2], definition={"tokens": 8})
-        """
+        """  # noqa: E501
     )
     event = suite.run().of("measurement")[0]
 
@@ -64,7 +64,7 @@ def test_an_artifact_is_copied_to_where_the_runner_keeps_them(suite):
     kept = suite.folder / "kept"
     kept.mkdir()
     suite.write(
-        "def test_a(hotfire_record, tmp_path):\n    p = tmp_path / 'x.json'\n    p.write_text('{}')\n    hotfire_record.artifact(p)\n"
+        "def test_a(hotfire_record, tmp_path):\n    p = tmp_path / 'x.json'\n    p.write_text('{}')\n    hotfire_record.artifact(p)\n"  # noqa: E501
     )
     done = suite.run(HOTFIRE_ARTIFACTS=str(kept))
 

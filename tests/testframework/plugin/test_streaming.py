@@ -142,7 +142,7 @@ def test_the_marker_overrides_the_identifier(suite):
         case = "gemm.f32:m=1,n=1,k=1,data=exact,seed=7"
         @pytest.mark.parametrize("line", [pytest.param(case, marks=pytest.mark.hotfire_id("aestus.kernels/python/" + case))])
         def test_case(line): pass
-        """
+        """  # noqa: E501
     )
 
     assert suite.run().of("collected")[0]["tests"] == [

@@ -1,4 +1,4 @@
-"""Stand-in for a native executable: writes the events of AESTUS_RESULTS; the word `data=` of a case says what it does."""
+"""Stand-in for a native executable: the word `data=` of a case says what it does."""
 
 from __future__ import annotations
 

@@ -262,7 +262,7 @@ int main(int count, char** words) {
   }
   std::fprintf(events, "{\"event\":\"finish\",\"count\":0}\n");
 }
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture(scope="module")

@@ -112,7 +112,7 @@ def test_sigterm_gives_children_their_grace_then_takes_the_whole_tree(stand, tmp
 
 
 def test_a_daemon_left_behind_by_a_passed_command_does_not_survive_the_attempt(stand):
-    script = "setsid sh -c 'echo $$ > daemon; exec sleep 600' >/dev/null 2>&1 & while [ ! -s daemon ]; do sleep 0.01; done"
+    script = "setsid sh -c 'echo $$ > daemon; exec sleep 600' >/dev/null 2>&1 & while [ ! -s daemon ]; do sleep 0.01; done"  # noqa: E501
     done = stand.run({"harness": "command", "command": ["sh", "-c", script]})
 
     assert done.code == RunnerExit.PASSED
