@@ -52,6 +52,26 @@ class _Tries:
             self.message_id = row.message_id
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judgement:
+    """What a test without a counted result is, and which tests killed their runners."""
+
+    without_result: Verdict
+    note_id: int | None
+    crashed: frozenset[int]
+    crash_note_id: int | None
+
+    def of(self, test: int, had: _Tries) -> tuple[Verdict, str | None, int | None]:
+        """Return verdict, failure class and message of one test."""
+        if test in self.crashed:
+            return Verdict.FAILED, FailureClass.PRODUCT.value, self.crash_note_id
+        if not had.outcomes:
+            return self.without_result, None, self.note_id
+        verdict = fold_test(had.outcomes)
+        is_bad = verdict in (Verdict.FAILED, Verdict.ERRORED, Verdict.FLAKY)
+        return verdict, had.failure_class if is_bad else None, had.message_id
+
+
 def write_verdicts(
     store: Store,
     connection: Connection,
@@ -60,50 +80,39 @@ def write_verdicts(
     folds: Sequence[TaskFold],
     attempts: Sequence[AttemptRow],
 ) -> list[Verdict]:
-    """Replace the verdicts of a cell and return them; `attempts` are those of its tasks."""
+    """Replace the verdicts of a cell and return them; `attempts` are the last of its tasks."""
     counted = [attempt.id for attempt in attempts if attempt.state in ATTEMPT_COUNTED]
     tries = _tries_of(connection, counted)
-    collected = _collected_by(connection, counted)
     expected = _expected(store, connection, cell)
-    known = set(expected) | collected | set(tries)
-    crashed = {test for fold in folds for test in fold.crashed_tests}
-    keys = intern_tests(connection, crashed)
-    crashed_ids = set(keys.values())
-    without = _verdict_without_result(folds)
-    reason = next((fold.reason for fold in folds if fold.verdict is without and fold.reason), "")
-    note = _note(connection, next((f.reason for f in folds if f.crashed_tests), ""))
-    missing_note = _note(connection, reason)
+    judgement = _judgement(connection, folds)
+    known = expected | _collected_by(connection, counted) | set(tries) | judgement.crashed
     rows, verdicts = [], []
-    for test in sorted(known | crashed_ids):
+    for test in sorted(known):
         had = tries.get(test, _Tries())
-        verdict, failure, message = fold_test(had.outcomes), had.failure_class, had.message_id
-        if test in crashed_ids:
-            verdict, failure, message = Verdict.FAILED, FailureClass.PRODUCT.value, note
-        elif not had.outcomes:
-            verdict, failure, message = without, None, missing_note
-        is_red = verdict in (Verdict.FAILED, Verdict.ERRORED, Verdict.FLAKY)
+        verdict, failure, message = judgement.of(test, had)
         verdicts.append(verdict)
-        rows.append(
-            (
-                run.id,
-                cell.id,
-                test,
-                cell.variant_id,
-                verdict.value,
-                failure if is_red else None,
-                had.attempt_id,
-                had.seq,
-                len(had.outcomes),
-                had.duration_ns,
-                message,
-                cell.inventory_digest is not None and test not in expected,
-            )
-        )
+        is_new = cell.inventory_digest is not None and test not in expected
+        whose = (run.id, cell.id, test, cell.variant_id)
+        ran = (had.attempt_id, had.seq, len(had.outcomes), had.duration_ns)
+        rows.append((*whose, verdict.value, failure, *ran, message, is_new))
     connection.execute(
         delete(VerdictTable).where(VerdictTable.run_id == run.id, VerdictTable.cell_id == cell.id)
     )
     results.insert_rows(connection, results.VERDICT, rows)
     return verdicts
+
+
+def _judgement(connection: Connection, folds: Sequence[TaskFold]) -> _Judgement:
+    without = _verdict_without_result(folds)
+    reason = next((fold.reason for fold in folds if fold.verdict is without and fold.reason), "")
+    crashed = {test for fold in folds for test in fold.crashed_tests}
+    crash_reason = next((fold.reason for fold in folds if fold.crashed_tests), "")
+    return _Judgement(
+        without_result=without,
+        note_id=_note(connection, reason),
+        crashed=frozenset(intern_tests(connection, crashed).values()),
+        crash_note_id=_note(connection, crash_reason),
+    )
 
 
 def _tries_of(connection: Connection, attempts: Sequence[int]) -> dict[int, _Tries]:
