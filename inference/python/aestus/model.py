@@ -25,13 +25,13 @@ class Model:
     @property
     def handle(self) -> ctypes.c_void_p:
         """The C handle; raises after close()."""
-        if not self._handle:
+        if self._handle.value is None:
             raise ArgumentError("the model is closed")
         return self._handle
 
     def close(self) -> None:
         """Free the model; its sessions must be closed before."""
-        if self._handle:
+        if self._handle.value is not None:
             self.library.release("model_close", self._handle)
             self._handle = ctypes.c_void_p()
 
@@ -115,7 +115,7 @@ class Session:
         )
 
     def close(self) -> None:
-        if self._handle:
+        if self._handle.value is not None:
             self._library.release("session_free", self._handle)
             self._handle = ctypes.c_void_p()
 
@@ -131,7 +131,7 @@ class Session:
         self.close()
 
     def _open(self) -> ctypes.c_void_p:
-        if not self._handle or not self.model.handle:
+        if self._handle.value is None or self.model.handle.value is None:
             raise ArgumentError("the session is closed")
         return self._handle
 
