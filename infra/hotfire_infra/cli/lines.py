@@ -67,8 +67,9 @@ def cell_line(cell: CellReport, widths: tuple[int, int, int], stream: TextIO) ->
         axes.ljust(widths[2]),
         took.rjust(6),
     )
-    word = "" if look.symbol in "✓" else look.word
-    tail = "   ".join(part for part in (word, tests, note) if part)
+    # Without counts the symbol needs its word: `not executable here: no NVIDIA device`.
+    words = "" if tests or look.symbol == "✓" else look.word
+    tail = "   ".join(part for part in (tests, ": ".join(filter(None, (words, note)))) if part)
     return f" {symbol(look, stream)} {'  '.join(columns)}   {tail}".rstrip()
 
 

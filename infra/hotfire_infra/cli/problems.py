@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hotfire_infra.cli.exit_codes import CliExit
+from hotfire_infra.errors import InfraError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +18,7 @@ class Problem:
     code: int
 
 
-class CliError(Exception):
+class CliError(InfraError):
     """Something only the command line can notice, with its remedy."""
 
     def __init__(self, message: str, *, next_command: str, code: CliExit = CliExit.USAGE) -> None:

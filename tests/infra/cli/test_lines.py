@@ -34,7 +34,7 @@ def test_a_finished_cell_is_one_aligned_line(literals):
         " ✓ kernels      linux-x86_64        release    12 s   1,940 passed   "
         "worst error 0.62 of its bound"
     )
-    assert lines[-1].endswith("not executable here   no NVIDIA device · required: when-available")
+    assert lines[-1].endswith("not executable here: no NVIDIA device · required: when-available")
     assert "emulated" in lines[4]
 
 
