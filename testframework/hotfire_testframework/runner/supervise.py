@@ -18,6 +18,8 @@ from hotfire_testframework.runner.stop import StopRequest
 TICK_SHORTEST = 0.002
 TICK_LONGEST = 0.05
 STACKS_LIMIT = 1 << 20
+LOG_LIMIT = 1 << 30
+"""Both logs of an attempt together; a test that writes more would fill the disk of others."""
 
 
 class Ended(str, Enum):
@@ -28,6 +30,7 @@ class Ended(str, Enum):
     RUN_TIMEOUT = "run_timeout"
     TEST_TIMEOUT = "test_timeout"
     SILENCE = "silence"
+    FLOOD = "flood"
 
     __str__ = str.__str__
 
@@ -65,9 +68,12 @@ class Watch:
 class Supervisor:
     """Starts commands of one attempt, one at a time, with output into the attempt's logs."""
 
-    def __init__(self, directory: AttemptDir, stop: StopRequest) -> None:
+    def __init__(
+        self, directory: AttemptDir, stop: StopRequest, log_limit: int = LOG_LIMIT
+    ) -> None:
         self._directory = directory
         self._stop = stop
+        self._log_limit = log_limit
         self._hangs = 0
 
     def run(
@@ -111,6 +117,8 @@ class Supervisor:
             new_sizes = self._log_sizes()
             if has_events or new_sizes != sizes:
                 sizes, quiet_since, tick = new_sizes, now, TICK_SHORTEST
+            if sum(sizes) > self._log_limit:
+                return Ended.FLOOD
             limit = self._exceeded(limits, watch.test_began(), quiet_since, now)
             if limit is not None:
                 return limit

@@ -83,6 +83,9 @@ def _judge(
     if end.ended is Ended.ITSELF and end.returncode == 0:
         return {"outcome": "passed"}
     if end.ended is not Ended.ITSELF:
+        if end.ended is Ended.FLOOD:
+            message = "wrote more log than an attempt may"
+            return {"outcome": "failed", "failure_class": "product", "message": message}
         limit = {Ended.SILENCE: "no output for too long"}.get(end.ended, "took too long")
         return {
             "outcome": "failed",

@@ -231,6 +231,10 @@ class ListRun:
         return self._settle_in_flight(death) if process.in_flight else self._settle_idle(end, death)
 
     def _settle_hang(self, end: CommandEnd) -> bool:
+        if end.ended is Ended.FLOOD:
+            message = "wrote more log than an attempt may"
+            self._fail_in_flight(Outcome.FAILED, FailureClass.PRODUCT, message)
+            raise RunnerError(message, RunnerExit.PRODUCT_FAILURE)
         limits = self._session.spec.timeouts
         seconds = limits.test_s if end.ended is Ended.TEST_TIMEOUT else limits.silence_s
         words = "took longer than" if end.ended is Ended.TEST_TIMEOUT else "gave no output for"
