@@ -93,6 +93,8 @@ class ListRun:
         known = self._driver.collect()
         if known is not None:
             self._add_collected(known)
+            if not known:
+                return
         for number in range(1, LAUNCHES_LIMIT + 1):
             self._process = _Process()
             if not self._run_one_process(number):
