@@ -187,8 +187,15 @@ def fold_cell(tasks: Sequence[TaskFold], tests: Iterable[Verdict]) -> CellFold:
         if state in states:
             return CellFold(state=state, verdict=None, reason=_first_reason(tasks, None))
     counted = Counter(tests)
+    if _only_errors(tasks, counted):
+        count = counted[Verdict.ERRORED]
+        return CellFold(
+            state=TaskState.DONE,
+            verdict=Verdict.ERRORED,
+            reason=f"{count} {_plural('test', count)} errored",
+            failure_class=FailureClass.TEST,
+        )
     verdict = worst([task.verdict for task in tasks if task.verdict] + list(counted))
-    # A task can be red only by its tests; those that are exonerated or flaky do not make it so.
     state = TaskState.DONE if TaskState.DONE in states else tasks[0].state
     cause = next((task for task in tasks if task.verdict is verdict), None)
     reason = cause.reason if cause else ""
@@ -197,6 +204,13 @@ def fold_cell(tasks: Sequence[TaskFold], tests: Iterable[Verdict]) -> CellFold:
         reason = f"{counted[verdict]} {_plural('test', counted[verdict])} {verdict}"
     failure = cause.failure_class if cause else None
     return CellFold(state=state, verdict=verdict, reason=reason, failure_class=failure)
+
+
+def _only_errors(tasks: Sequence[TaskFold], tests: Counter[Verdict]) -> bool:
+    """Whether a red attempt is red only by tests that could not ask: then nothing has failed."""
+    reds = [task for task in tasks if task.verdict is Verdict.FAILED]
+    is_by_tests = all(task.failure_class is FailureClass.PRODUCT for task in reds)
+    return bool(reds) and is_by_tests and tests[Verdict.ERRORED] > 0 and not tests[Verdict.FAILED]
 
 
 def _first_reason(tasks: Sequence[TaskFold], default: str | None) -> str:

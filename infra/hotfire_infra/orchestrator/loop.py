@@ -16,7 +16,7 @@ from hotfire_infra.orchestrator.finalizing import Analysis, Finalizer
 from hotfire_infra.orchestrator.lock import HeldLock
 from hotfire_infra.orchestrator.progress import Progress
 from hotfire_infra.orchestrator.requests import RequestBook
-from hotfire_infra.states import AttemptState, RunState, TaskState
+from hotfire_infra.states import ATTEMPT_TERMINAL, AttemptState, RunState, TaskState
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.rows import AttemptRow, TaskRow
@@ -41,8 +41,18 @@ class Orchestrator:
     analyses: Sequence[Analysis] = ()
     _terms: TermsCache = field(default_factory=TermsCache)
 
+    def sweep(self) -> None:
+        """Release attempts that ended and whose service died before it could free them."""
+        folders = sorted(self.store.attempts.glob("*/work"))
+        for folder in folders:
+            with self.store.reading() as connection:
+                attempt = queries.attempt_by_ulid(connection, folder.parent.name)
+            if attempt is not None and attempt.state in ATTEMPT_TERMINAL:
+                self.executor.release(Ulid(attempt.ulid))
+
     def run_until_idle(self, stop: threading.Event, *, forever: bool = False) -> None:
         """Go round until no run is unfinished (or, with `forever`, until `stop`)."""
+        self.sweep()
         while not stop.is_set():
             changed = self.round()
             if not forever and not changed and not self._unfinished():

@@ -143,7 +143,7 @@ class AccuracySample(Base):
     """`0`, `1` or `errored`."""
     score: Mapped[float | None]
     blob: Mapped[str | None]
-    """Token log-probabilities of the attempt."""
+    """Artifact of the attempt that holds its token log-probabilities."""
 
 
 class Coverage(Base):
