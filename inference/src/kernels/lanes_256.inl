@@ -40,7 +40,8 @@ void dot_tile_256(const float* a, int64_t lda, const float* b, int64_t ldb, int6
         __m256 left[MR];
         for (int i = 0; i < MR; ++i) left[i] = _mm256_loadu_ps(a + i * lda + t);
         for (int j = 0; j < NR; ++j) {
-            const __m256 right = _mm256_loadu_ps(b + j * ldb + t);
+            __m256 right = _mm256_loadu_ps(b + j * ldb + t);
+            asm("" : "+x"(right));  // keep: GCC would load it again for each product, and loads are the bottleneck
             for (int i = 0; i < MR; ++i) acc[i][j] = _mm256_add_ps(acc[i][j], _mm256_mul_ps(left[i], right));
         }
     }

@@ -29,14 +29,16 @@ constexpr double kLog2E = 1.4426950408889634;
 // ln 2 in two parts; the upper has 32 bits, so its product with |n| < 2^11 is exact (fdlibm's split).
 constexpr double kLn2High = 6.93147180369123816490e-01;
 constexpr double kLn2Low = 1.90821492927058770002e-10;
-constexpr double kExpMin = -708.0;  // below: exp is taken as 0 (5e-308 is far under the smallest f32)
-constexpr double kExpMax = 709.0;   // above: infinity
+constexpr double kExpMin = -708.0;  // exp(-708) = 3e-308 and exp(709) = 8e307 are the ends of normal doubles: as f32
+constexpr double kExpMax = 709.0;   // they are 0 and infinity, which is what the clamps below amount to
 
-// exp(x). Taylor series of degree 9 on |r| <= ln2/2: truncation 0.3466^10/10! < 7e-12 relative.
-// Branch-free, so a loop over it vectorises.
+// exp(x) of an x that came from an f32. Taylor series of degree 9 on |r| <= ln2/2: truncation 0.3466^10/10! < 7e-12
+// relative. Below kExpMin it stays 3e-308, above kExpMax 8e307, at infinity it is infinity; NaN stays NaN (its low 12
+// bits are 0, so the shift adds nothing). No branches, so that a loop over it vectorises.
 static inline double exp64(double x) {
-    double clamped = x < kExpMin ? kExpMin : x;
-    clamped = clamped > kExpMax ? kExpMax : clamped;
+    const double below_max = x > kExpMax ? kExpMax : x;
+    const double excess = x > kExpMax ? x : 0.0;  // too small to change 8e307, or infinity
+    const double clamped = below_max < kExpMin ? kExpMin : below_max;
     const double shifted = clamped * kLog2E + kRoundMagic;
     const double n = shifted - kRoundMagic;
     const double r = (clamped - n * kLn2High) - n * kLn2Low;
@@ -50,10 +52,7 @@ static inline double exp64(double x) {
     p = p * r + 0.5;
     p = p * r + 1.0;
     p = p * r + 1.0;
-    double result = from_bits(bits_of(p) + (bits_of(shifted) << 52));
-    result = x < kExpMin ? 0.0 : result;
-    result = x > kExpMax ? __builtin_inf() : result;
-    return x != x ? x : result;
+    return from_bits(bits_of(p) + (bits_of(shifted) << 52)) + excess;
 }
 
 // exp(x) for |x| < 700 with Taylor degree 13: truncation 0.3466^14/14! < 5e-18, so a few ulp of double.
