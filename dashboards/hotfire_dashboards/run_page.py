@@ -20,7 +20,7 @@ from hotfire_infra.analysis.quantities import (
 )
 from hotfire_infra.analysis.report import CellReport, FailedTest, PerformancePoint, RunReport
 
-SHOWN_FAILURES = 50
+SHOWN_FAILURES = 12
 """Failures printed in full; beyond it the page says how many more there are."""
 
 

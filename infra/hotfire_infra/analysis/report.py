@@ -90,8 +90,9 @@ class CellReport:
     @property
     def note(self) -> str:
         """How it ran and why it is as it is, for the last column."""
-        # The count of failed tests stands in a column of its own.
-        is_count = bool(self.tests) and self.reason.endswith(("test failed", "tests failed"))
+        # Counts of tests stand in a column of their own.
+        counts = ("test failed", "tests failed", "test missing", "tests missing")
+        is_count = bool(self.tests) and self.reason.endswith(counts)
         parts = [self.summary, "" if is_count else self.reason]
         if self.variant.get("execution") == "emulated" and self.verdict != "not_executable":
             parts.append("emulated")

@@ -54,7 +54,9 @@ from hotfire_infra.store.queries_tests import (
 from hotfire_infra.store.rows import CellRow, RunRow, RunSnapshot, SourceRow, TestRow
 from hotfire_testframework.contract.metrics import METRICS
 
-NOT_GREEN = ("failed", "errored", "flaky", "missing")
+NOT_GREEN = ("failed", "errored", "flaky")
+MOST_MISSING = 20
+"""Missing tests listed by name; a cell that lost more has one cause, and its count says it."""
 DEFAULT_URL = "http://127.0.0.1:8321"
 
 
@@ -153,7 +155,7 @@ def _source(row: SourceRow) -> Source:
 def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunReport:
     run = whole.run
     measured = tuple(latest_of_series(measurements_of_run(connection, run.id)).values())
-    tests = verdicts_of(connection, run.id, verdicts=NOT_GREEN)
+    tests = _open_tests(connection, whole)
     figures = figures_of_cells(connection, run.id)
     expected = [cell.expected for cell in whole.cells]
     return RunReport(
@@ -177,6 +179,17 @@ def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunRep
         parent_number=run.parent_number,
         requested_by=run.requested_by,
     )
+
+
+def _open_tests(connection: Connection, whole: RunSnapshot) -> tuple[TestRow, ...]:
+    run_id = whole.run.id
+    missing = [
+        row
+        for cell in whole.cells
+        if 0 < cell.tests.get("missing", 0) <= MOST_MISSING
+        for row in verdicts_of(connection, run_id, verdicts=("missing",), cell_key=cell.key)
+    ]
+    return (*verdicts_of(connection, run_id, verdicts=NOT_GREEN), *missing)
 
 
 def _cell(

@@ -15,6 +15,8 @@ from hotfire_pipelines.plan import Plan
 
 ALWAYS_SHOWN = frozenset({"aestus.decode_rate", "aestus.prefill_rate"})
 """Metrics whose comparison is printed even when nothing changed."""
+DURATION_WIDTH = 11
+"""Of the longest duration below an hour, `59 min 59 s`."""
 CHANGED = frozenset({"regressed", "improved"})
 
 
@@ -65,7 +67,7 @@ def cell_line(cell: CellReport, widths: tuple[int, int, int], stream: TextIO) ->
         task.ljust(widths[0]),
         platform.ljust(widths[1]),
         axes.ljust(widths[2]),
-        took.rjust(6),
+        took.rjust(DURATION_WIDTH),
     )
     # Without counts the symbol needs its word: `not executable here: no NVIDIA device`.
     words = "" if tests or look.symbol == "✓" else look.word

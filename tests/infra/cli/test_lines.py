@@ -31,7 +31,7 @@ def test_a_finished_cell_is_one_aligned_line(literals):
     report = literals.run_report()
     lines = [cell_line(cell, widths_of(report), io.StringIO()) for cell in report.cells]
     assert lines[1] == (
-        " ✓ kernels      linux-x86_64        release    12 s   1,940 passed   "
+        " ✓ kernels      linux-x86_64        release         12 s   1,940 passed   "
         "worst error 0.62 of its bound"
     )
     assert lines[-1].endswith("not executable here: no NVIDIA device · required: when-available")

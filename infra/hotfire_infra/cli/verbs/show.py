@@ -26,7 +26,7 @@ from hotfire_infra.cli.problems import CliError
 from hotfire_infra.cli.session import open_reports
 from hotfire_infra.errors import RunNotFoundError
 
-SHOWN_FAILURES = 20
+SHOWN_FAILURES = 12
 SHOWN_RESULTS = 12
 LINES_OF_MESSAGE = 12
 
