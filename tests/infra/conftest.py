@@ -1,4 +1,4 @@
-"""What tests of the infrastructure share: a store, a small plan, an orchestrator on a fake executor."""
+"""What tests of the infrastructure share: a store, a plan, an orchestrator on a fake."""
 
 from __future__ import annotations
 
