@@ -95,6 +95,10 @@ def test_speed(hotfire_record):
 """
 
 
+STARTED = []
+"""Processes that a test left to themselves; ended when it is over."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a command said."""
@@ -116,7 +120,7 @@ class Checkout:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HOTFIRE")}
         return {**kept, "HOTFIRE_HOME": str(self.home), "PYTEST_ADDOPTS": ""}
 
-    def hotfire(self, *words, timeout=120, **environ):
+    def hotfire(self, *words, timeout=300, **environ):
         done = subprocess.run(
             [HOTFIRE, *words], cwd=self.root, env={**self.environ, **environ},
             capture_output=True, text=True, timeout=timeout,
@@ -124,10 +128,12 @@ class Checkout:
         return Answer(code=done.returncode, out=done.stdout, err=done.stderr)
 
     def start(self, *words):
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [HOTFIRE, *words], cwd=self.root, env=self.environ, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
+        STARTED.append(process)
+        return process
 
     def write(self, path, text):
         target = self.root / path
@@ -185,27 +191,30 @@ def slow_checkout(tmp_path):
     return make_checkout(tmp_path, seconds="6")
 
 
+@pytest.fixture(autouse=True)
+def no_process_is_left():
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=60)
+
+
 @pytest.fixture
 def serving():
     """Start `hotfire serve` on a free port; return its address."""
-    running = []
 
     def start(checkout):
         process = checkout.start("serve", "--port", "0")
-        running.append(process)
         url = process.stdout.readline().split()[0]
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
-                urllib.request.urlopen(url, timeout=2).close()
+                urllib.request.urlopen(url, timeout=10).close()
                 return url
             except OSError:
                 time.sleep(0.1)
         raise AssertionError(f"{url} does not answer")
 
-    yield start
-    for process in running:
-        process.terminate()
-        process.wait(timeout=20)
-        process.stdout.close()
-        process.stderr.close()
+    return start
