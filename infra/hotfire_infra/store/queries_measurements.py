@@ -155,7 +155,7 @@ def series_called(connection: Connection, prefix: str) -> tuple[str, ...]:
         .distinct()
         .limit(2)
     )
-    return tuple(connection.execute(query).scalars())
+    return tuple(key for key in connection.execute(query).scalars() if key is not None)
 
 
 def series_of_test(connection: Connection, test_id: int) -> tuple[tuple[str, str, str], ...]:
@@ -166,7 +166,11 @@ def series_of_test(connection: Connection, test_id: int) -> tuple[tuple[str, str
         .distinct()
         .order_by(Measurement.metric, Measurement.environment_class)
     )
-    return tuple((key, metric, machine) for key, metric, machine in connection.execute(query))
+    return tuple(
+        (key, metric, machine)
+        for key, metric, machine in connection.execute(query)
+        if key is not None and machine is not None
+    )
 
 
 def comparisons_of_run(connection: Connection, run_id: int) -> tuple[ComparisonRow, ...]:
