@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hotfire_dashboards.addresses import cell_anchor, run_address, series_address, test_address
 from hotfire_dashboards.commands import command
 from hotfire_infra.analysis.appearance import Appearance, appearance
+from hotfire_infra.analysis.causes import Cause, causes_of
 from hotfire_infra.analysis.cell_words import test_counts
 from hotfire_infra.analysis.changes import change_words
 from hotfire_infra.analysis.headline import coverage_line, headline
@@ -18,10 +19,10 @@ from hotfire_infra.analysis.quantities import (
     quantity,
     utc,
 )
-from hotfire_infra.analysis.report import CellReport, FailedTest, PerformancePoint, RunReport
+from hotfire_infra.analysis.report import CellReport, PerformancePoint, RunReport
 
-SHOWN_FAILURES = 12
-"""Failures printed in full; beyond it the page says how many more there are."""
+SHOWN_CAUSES = 12
+"""Causes printed in full; beyond it the page says how many more there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,7 @@ class FailureRow:
     test: str
     address: str
     where: str
+    others: str
     message: str
     repro: str
 
@@ -112,7 +114,8 @@ class RunPage:
     tasks: tuple[str, ...]
     matrix: tuple[MatrixRow, ...]
     failures: tuple[FailureRow, ...]
-    more_failures: str
+    failures_summary: str
+    more_causes: str
     cells: tuple[CellRow, ...]
     cells_summary: str
     performance: tuple[PerformanceRow, ...]
@@ -125,8 +128,8 @@ class RunPage:
 def run_page(report: RunReport) -> RunPage:
     """Build the page of a run."""
     tasks = tuple(dict.fromkeys(cell.task for cell in report.cells))
-    failures = report.failures
-    hidden = len(failures) - SHOWN_FAILURES
+    causes = causes_of(report.failures)
+    hidden = len(causes) - SHOWN_CAUSES
     return RunPage(
         title=f"{report.pipeline} #{report.number}",
         address=run_address(report.number),
@@ -138,8 +141,9 @@ def run_page(report: RunReport) -> RunPage:
         facts=_facts(report),
         tasks=tasks,
         matrix=tuple(_matrix_row(report, platform, tasks) for platform in report.platforms),
-        failures=tuple(_failure_row(report, one) for one in failures[:SHOWN_FAILURES]),
-        more_failures=f"and {count(hidden, 'more failure')}" if hidden > 0 else "",
+        failures=tuple(_failure_row(report, cause) for cause in causes[:SHOWN_CAUSES]),
+        failures_summary=_failures_summary(len(report.failures), len(causes)),
+        more_causes=f"and {count(hidden, 'more cause')}" if hidden > 0 else "",
         cells=tuple(_cell_row(cell) for cell in report.cells),
         cells_summary=_cells_summary(report),
         performance=tuple(_performance_row(point) for point in report.performance),
@@ -221,16 +225,23 @@ def _cell_row(cell: CellReport) -> CellRow:
     )
 
 
-def _failure_row(report: RunReport, failure: FailedTest) -> FailureRow:
+def _failure_row(report: RunReport, cause: Cause) -> FailureRow:
+    failure = cause.example
     blame = f"{failure.outcome} · {failure.failure_class or 'class not known yet'}"
+    cells = ", ".join(cause.cells[:4]) + (" …" if len(cause.cells) > 4 else "")
     return FailureRow(
         look=appearance(failure.outcome),
         test=failure.test,
         address=test_address(failure.test),
-        where=f"{blame} · {failure.cell}",
+        where=f"{blame} · {cells}",
+        others=f"and {count(cause.others, 'more test')} say the same" if cause.others else "",
         message=failure.message.strip() or "the test left no message",
         repro=command("repro", failure.test, "--run", str(report.number)),
     )
+
+
+def _failures_summary(tests: int, causes: int) -> str:
+    return f"{count(tests, 'test')}, {count(causes, 'cause')}"
 
 
 def _performance_row(point: PerformancePoint) -> PerformanceRow:

@@ -47,7 +47,7 @@ def test_from_home_to_the_failed_test_in_two_clicks(red, serving, page, tmp_path
     assert "failed" in page.get_by_role("heading", level=1).locator("..").inner_text()
     assert page.get_by_text("failed: passed on 0 of 2 platforms").is_visible()
     page.screenshot(path=tmp_path / "run.png", full_page=True)
-    page.get_by_role("link", name="test_add[1]").click()
+    page.get_by_role("link", name="test_add[0]").click()
     assert "hotfire repro" in page.locator(".command code").first.inner_text()
     assert "assert" in page.locator("pre").first.inner_text()
     page.screenshot(path=tmp_path / "test.png", full_page=True)

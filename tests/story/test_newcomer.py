@@ -79,8 +79,8 @@ def test_show_of_a_red_run_ends_each_failure_with_the_command_that_reproduces_it
     checkout, _ = red
     shown = checkout.hotfire("show", "latest")
     assert shown.code == 0
-    test = "suite.test_library/pytest/test_add[1]"
-    assert "assert" in shown.out
+    test = "suite.test_library/pytest/test_add[0]"
+    assert "… and 4 more tests say the same" in shown.out
     assert f"hotfire repro {shlex.quote(test)} --run 1" in shown.out
 
 

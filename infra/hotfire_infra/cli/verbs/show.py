@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict
 
 from hotfire_infra.analysis.appearance import appearance
+from hotfire_infra.analysis.causes import Cause, causes_of
 from hotfire_infra.analysis.history import TestHistory, TestOccurrence
 from hotfire_infra.analysis.quantities import count, duration, utc
 from hotfire_infra.analysis.report import (
@@ -26,7 +27,7 @@ from hotfire_infra.cli.problems import CliError
 from hotfire_infra.cli.session import open_reports
 from hotfire_infra.errors import RunNotFoundError
 
-SHOWN_FAILURES = 12
+SHOWN_CAUSES = 12
 SHOWN_RESULTS = 12
 LINES_OF_MESSAGE = 12
 
@@ -74,21 +75,27 @@ def _show_run(report: RunReport, *, as_json: bool) -> None:
         data(cell_line(cell, widths, sys.stdout))
     for line in performance_lines(report, sys.stdout):
         data(line)
-    for failure in report.failures[:SHOWN_FAILURES]:
-        _print_failure(report, failure)
-    if len(report.failures) > SHOWN_FAILURES:
-        data(f"\n and {count(len(report.failures) - SHOWN_FAILURES, 'more failure')}: {report.url}")
+    _print_causes(report, causes_of(report.failures))
     for reason in report.reasons:
         data(f"   {reason}")
     data(closing_line(report, sys.stdout))
 
 
-def _print_failure(report: RunReport, failure: FailedTest) -> None:
+def _print_causes(report: RunReport, causes: tuple[Cause, ...]) -> None:
+    for cause in causes[:SHOWN_CAUSES]:
+        _print_failure(report, cause.example, cause.others)
+    if len(causes) > SHOWN_CAUSES:
+        data(f"\n and {count(len(causes) - SHOWN_CAUSES, 'more cause')}: {report.url}")
+
+
+def _print_failure(report: RunReport, failure: FailedTest, others: int) -> None:
     look = appearance(failure.outcome)
     blame = f" ({failure.failure_class})" if failure.failure_class else ""
     data(f"\n {symbol(look, sys.stdout)} {failure.test}   {look.word}{blame}   {failure.cell}")
     for line in failure.message.strip().splitlines()[:LINES_OF_MESSAGE]:
         data(f"     {line}")
+    if others:
+        data(f"     … and {count(others, 'more test')} say the same")
     data(f"   {repro_command(failure.test, report.number)}")
 
 
@@ -103,8 +110,7 @@ def _show_cell(report: RunReport, cell: CellReport, *, as_json: bool) -> None:
         return
     data(f" cell  {cell.key}   of run {report.number}")
     data(cell_line(cell, widths_of(report), sys.stdout))
-    for failure in cell.failures[:SHOWN_FAILURES]:
-        _print_failure(report, failure)
+    _print_causes(report, causes_of(cell.failures))
     if cell.attempts:
         data(f"\n hotfire logs {report.number} {shlex.quote(cell.key)}")
         data(f" hotfire repro {shlex.quote(cell.key)} --run {report.number}")
