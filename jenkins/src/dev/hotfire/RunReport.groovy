@@ -77,7 +77,8 @@ class RunReport implements Serializable {
     @NonCPS
     String sentence(int status) {
         boolean broken = status == 1 && !verdict
-        List<String> parts = [broken ? 'ended with 1 and no report' : MEANINGS.get(status, "ended with ${status}".toString())]
+        String meaning = MEANINGS.get(status, "ended with ${status}".toString())
+        List<String> parts = [broken ? 'ended with 1 and no report' : meaning]
         parts.addAll(reasons)
         if (url) {
             parts.add(url)
