@@ -25,6 +25,10 @@ SHOWN_CAUSES = 12
 """Causes printed in full; beyond it the page says how many more there are."""
 
 
+HEAD_LINES = 6
+"""Lines of a message in plain sight; the rest opens on request."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellRow:
     """One line of the cell table; the columns and their order are those of `hotfire run`."""
@@ -68,6 +72,8 @@ class FailureRow:
     where: str
     others: str
     message: str
+    rest: str
+    rest_words: str
     repro: str
 
 
@@ -227,6 +233,7 @@ def _cell_row(cell: CellReport) -> CellRow:
 
 def _failure_row(report: RunReport, cause: Cause) -> FailureRow:
     failure = cause.example
+    lines = failure.message.strip().splitlines()
     blame = f"{failure.outcome} · {failure.failure_class or 'class not known yet'}"
     cells = ", ".join(cause.cells[:4]) + (" …" if len(cause.cells) > 4 else "")
     return FailureRow(
@@ -235,7 +242,9 @@ def _failure_row(report: RunReport, cause: Cause) -> FailureRow:
         address=test_address(failure.test),
         where=f"{blame} · {cells}",
         others=f"and {count(cause.others, 'more test')} say the same" if cause.others else "",
-        message=failure.message.strip() or "the test left no message",
+        message="\n".join(lines[:HEAD_LINES]) or "the test left no message",
+        rest="\n".join(lines[HEAD_LINES:]),
+        rest_words=f"{count(len(lines) - HEAD_LINES, 'more line')}",
         repro=command("repro", failure.test, "--run", str(report.number)),
     )
 

@@ -121,8 +121,8 @@ def test_trend_is_drawn_and_has_a_table_twin(checkout, serving, page):
     page.goto(f"{serving(checkout)}/r/2")
     page.get_by_role("link", name="test_speed").first.click()
     page.locator("canvas").wait_for(timeout=30_000)
-    assert page.locator("tbody tr").count() == 2
-    assert "170 tok/s" in page.locator("table").inner_text()
+    assert page.locator("main .scroll tbody tr").count() == 2
+    assert "170 tok/s" in page.locator("main .scroll table").inner_text()
 
 
 def test_nothing_is_asked_of_any_other_host(green, serving, page):
