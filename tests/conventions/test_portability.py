@@ -24,7 +24,7 @@ REGISTRY_HOSTS = re.compile(
     ),
     re.IGNORECASE,
 )
-MACHINE_PATHS = re.compile(r"(?<![\w.$}/-])/(?:work|farm|home/\w+|Users/\w+|root/)(?:/|\b)")
+MACHINE_PATHS = re.compile(r"(?<![\w.$}/-])/(?:work/|farm/|home/\w+|Users/\w+|root/)")
 SECRETS = re.compile(
     r"-----BEGIN (?:RSA |EC |OPENSSH |DSA )?PRIVATE KEY-----"
     r"|\bAKIA[0-9A-Z]{16}\b"
