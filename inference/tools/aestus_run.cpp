@@ -21,6 +21,7 @@ constexpr char kUsage[] =
     "                  [--teacher] [--limit N]    scores of every position of one sequence\n"
     "                  [--greedy N]               continue the tokens N times\n"
     "                  [--ids]                    write the token ids\n"
+    "                  [--round-like-llama]       8-bit activations, f16 keys and values\n"
     "                  [--threads N] [--json OUT.json]\n";
 
 constexpr int64_t kMost = int64_t{1} << 30;
@@ -67,6 +68,10 @@ std::vector<int32_t> read_tokens(const Arguments& arguments, const Model& model)
   return ids;
 }
 
+Rounding rounding_of(const Arguments& arguments) {
+  return arguments.has("--round-like-llama") ? Rounding::LikeLlama : Rounding::None;
+}
+
 double seconds_since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
@@ -96,6 +101,7 @@ void measure_perplexity(const Arguments& arguments, const Model& model,
                       std::to_string(context) + " tokens, asked for are " +
                       std::to_string(chunks));
   Session session(model, context, threads);
+  session.set_rounding(rounding_of(arguments));
   Scores scores;
   std::vector<double> chunk_nll;
   const auto begin = std::chrono::steady_clock::now();
@@ -118,11 +124,12 @@ void measure_perplexity(const Arguments& arguments, const Model& model,
   columns.end_object().write(arguments.text("--logprobs"));
 }
 
-void score_sequence(const Model& model, const std::vector<int32_t>& ids, int32_t threads,
-                    Json* json) {
+void score_sequence(const Arguments& arguments, const Model& model,
+                    const std::vector<int32_t>& ids, int32_t threads, Json* json) {
   const auto count = static_cast<int64_t>(ids.size());
   if (count < 2) Arguments::refuse("--teacher needs two tokens or more");
   Session session(model, count, threads);
+  session.set_rounding(rounding_of(arguments));
   Scores scores;
   score(&session, model.config(), ids.data(), count, 0, 0, &scores);
   json->key("teacher").begin_object();
@@ -135,6 +142,7 @@ void generate(const Arguments& arguments, const Model& model, const std::vector<
   const int64_t wanted = arguments.number_or("--greedy", 0, 1, model.config().context);
   const auto count = static_cast<int64_t>(ids.size());
   Session session(model, std::min(count + wanted, model.config().context), threads);
+  session.set_rounding(rounding_of(arguments));
   std::vector<float> logits(static_cast<size_t>(model.config().vocab));
   std::vector<int32_t> answer;
   std::vector<std::string> digests;
@@ -157,7 +165,7 @@ void run(int argc, char** argv) {
   const Arguments arguments(argc, argv,
                             {"--model", "--tokens", "--text", "--threads", "--logprobs",
                              "--greedy", "--chunks", "--context", "--limit", "--json"},
-                            {"--teacher", "--parse-specials", "--ids"});
+                            {"--teacher", "--parse-specials", "--ids", "--round-like-llama"});
   const Model model(arguments.text("--model"));
   const auto threads = static_cast<int32_t>(arguments.number_or("--threads", 1, 1, 256));
   const std::vector<int32_t> ids = read_tokens(arguments, model);
@@ -165,8 +173,9 @@ void run(int argc, char** argv) {
   json.begin_object().member("schema", "aestus.run/1").member("version", aestus_version());
   json.member("impl", kernels::implementation()).member("isa", kernels::instruction_set());
   json.member("threads", threads).member("tokens", ids.size());
+  json.member("round_like_llama", arguments.has("--round-like-llama"));
   if (arguments.has("--ids")) json.array("ids", ids);
-  if (arguments.has("--teacher")) score_sequence(model, ids, threads, &json);
+  if (arguments.has("--teacher")) score_sequence(arguments, model, ids, threads, &json);
   if (arguments.has("--greedy")) generate(arguments, model, ids, threads, &json);
   if (arguments.has("--chunks") || arguments.has("--logprobs"))
     measure_perplexity(arguments, model, ids, threads, &json);

@@ -105,6 +105,11 @@ void Session::attend(const Layer& layer, int64_t index, int64_t n) {
                        config_.head_dim, {0, n});
   kernels::rope_rotate(new_keys, new_keys, cosine_.data(), sine_.data(), config_.kv_heads,
                        config_.head_dim, {0, n});
+  if (rounding_ == Rounding::LikeLlama) {
+    round_to_half(query_.data(), n * config_.query_width());
+    round_to_half(new_keys, n * kv);
+    round_to_half(values + position_ * kv, n * kv);
+  }
   const int64_t part = kernels::attention_scratch(n, position_, config_.heads, config_.kv_heads);
   if (scratch_.size() < as_size(part * pool_.threads()))
     scratch_.resize(as_size(part * pool_.threads()));
@@ -118,8 +123,8 @@ void Session::attend(const Layer& layer, int64_t index, int64_t n) {
 
 void Session::feed_forward(const Layer& layer, int64_t n) {
   normalise(layer.hidden_norm, 0, n);
+  const float* const x = operand(layer.gate, normed_.data(), n);
   pool_.run(config_.hidden, kRowGrain, [&](int32_t, kernels::Range rows) {
-    const float* const x = normed_.data();
     kernels::qmatmul(layer.gate.type, layer.gate.data, x, gate_.data(), layer.gate.rows,
                      layer.gate.columns, n, rows);
     kernels::qmatmul(layer.up.type, layer.up.data, x, up_.data(), layer.up.rows, layer.up.columns,
@@ -143,9 +148,19 @@ void Session::normalise(const float* weight, int64_t first, int64_t n) {
                        config_.width, config_.rms_epsilon, {0, n});
 }
 
+/// The activations a product with `matrix` sees: x itself, or x rounded into rounded_.
+const float* Session::operand(const Matrix& matrix, const float* x, int64_t n) {
+  if (rounding_ == Rounding::None || matrix.type == kernels::QType::f32) return x;
+  const int64_t count = n * matrix.columns;
+  if (rounded_.size() < as_size(count)) rounded_.resize(as_size(count));
+  round_activations(x, rounded_.data(), count);
+  return rounded_.data();
+}
+
 void Session::project(const Matrix& matrix, const float* x, float* y, int64_t n) {
+  const float* const seen = operand(matrix, x, n);
   pool_.run(matrix.rows, kRowGrain, [&](int32_t, kernels::Range rows) {
-    kernels::qmatmul(matrix.type, matrix.data, x, y, matrix.rows, matrix.columns, n, rows);
+    kernels::qmatmul(matrix.type, matrix.data, seen, y, matrix.rows, matrix.columns, n, rows);
   });
 }
 

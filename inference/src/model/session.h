@@ -7,6 +7,7 @@
 
 #include "model/model.h"
 #include "model/pool.h"
+#include "model/rounding.h"
 
 namespace aestus {
 
@@ -16,6 +17,8 @@ class Session {
   Session(const Model& model, int64_t context, int32_t threads);
 
   void reset() { position_ = 0; }
+  /// Takes effect from the next token; meant for a fresh sequence.
+  void set_rounding(Rounding rounding) { rounding_ = rounding; }
   int64_t position() const { return position_; }
   int64_t context() const { return context_; }
 
@@ -31,6 +34,7 @@ class Session {
   void write_logits(int64_t first, int64_t n, float* logits);
   void normalise(const float* weight, int64_t first, int64_t n);
   void project(const Matrix& matrix, const float* x, float* y, int64_t n);
+  const float* operand(const Matrix& matrix, const float* x, int64_t n);
   void add_projection(const Matrix& matrix, const float* x, int64_t n);
 
   const Model& model_;
@@ -38,6 +42,7 @@ class Session {
   int64_t context_;
   int64_t batch_;  // tokens per pass through the layers
   int64_t position_ = 0;
+  Rounding rounding_ = Rounding::None;
   Pool pool_;
   // [layers, context, kv_width]; not touched before use, so a long context costs no memory yet.
   std::unique_ptr<float[]> keys_;
@@ -47,6 +52,7 @@ class Session {
   std::vector<float> stream_, normed_, query_, mixed_, gate_, up_, projected_;
   std::vector<float> cosine_, sine_;  // [batch, head_dim / 2]
   std::vector<float> scratch_;        // of attention, one part per thread
+  std::vector<float> rounded_;        // activations as rounding_ wants them
 };
 
 /// The index of the largest value, the lowest of equals; NaN never wins against a number.
