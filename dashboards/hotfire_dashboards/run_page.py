@@ -259,7 +259,7 @@ def _performance_row(point: PerformancePoint) -> PerformanceRow:
         look=appearance(point.change if point.valid else "not_comparable"),
         test=point.test,
         name=point.test.split("/", 2)[-1],
-        address=series_address(point.series),
+        address=series_address(point.series) if point.series else "",
         platform=point.platform,
         metric=point.metric,
         value=quantity(point.value, point.unit),

@@ -142,3 +142,12 @@ def test_document_of_a_run_has_exactly_the_public_keys(client):
         "id", "pipeline", "source", "plan_digest", "state", "verdict", "reasons", "url", "cells",
         "totals",
     ]  # fmt: skip
+
+
+def test_measurement_of_a_run_that_goes_has_no_series_yet_and_no_link(literals, client_of):
+    report = literals.run_report(
+        state="running", verdict=None, performance=(literals.point(series=""),)
+    )
+    html = client_of(literals.LiteralReports([report])).get("/r/7").text
+    assert "172 tok/s" in html
+    assert 'href="/p/' not in html

@@ -59,8 +59,7 @@ tasks:
   slow:
     harness: command
     matrix: {platform: [linux-x86_64]}
-    inputs: [*source]
-    command: [sh, -euc, 'sleep "$(cat "{input:source}/seconds")"; echo slept']
+    command: [sh, -euc, 'while [ -e "$HOTFIRE_STORY_GATE" ]; do sleep 0.2; done; echo slept']
 """
 
 LIBRARY = "def add(a, b):\n    return a + b\n"
@@ -116,9 +115,19 @@ class Checkout:
     home: Path
 
     @property
+    def gate(self):
+        """While this file exists, the task `slow` does not end."""
+        return self.home.parent / "gate"
+
+    @property
     def environ(self):
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HOTFIRE")}
-        return {**kept, "HOTFIRE_HOME": str(self.home), "PYTEST_ADDOPTS": ""}
+        return {
+            **kept,
+            "HOTFIRE_HOME": str(self.home),
+            "PYTEST_ADDOPTS": "",
+            "HOTFIRE_STORY_GATE": str(self.gate),
+        }
 
     def hotfire(self, *words, timeout=300, **environ):
         done = subprocess.run(
@@ -153,7 +162,7 @@ def git(root, *words):
     subprocess.run(["git", *identity, *words], cwd=root, check=True, capture_output=True)
 
 
-def make_checkout(folder, *, library=LIBRARY, seconds="0.1"):
+def make_checkout(folder, *, library=LIBRARY):
     root = folder / "checkout"
     root.mkdir(parents=True)
     git(root, "init", "-q", "-b", "main")
@@ -162,7 +171,6 @@ def make_checkout(folder, *, library=LIBRARY, seconds="0.1"):
     checkout.write("pipelines/definitions/toy.yaml", PIPELINE)
     checkout.write("library.py", library)
     checkout.write("suite/test_library.py", SUITE)
-    checkout.write("seconds", seconds)
     checkout.commit("Add two numbers")
     return checkout
 
@@ -188,7 +196,10 @@ def checkout(tmp_path):
 
 @pytest.fixture
 def slow_checkout(tmp_path):
-    return make_checkout(tmp_path, seconds="6")
+    """A checkout whose run cannot end before the test lets it."""
+    checkout = make_checkout(tmp_path)
+    checkout.gate.touch()
+    return checkout
 
 
 @pytest.fixture(autouse=True)

@@ -38,6 +38,7 @@ def test_killed_run_is_resumed_without_loss_and_nothing_starts_twice(slow_checko
     process = started(slow_checkout)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
+    slow_checkout.gate.unlink()
     resumed = slow_checkout.hotfire("run", "--resume")
     assert resumed.code == 0, resumed.err
     run = slow_checkout.document()
@@ -53,6 +54,7 @@ def test_ctrl_c_stops_resumably_and_says_how_to_go_on(slow_checkout):
     assert process.returncode == 130, err
     assert "next:  hotfire run --resume" in err
     assert "Traceback" not in err
+    slow_checkout.gate.unlink()
     assert slow_checkout.hotfire("run", "--resume").code == 0
     assert all(cell["attempts"] <= 1 for cell in slow_checkout.document()["cells"])
 
@@ -61,6 +63,7 @@ def test_time_limit_of_the_follower_is_124_and_not_the_runs(slow_checkout):
     answer = slow_checkout.hotfire("run", "toy", "--timeout", "1")
     assert answer.code == 124
     assert "stopped following after 1 s" in answer.err
+    slow_checkout.gate.unlink()
     assert slow_checkout.hotfire("run", "--resume").code == 0
 
 

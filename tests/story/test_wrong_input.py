@@ -21,7 +21,7 @@ def assert_one_error(answer, *words):
 
 def test_broken_yaml_is_named_with_its_line(checkout):
     checkout.write("pipelines/definitions/broken.yaml", "schema: [\nname: x\n")
-    assert_one_error(checkout.hotfire("run", "broken"), "broken.yaml:2")
+    assert_one_error(checkout.hotfire("run", "broken"), "broken.yaml:3")
 
 
 def test_unknown_axis_is_named_with_the_nearest_known_one(checkout):
@@ -38,7 +38,7 @@ def test_unknown_pipeline_is_named(checkout):
 
 def test_missing_weights_are_named_with_where_to_get_them(checkout):
     text = pipeline_of(checkout).replace("tasks:\n", "models:\n  tiny: {package: no-such-weights, sha256: "
-                            + "0" * 64 + "}\ntasks:\n", 1)  # fmt: skip
+                            + "ab" * 32 + "}\ntasks:\n", 1)  # fmt: skip
     text = text.replace("inputs: [*source]\n", "inputs: [*source, {name: model, model: tiny}]\n", 1)
     checkout.write("pipelines/definitions/toy.yaml", text)
     assert_one_error(checkout.hotfire("run", "toy"), "tiny", "no-such-weights")

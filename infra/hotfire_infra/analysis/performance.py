@@ -56,7 +56,16 @@ def analyse_performance(store: Store, run_id: int) -> tuple[str, ...]:
 
 def latest_of_series(rows: Iterable[MeasurementRow]) -> Mapping[str, MeasurementRow]:
     """Keep one point per series: a retried attempt replaces the one before it."""
-    return {row.series_key: row for row in rows}
+    return {row.series_key: row for row in rows if row.series_key}
+
+
+def latest_points(rows: Iterable[MeasurementRow]) -> tuple[MeasurementRow, ...]:
+    """Keep one point per series, and per cell, test and metric where no series is named yet."""
+    latest = {
+        (row.series_key, "" if row.series_key else f"{row.cell_key} {row.test} {row.metric}"): row
+        for row in rows
+    }
+    return tuple(latest.values())
 
 
 def judgement_of(metric: str) -> Judgement:

@@ -19,7 +19,7 @@ from hotfire_infra.analysis.history import (
     TestHistory,
     TestOccurrence,
 )
-from hotfire_infra.analysis.performance import latest_of_series
+from hotfire_infra.analysis.performance import latest_points
 from hotfire_infra.analysis.report import (
     CellReport,
     FailedTest,
@@ -154,7 +154,7 @@ def _source(row: SourceRow) -> Source:
 
 def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunReport:
     run = whole.run
-    measured = tuple(latest_of_series(measurements_of_run(connection, run.id)).values())
+    measured = latest_points(measurements_of_run(connection, run.id))
     tests = _open_tests(connection, whole)
     figures = figures_of_cells(connection, run.id)
     expected = [cell.expected for cell in whole.cells]

@@ -47,6 +47,7 @@ class MeasurementRow:
     environment_class: str
     machine: str
     series_key: str
+    """Empty until the run is finalized: before, its environment class may not be known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,7 @@ def _row(row: Any) -> MeasurementRow:
         reason=row.reason,
         environment_class=row.environment_class,
         machine=_machine(row.environment),
-        series_key=row.series_key,
+        series_key=row.series_key or "",
     )
 
 
@@ -162,7 +163,7 @@ def series_of_test(connection: Connection, test_id: int) -> tuple[tuple[str, str
     """Return (series key, metric, environment class) of what a test measures."""
     query = (
         select(Measurement.series_key, Measurement.metric, Measurement.environment_class)
-        .where(Measurement.test_id == test_id)
+        .where(Measurement.test_id == test_id, Measurement.series_key.is_not(None))
         .distinct()
         .order_by(Measurement.metric, Measurement.environment_class)
     )
