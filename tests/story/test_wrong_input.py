@@ -39,9 +39,9 @@ def test_unknown_pipeline_is_named(checkout):
 def test_missing_weights_are_named_with_where_to_get_them(checkout):
     text = pipeline_of(checkout).replace("tasks:\n", "models:\n  tiny: {package: no-such-weights, sha256: "
                             + "ab" * 32 + "}\ntasks:\n", 1)  # fmt: skip
-    text = text.replace("inputs: [*source]\n", "inputs: [*source, {name: model, model: tiny}]\n", 1)
+    text = text.replace("  slow:\n", "  slow:\n    inputs: [{name: model, model: tiny}]\n", 1)
     checkout.write("pipelines/definitions/toy.yaml", text)
-    assert_one_error(checkout.hotfire("run", "toy"), "tiny", "no-such-weights")
+    assert_one_error(checkout.hotfire("run", "toy"), "tiny", "next:  make setup")
 
 
 @pytest.mark.parametrize("verb", ["show", "repro"])

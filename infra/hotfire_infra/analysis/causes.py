@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hotfire_infra.analysis.report import FailedTest
 
 # What differs from test to test though the cause is one: ids, addresses, numbers.
-_PARTICULAR = re.compile(r"\b[0-9A-Z]{26}\b|0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+_PARTICULAR = re.compile(r"\b[0-9A-Z]{26}\b|0x[0-9a-fA-F]+|-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

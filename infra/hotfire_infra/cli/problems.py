@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -44,6 +45,8 @@ _NEXT: Mapping[str, str] = {
     "InfraError": "hotfire config doctor",
     "FrameworkError": "hotfire --help",
 }
+# An error that names a command knows better than its class does.
+_COMMAND = re.compile(r"`((?:hotfire|make|git) [^`]+)`")
 _ROOMS = ("InfraError", "PipelineError", "FrameworkError")
 
 
@@ -73,7 +76,8 @@ def explain(error: BaseException) -> Problem:
 
 
 def _explain_room(error: BaseException, names: list[str]) -> Problem:
-    next_command = next(_NEXT[name] for name in names if name in _NEXT)
+    named = _COMMAND.findall(str(error))
+    next_command = named[-1] if named else next(_NEXT[name] for name in names if name in _NEXT)
     # A value that a person wrote and a room could not parse is wrong input.
     fallback = CliExit.USAGE if "FrameworkError" in names else CliExit.INFRASTRUCTURE
     code = getattr(error, "exit_code", fallback)

@@ -85,3 +85,8 @@ def test_debug_shows_the_traceback_and_nothing_else_does(capsys):
     assert "Traceback" in capsys.readouterr().err
     main(["run"])
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_command_that_the_error_names_is_the_next_one():
+    error = infra_errors.PlanRefusedError("the weights are missing; fetch them with `make setup`")
+    assert explain(error).next_command == "make setup"
