@@ -91,7 +91,8 @@ class CellReport:
     def note(self) -> str:
         """How it ran and why it is as it is, for the last column."""
         # Counts of tests stand in a column of their own.
-        counts = ("test failed", "tests failed", "test missing", "tests missing")
+        words = ("failed", "errored", "missing")
+        counts = tuple(f"{noun} {word}" for noun in ("test", "tests") for word in words)
         is_count = bool(self.tests) and self.reason.endswith(counts)
         parts = [self.summary, "" if is_count else self.reason]
         if self.variant.get("execution") == "emulated" and self.verdict != "not_executable":

@@ -18,10 +18,12 @@ SHOWN = {
 
 def cell_summary(measured: Iterable[MeasurementRow], figures: CellFigures | None) -> str:
     """Return `decode 172 tok/s, 41 % of the bandwidth limit`, or what else the cell measured."""
-    latest = {row.metric: row for row in measured if row.valid}
+    latest = {row.metric: row for row in measured if row.metric in SHOWN}
     parts = _figures(figures) if figures else []
     parts += [_words(latest[metric]) for metric in SHOWN if metric in latest]
-    return ", ".join(parts)
+    # A figure that counts for nothing is still shown, with why: an empty place would say less.
+    reasons = [row.reason for row in latest.values() if not row.valid]
+    return ", ".join(parts) + (f" (not compared: {reasons[0]})" if reasons else "")
 
 
 def _words(row: MeasurementRow) -> str:
