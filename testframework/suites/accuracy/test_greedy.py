@@ -13,7 +13,8 @@ from hotfire_testframework.accuracy import files, goldens
 from hotfire_testframework.accuracy.judge import Judgement, columns, judge, part
 from hotfire_testframework.accuracy.launch import Toolbox
 
-TOKENS = 16 if os.environ.get("AESTUS_ACCURACY_PROFILE") == "emulated" else goldens.GREEDY_TOKENS
+IS_EMULATED = os.environ.get("AESTUS_ACCURACY_PROFILE") == "emulated"
+TOKENS = 16 if IS_EMULATED else goldens.GREEDY_TOKENS
 TIME_LIMIT = 600.0  # s
 TASK = f"greedy-{files.TEXT_NAME}"
 
@@ -75,15 +76,19 @@ def test_step(
     assert step not in judgement.wrong_choices
 
 
-def test_free_greedy_decoding_follows_the_reference(
-    toolbox: Toolbox, model: Path, golden: goldens.GreedyGolden, tmp_path: Path
-) -> None:
-    tokens = tmp_path / "tokens.txt"
-    tokens.write_text(" ".join(map(str, golden.prompt)) + "\n", "ascii")
-    arguments = ["--model", model, "--tokens", tokens, "--greedy", str(TOKENS)]
-    answer = toolbox.run("aestus-run", arguments, tmp_path / "run.json", timeout=TIME_LIMIT)
-    open_steps = np.flatnonzero(golden.reference.gap <= golden.reference.gap_bound)
-    # After a step that the bound leaves open the histories may differ.
-    sure = min([TOKENS, *open_steps.tolist()])
-    assert sure > 0
-    assert answer["greedy"]["tokens"][:sure] == golden.tokens[:sure]
+# Emulated, the teacher-forced steps take a minute; free decoding would take the same again and feed
+# the very same tokens. That the cache gives the bits of a batch is a native test on every platform.
+if not IS_EMULATED:
+
+    def test_free_greedy_decoding_follows_the_reference(
+        toolbox: Toolbox, model: Path, golden: goldens.GreedyGolden, tmp_path: Path
+    ) -> None:
+        tokens = tmp_path / "tokens.txt"
+        tokens.write_text(" ".join(map(str, golden.prompt)) + "\n", "ascii")
+        arguments = ["--model", model, "--tokens", tokens, "--greedy", str(TOKENS)]
+        answer = toolbox.run("aestus-run", arguments, tmp_path / "run.json", timeout=TIME_LIMIT)
+        open_steps = np.flatnonzero(golden.reference.gap <= golden.reference.gap_bound)
+        # After a step that the bound leaves open the histories may differ.
+        sure = min([TOKENS, *open_steps.tolist()])
+        assert sure > 0
+        assert answer["greedy"]["tokens"][:sure] == golden.tokens[:sure]
