@@ -1,4 +1,4 @@
-"""Release builds of Aestus in the user's cache, for benchmarks and tests alike."""
+"""Builds of Aestus in this checkout, for benchmarks and tests alike."""
 
 from __future__ import annotations
 
@@ -19,10 +19,16 @@ def build_preset(preset: str, fault: str = "") -> Path:
 
     `fault` plants one of AESTUS_FAULT's bugs. Raises BuildFailedError with the end of the output.
     """
-    folder = user_cache() / "test-builds" / (f"{preset}-{fault}" if fault else preset)
+    # A tree belongs to the sources it was configured for, so it cannot be shared by checkouts;
+    # the objects can: the compiler cache sees paths relative to the checkout.
+    folder = ROOT / "build" / "aestus" / (f"{preset}-{fault}" if fault else preset)
     folder.mkdir(parents=True, exist_ok=True)
     tree = folder / "tree"
-    environment = os.environ | {"CCACHE_DIR": str(user_cache() / "ccache")}
+    environment = os.environ | {
+        "CCACHE_DIR": str(user_cache() / "ccache"),
+        "CCACHE_BASEDIR": str(ROOT),
+        "CCACHE_NOHASHDIR": "1",
+    }
     steps = (
         ["cmake", "--preset", preset, "-B", str(tree), f"-DAESTUS_FAULT={fault}"],
         ["cmake", "--build", str(tree), "-j", "2"],
