@@ -220,12 +220,19 @@ def _cell(
     )
 
 
+WHY_MISSING = (
+    "the plan expected it and nothing reported it; a test taken out on purpose is no longer "
+    "expected by the next run"
+)
+
+
 def _failure(row: TestRow) -> FailedTest:
+    said = "\n".join(text for text in (row.message, row.detail) if text)
     return FailedTest(
         test=row.test,
         outcome=row.verdict,
         failure_class=row.failure_class,
-        message="\n".join(text for text in (row.message, row.detail) if text),
+        message=said or (WHY_MISSING if row.verdict == "missing" else ""),
         cell=row.cell_key,
     )
 
