@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+WITHOUT = ["-p", "no:cacheprovider", "-p", "no:rerunfailures"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Streamed:
@@ -53,7 +55,7 @@ class Suite:
             name: value for name, value in os.environ.items() if not name.startswith("HOTFIRE")
         }
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+            [sys.executable, "-m", "pytest", *WITHOUT, *arguments],
             cwd=self.folder,
             env={
                 **inherited,
@@ -63,7 +65,7 @@ class Suite:
             },
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
         lines = events.read_text().splitlines() if events.exists() else []
         return Streamed(

@@ -296,15 +296,14 @@ def test_each_try_of_a_rerun_is_a_record(suite, announced, reported):
 
 
 def test_each_try_of_the_real_rerunfailures_is_a_record(suite):
-    pytest.importorskip("pytest_rerunfailures")
     suite.write(FLAKY)
+    done = suite.run("-p", "pytest_rerunfailures", "--reruns", "2")
 
-    assert suite.run("--reruns", "2", "-p", "no:flaky").results() == TRIES
+    assert done.results() == TRIES, done.output
 
 
 def test_flaky_beside_rerunfailures_is_refused(suite):
     suite.write("def test_a(): pass\n")
-    suite.write("", "flaky_stand_in.py")
     suite.write(
         """
         import pytest
@@ -312,11 +311,10 @@ def test_flaky_beside_rerunfailures_is_refused(suite):
         @pytest.hookimpl(tryfirst=True)
         def pytest_configure(config):
             config.pluginmanager.register(Nothing(), "flaky")
-            config.pluginmanager.register(Nothing(), "rerunfailures")
         """,
         "conftest.py",
     )
-    done = suite.run()
+    done = suite.run("-p", "pytest_rerunfailures")
 
     assert done.code == 4
     assert "--reruns is silently ignored" in done.output
