@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from hotfire_infra.analysis.quantities import percent
-from hotfire_infra.analysis.report import CellReport, RunReport
+from hotfire_infra.analysis.report import RunReport
 
 GREEN = frozenset({"passed", "flaky"})
-RED = frozenset({"failed"})
 IDLE = frozenset({"not_executable", "skipped"})
 
 
-def headline(report: RunReport) -> str:
-    """Return `passed on 3 of 4 platforms, 23 of 24 cells, none missing.` for any run.
+class JudgedCell(Protocol):
+    """What the sentence needs of a cell, as a row of the store or as part of a report."""
 
-    A platform passes when at least one of its cells passed and none is red, lost or missing.
-    """
-    platforms = report.platforms
-    passed = sum(_platform_passed(report.cells, name) for name in platforms)
-    cells = sum(cell.verdict in GREEN for cell in report.cells)
+    @property
+    def platform(self) -> str:
+        """The cell's platform."""
+
+    @property
+    def verdict(self) -> str | None:
+        """The cell's verdict; None until it reports."""
+
+
+def headline(report: RunReport) -> str:
+    """Return the sentence of any run, finished or not."""
     if not report.is_final:
         decided = sum(cell.verdict is not None for cell in report.cells)
         return f"{report.state}: {decided} of {len(report.cells)} cells decided"
-    parts = [f"{cells} of {len(report.cells)} cells", *_trouble(report.cells), _missing(report)]
+    return final_headline(report.cells, report.verdict or report.state)
+
+
+def final_headline(cells: Sequence[JudgedCell], word: str) -> str:
+    """Return `passed on 3 of 4 platforms, 23 of 24 cells, none missing.` for a finished run.
+
+    A platform passes when at least one of its cells passed and none is red, lost or missing.
+    `word` is the verdict of the run; any but `passed` is said first.
+    """
+    platforms = sorted({cell.platform for cell in cells if cell.platform})
+    passed = sum(_platform_passed(cells, name) for name in platforms)
+    green = sum(cell.verdict in GREEN for cell in cells)
+    parts = [f"{green} of {len(cells)} cells", *_trouble(cells), _missing(cells)]
     on = f" on {passed} of {len(platforms)} platforms" if platforms else ""
-    word = report.verdict or report.state
     lead = f"{word}{on}" if word == "passed" else f"{word}: passed{on}"
     return ", ".join([lead, *parts]) + "."
 
@@ -35,17 +54,17 @@ def coverage_line(report: RunReport) -> str:
     return "coverage " + ", ".join(f"{percent(c.share)} {c.language}" for c in report.coverage)
 
 
-def _platform_passed(cells: tuple[CellReport, ...], platform: str) -> bool:
+def _platform_passed(cells: Sequence[JudgedCell], platform: str) -> bool:
     verdicts = {cell.verdict for cell in cells if cell.platform == platform}
     return bool(verdicts & GREEN) and verdicts <= GREEN | IDLE
 
 
-def _trouble(cells: tuple[CellReport, ...]) -> list[str]:
+def _trouble(cells: Sequence[JudgedCell]) -> list[str]:
     failed = sum(cell.verdict == "failed" for cell in cells)
     errored = sum(cell.verdict == "errored" for cell in cells)
     return [f"{n} {word}" for n, word in ((failed, "failed"), (errored, "errored")) if n]
 
 
-def _missing(report: RunReport) -> str:
-    missing = report.totals.get("missing", 0)
+def _missing(cells: Sequence[JudgedCell]) -> str:
+    missing = sum(cell.verdict in (None, "missing") for cell in cells)
     return f"{missing} missing" if missing else "none missing"

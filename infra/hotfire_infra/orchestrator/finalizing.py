@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from hotfire_infra.analysis.gate import GateCell, GateDecision, Required, decide
+from hotfire_infra.analysis.headline import final_headline
 from hotfire_infra.analysis.performance import analyse_performance
 from hotfire_infra.orchestrator.facts import RunFacts
 from hotfire_infra.orchestrator.series import name_series
@@ -75,7 +76,7 @@ class Finalizer:
     def _headline(self, run_id: int, verdict: RunVerdict) -> str:
         with self.store.reading() as connection:
             cells = queries.cells_of(connection, run_id)
-        return headline_of(cells, verdict)
+        return final_headline(cells, verdict.value)
 
     def _move(self, run_id: int, state: RunState, reason: str, values: dict[str, object]) -> None:
         step = Move(
@@ -101,16 +102,3 @@ def _gate_cell(cell: CellRow, is_exonerated: bool) -> GateCell:
         reason=cell.reason,
         failure_class=cell.failure_class,
     )
-
-
-def headline_of(cells: Sequence[CellRow], verdict: RunVerdict) -> str:
-    """Return «passed on 2 of 3 platforms, 23 of 24 cells»."""
-    green = {Verdict.PASSED.value, Verdict.FLAKY.value}
-    idle = {Verdict.NOT_EXECUTABLE.value, Verdict.SKIPPED.value}
-    by_platform: dict[str, set[str]] = {}
-    for cell in cells:
-        by_platform.setdefault(cell.platform, set()).add(cell.verdict or Verdict.MISSING.value)
-    passed = sum(bool(v & green) and v <= green | idle for v in by_platform.values())
-    count = sum(cell.verdict in green for cell in cells)
-    lead = "passed" if verdict is RunVerdict.PASSED else f"{verdict}: passed"
-    return f"{lead} on {passed} of {len(by_platform)} platforms, {count} of {len(cells)} cells"

@@ -20,7 +20,7 @@ def test_a_run_whose_tests_pass_is_passed(make_stand, make_plan):
     assert (done.run.state, done.run.verdict) == (RunState.FINALIZED, RunVerdict.PASSED)
     assert done.run.reasons == ()
     assert cells_of(done)["kernels"].tests == {"passed": 2}
-    assert done.run.headline == "passed on 1 of 1 platforms, 2 of 2 cells"
+    assert done.run.headline == "passed on 1 of 1 platforms, 2 of 2 cells, none missing."
 
 
 def test_a_failed_test_makes_its_cell_and_its_run_failed(make_stand, make_plan):
@@ -75,7 +75,7 @@ def test_a_platform_that_cannot_execute_says_why_down_the_chain(make_stand, make
     assert cells["unit@win"].verdict == "not_executable"
     assert cells["unit@win"].reason == "no wine on this machine"
     assert done.run.verdict is RunVerdict.PASSED
-    assert done.run.headline == "passed on 1 of 2 platforms, 1 of 3 cells"
+    assert done.run.headline == "passed on 1 of 2 platforms, 1 of 3 cells, none missing."
 
 
 def test_a_required_platform_that_cannot_execute_blocks(make_stand, make_plan):
