@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ class BuildFailedError(Exception):
     """A build step exited non-zero; the text holds the step and the end of its output."""
 
 
+@functools.cache
 def build_preset(preset: str, fault: str = "") -> Path:
     """Build and install one preset of `inference/`; return the install prefix.
 

@@ -17,7 +17,7 @@ from hotfire_testframework.contract.task import AttemptSpec, TaskSpec
 from hotfire_testframework.contract.ulid import new_ulid
 from hotfire_testframework.runner.bundle import build_bundle
 
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 300
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +72,15 @@ def running(executor: Executor, attempt) -> None:
         time.sleep(0.02)
 
 
+def asking(executor: Executor, attempt) -> None:
+    """Wait until the runner asks for its claim."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while executor.spool(attempt).claim_request() is None:
+        assert time.monotonic() < deadline
+        executor.attach(attempt)
+        time.sleep(0.02)
+
+
 def test_what_was_never_submitted_is_absent(make):
     assert make().attach(new_ulid()).life is Life.ABSENT
 
@@ -86,9 +95,7 @@ def test_a_submitted_attempt_runs_and_leaves_a_whole_stream(make):
 def test_nothing_runs_before_the_claim_is_granted(make):
     executor, work = make(), order("true")
     executor.submit(work)
-    while executor.spool(work.attempt).claim_request() is None:
-        executor.attach(work.attempt)
-        time.sleep(0.02)
+    asking(executor, work.attempt)
     assert executor.attach(work.attempt).life is Life.RUNNING
     assert not executor.spool(work.attempt).stream.exists()
     until(executor, work.attempt, Life.ENDED)
@@ -97,9 +104,7 @@ def test_nothing_runs_before_the_claim_is_granted(make):
 def test_a_refused_claim_runs_nothing(make):
     executor, work = make(), order("true")
     executor.submit(work)
-    while executor.spool(work.attempt).claim_request() is None:
-        executor.attach(work.attempt)
-        time.sleep(0.02)
+    asking(executor, work.attempt)
     executor.spool(work.attempt).answer_claim(409, None)
     assert until(executor, work.attempt, Life.ENDED).exit_code == 35
     assert not executor.spool(work.attempt).stream.exists()
@@ -118,7 +123,7 @@ def test_submitting_twice_starts_once(make, tmp_path):
 
 
 def test_a_restarted_service_attaches_and_starts_nothing(make):
-    work = order("sleep", "30")
+    work = order("sleep", "3000")
     make().submit(work)
     successor = make()
     successor.submit(work)
@@ -129,7 +134,7 @@ def test_a_restarted_service_attaches_and_starts_nothing(make):
 
 
 def test_cancelling_ends_what_runs_and_says_terminated(make):
-    executor, work = make(), order("sleep", "60")
+    executor, work = make(), order("sleep", "3000")
     executor.submit(work)
     running(executor, work.attempt)
     executor.cancel(work.attempt, grace_seconds=10)
@@ -192,20 +197,22 @@ def local(tmp_path: Path, bundle: Path) -> LocalExecutor:
 
 
 def test_a_process_that_ignores_sigterm_is_killed_after_its_grace_with_its_tree(local):
-    # An odd number of seconds is the marker by which the grandchild is found.
-    work = order("sh", "-c", "trap '' TERM; setsid sleep 1234.5678 & sleep 1234.5678", grace_s=300)
+    # The number of seconds is the marker by which the grandchild is found, another one in each
+    # process of tests: two checkouts may be tested at once.
+    marker = f"sleep 1234.{os.getpid()}"
+    work = order("sh", "-c", f"trap '' TERM; setsid {marker} & {marker}", grace_s=300)
     local.submit(work)
     running(local, work.attempt)
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while not alive("sleep 1234.5678"):
+    while not alive(marker):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     local.cancel(work.attempt, grace_seconds=0.2)
     assert until(local, work.attempt, Life.ENDED).exit_code in (-9, 143)
     local.release(work.attempt)
-    deadline = time.monotonic() + 5
-    while alive("sleep 1234.5678"):
-        assert time.monotonic() < deadline, alive("sleep 1234.5678")
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while alive(marker):
+        assert time.monotonic() < deadline, alive(marker)
         time.sleep(0.02)
 
 

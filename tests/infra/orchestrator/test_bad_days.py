@@ -24,7 +24,7 @@ from hotfire_infra.store import queries
 from hotfire_infra.store.database import open_store
 
 ONE, TWO = "m/s/one", "m/s/two"
-DEADLINE_SECONDS = 90
+DEADLINE_SECONDS = 300
 
 WATCHER = """
 import sys
@@ -34,9 +34,8 @@ from hotfire_infra.settings import Settings
 home = Path(sys.argv[1])
 client = EmbeddedClient.open(Settings(home=home, cache=home / "cache", user="tester"))
 for event in client.watch("latest", poll_seconds=0.05):
-    pass
+    print(event.topic, flush=True)
 client.close()
-print(client._driver.label and event.topic)
 """
 
 
@@ -53,8 +52,10 @@ def watcher(home: Path) -> subprocess.Popen[str]:
 class RealHome:
     """A home on the system clock, with a run for the local executor."""
 
-    def __init__(self, home: Path, plan, revision: str) -> None:
+    def __init__(self, home: Path, plan, revision: str, gate: Path) -> None:
         self.home = home
+        self.gate = gate
+        gate.touch()
         self.store = open_store(home)
         source = StoredSource(
             repository="here",
@@ -74,6 +75,15 @@ class RealHome:
         with self.store.reading() as connection:
             return queries.snapshot(connection, self.run_id)
 
+    def open_gate(self) -> None:
+        """Let the commands end."""
+        self.gate.unlink()
+
+    def ended_alone(self):
+        """Tell whether every started runner has come to its end."""
+        spools = [self.home / "attempts" / row.ulid for row in self.started()]
+        return all((spool / "exit").exists() for spool in spools)
+
     def until(self, condition) -> None:
         deadline = time.monotonic() + DEADLINE_SECONDS
         while not condition():
@@ -86,19 +96,20 @@ class RealHome:
 
 @pytest.fixture
 def real_home(tmp_path, make_plan, make_spec):
-    """Three commands that note their start, one after the other on every machine."""
+    """Three commands that note their start and wait for the gate, one after the other."""
     homes = []
+    gate = tmp_path / "gate"
+    wait = f"while [ -e {gate} ]; do sleep 0.05; done"
 
-    def make(seconds: float) -> RealHome:
+    def make() -> RealHome:
         specs = {
             name: make_spec(
-                command=["sh", "-c", f"echo {name} >> {tmp_path}/starts; sleep {seconds}"],
-                cpus=64,
+                command=["sh", "-c", f"echo {name} >> {tmp_path}/starts; {wait}"], cpus=64
             )
             for name in ("a", "b", "c")
         }
         plan = make_plan({name: [f"tasks/command/{name}"] for name in specs}, specs=specs)
-        homes.append(RealHome(tmp_path / "real", plan, plan.source.revision))
+        homes.append(RealHome(tmp_path / "real", plan, plan.source.revision, gate))
         return homes[-1]
 
     yield make
@@ -118,13 +129,14 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 
 def test_killing_the_orchestrator_in_the_middle_and_resuming_loses_nothing(real_home, tmp_path):
-    home = real_home(1.0)
+    home = real_home()
     for _ in range(2):
         first = watcher(home.home)
+        first.stdout.readline()
         home.until(home.started)
         kill(first)
-        # The runner goes on alone, perhaps to its end.
-        time.sleep(0.3)
+    home.open_gate()
+    home.until(home.ended_alone)
     assert "run.finalized" in finish(watcher(home.home))
     assert home.show().run.verdict is RunVerdict.PASSED
     assert [(row.task_key, row.number) for row in home.attempts()] == [("a", 1), ("b", 1), ("c", 1)]
@@ -132,12 +144,13 @@ def test_killing_the_orchestrator_in_the_middle_and_resuming_loses_nothing(real_
 
 
 def test_a_killed_runner_is_lost_and_its_retry_passes(real_home):
-    home = real_home(1.0)
+    home = real_home()
     process = watcher(home.home)
     home.until(home.started)
     victim = home.started()[0]
     identity = read_object(home.home / "attempts" / victim.ulid / "process.json")
     os.kill(identity["pid"], signal.SIGKILL)
+    home.open_gate()
     finish(process)
     assert home.show().run.verdict is RunVerdict.PASSED
     assert [row.state.value for row in home.attempts() if row.task_key == victim.task_key] == [
@@ -147,19 +160,24 @@ def test_a_killed_runner_is_lost_and_its_retry_passes(real_home):
 
 
 def test_two_processes_on_one_store_execute_once(real_home, tmp_path):
-    home = real_home(0.3)
+    home = real_home()
     both = [watcher(home.home), watcher(home.home)]
+    for process in both:
+        process.stdout.readline()
+    home.until(home.started)
+    home.open_gate()
     assert all("run.finalized" in finish(process) for process in both)
     assert sorted((tmp_path / "starts").read_text().split()) == ["a", "b", "c"]
 
 
 def test_a_watcher_takes_over_when_the_executing_process_is_killed(real_home, tmp_path):
-    home = real_home(0.5)
+    home = real_home()
     first = watcher(home.home)
     home.until(home.started)
     second = watcher(home.home)
-    time.sleep(0.3)
+    second.stdout.readline()
     kill(first)
+    home.open_gate()
     assert "run.finalized" in finish(second)
     assert home.show().run.verdict is RunVerdict.PASSED
     assert sorted((tmp_path / "starts").read_text().split()) == ["a", "b", "c"]

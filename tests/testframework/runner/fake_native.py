@@ -31,8 +31,6 @@ def act(word: str, name: str) -> None:
         os._exit(7)
     elif word == "hang":
         time.sleep(600)
-    elif word == "slow":
-        time.sleep(1.0)
     elif word == "garbage":
         emit(event="end", name=name, outcome="maybe")
     elif word == "fill":

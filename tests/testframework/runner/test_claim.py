@@ -67,5 +67,5 @@ def test_a_claim_nobody_answers_ends_in_time(stand):
     done = stand.finish(stand.start(directory), directory)
 
     assert done.code == RunnerExit.UPLOAD_OR_DISK
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 100
     assert (directory / "exit").read_text() == "35\n"

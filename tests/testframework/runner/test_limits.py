@@ -10,10 +10,11 @@ from pathlib import Path
 from hotfire_testframework.contract.exit_codes import RunnerExit
 from hotfire_testframework.contract.stream_reader import read_stream
 
-SHORT = {"test_s": 1.0, "run_s": 30.0, "silence_s": 20.0, "grace_s": 2.0}
+# Short enough to wait for, long enough for a process to start on a busy machine.
+SHORT = {"test_s": 4.0, "run_s": 240.0, "silence_s": 200.0, "grace_s": 4.0}
 
 
-def wait_for(condition, seconds=20.0):
+def wait_for(condition, seconds=120.0):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "condition did not come true"
@@ -41,7 +42,7 @@ def test_a_case_over_its_time_is_named_killed_and_the_rest_goes_on(stand, cases)
 
 
 def test_silence_is_a_hang_and_stacks_are_kept(stand, cases):
-    limits = {**SHORT, "test_s": 20.0, "silence_s": 1.0}
+    limits = {**SHORT, "test_s": 200.0, "silence_s": 4.0}
     done = stand.run(cases("hang", "ok", timeouts=limits))
 
     assert done.result("n=0")["failure_class"] == "timeout"
@@ -55,13 +56,12 @@ def test_a_pytest_hang_keeps_its_python_stack(stand, tmp_path):
     path.write_text(
         "import time\ndef test_waits():\n    time.sleep(600)\ndef test_after():\n    pass\n"
     )
-    limits = {**SHORT, "test_s": 2.0}
     done = stand.run(
         {
             "harness": "pytest",
             "paths": [str(path)],
             "args": ["-p", "no:cacheprovider"],
-            "timeouts": limits,
+            "timeouts": SHORT,
         }
     )
 
@@ -70,11 +70,11 @@ def test_a_pytest_hang_keeps_its_python_stack(stand, tmp_path):
 
 
 def test_the_end_of_the_runs_time_is_a_timeout_of_the_attempt(stand, cases):
-    limits = {"test_s": 1.5, "run_s": 1.5, "silence_s": 20.0, "grace_s": 1.0}
-    done = stand.run(cases("slow", "slow", "slow", "slow", timeouts=limits))
+    limits = {"test_s": 6.0, "run_s": 6.0, "silence_s": 200.0, "grace_s": 1.0}
+    done = stand.run(cases("ok", "hang", "ok", timeouts=limits))
 
     assert done.code == RunnerExit.TIMED_OUT
-    assert done.of("test_attempt")[-1]["outcome"] == "errored"
+    assert list(done.outcomes().values()) == ["passed", "errored"]
     assert done.verdict.manifest is not None
 
 
