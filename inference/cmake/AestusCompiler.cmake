@@ -49,7 +49,14 @@ if(AESTUS_FAULT)
   if(NOT AESTUS_FAULT IN_LIST AESTUS_FAULTS)
     message(FATAL_ERROR "AESTUS_FAULT=${AESTUS_FAULT} is none of: ${AESTUS_FAULTS}")
   endif()
-  string(TOUPPER ${AESTUS_FAULT} fault)
-  target_compile_definitions(aestus_options INTERFACE AESTUS_FAULT_${fault}=1)
   message(WARNING "this build carries the planted fault ${AESTUS_FAULT}")
 endif()
+
+# aestus_plant(TARGET SOURCE…): the fault reaches only the sources that look for it, so all others compile to what any
+# build holds and ccache has them already.
+function(aestus_plant target)
+  if(AESTUS_FAULT)
+    string(TOUPPER ${AESTUS_FAULT} fault)
+    set_property(SOURCE ${ARGN} TARGET_DIRECTORY ${target} APPEND PROPERTY COMPILE_DEFINITIONS AESTUS_FAULT_${fault}=1)
+  endif()
+endfunction()

@@ -189,6 +189,12 @@ def red(tmp_path_factory):
     return checkout, checkout.hotfire("run", "toy", "--wait")
 
 
+@pytest.fixture(scope="session")
+def make():
+    """`make(folder)`: a checkout there, with a home of its own."""
+    return make_checkout
+
+
 @pytest.fixture
 def checkout(tmp_path):
     return make_checkout(tmp_path)
