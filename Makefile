@@ -4,8 +4,6 @@ PYTHON := .venv/bin/python
 PIPELINE ?= pre-merge
 SERVE ?= yes
 BENCHMARKS ?= plugin aestus
-# Two workers: the tests start processes of their own, and the reference machine has two cores.
-WORKERS ?= 2
 
 .PHONY: help setup run test test-scale bench lint docs
 
@@ -25,8 +23,7 @@ else
 endif
 
 test: ## Run all tests; the conventions (format, types, imports, sizes) are tests too
-	@infra/setup/setup.sh test
-	@$(PYTHON) -m pytest -q -n $(WORKERS) --dist loadfile
+	@.ci/run
 
 test-scale: setup ## Run the tests of scale, which take minutes and gigabytes
 	@$(PYTHON) -m pytest -q -m scale
