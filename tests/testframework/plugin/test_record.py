@@ -24,24 +24,26 @@ def test_a_measurement_takes_unit_and_version_from_the_registry(suite):
     assert len(event["definition"]) == 64
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        'measurement("aestus.decode_speed", [1.0], definition="0" * 64)',
-        'measurement("aestus.decode_rate", [], definition="0" * 64)',
-        'measurement("aestus.decode_rate", [1.0], definition="short")',
-        'measurement("aestus.decode_rate", [1.0], launches=[0, 1], definition="0" * 64)',
-        'measurement("aestus.decode_rate", [1.0], definition="0" * 64, valid=False)',
-        'accuracy_sample(task="t", dataset="d", item="i", prompt="p", outcome=2)',
-        'artifact("no-such-file")',
-    ],
-)
-@pytest.mark.parametrize("events", [None, ""])
-def test_a_wrong_record_fails_its_test_streamed_or_not(suite, call, events):
-    suite.write(f"def test_a(hotfire_record): hotfire_record.{call}\n")
-    done = suite.run(**({} if events is None else {"HOTFIRE_EVENTS": events}))
+WRONG = {
+    'measurement("aestus.decode_speed", [1.0], definition="0" * 64)': "did you mean aestus.decode_r",
+    'measurement("aestus.decode_rate", [], definition="0" * 64)': "over 0 replicates",
+    'measurement("aestus.decode_rate", [1.0], definition="short")': "expected a sha256",
+    'measurement("aestus.decode_rate", [1.0], launches=[0, 1], definition="0" * 64)': "one per repl",
+    'measurement("aestus.decode_rate", [1.0], definition="0" * 64, valid=False)': "needs a reason",
+    'accuracy_sample(task="t", dataset="d", item="i", prompt="p", outcome=2)': "got 2, expected 0, 1",
+    'artifact("no-such-file")': "needs a plain name and a file",
+}
+
+
+@pytest.mark.parametrize("environment", [{}, {"HOTFIRE_EVENTS": ""}], ids=["streamed", "not"])
+def test_a_wrong_record_fails_its_test_streamed_or_not(suite, environment):
+    tests = [f"def test_{n}(hotfire_record): hotfire_record.{call}" for n, call in enumerate(WRONG)]
+    suite.write("\n".join(tests))
+    done = suite.run("-rf", COLUMNS="300", **environment)
 
     assert done.code == 1
+    said = [line for line in done.output.splitlines() if line.startswith("FAILED")]
+    assert [words in line for words, line in zip(WRONG.values(), said, strict=True)] == [True] * 7
 
 
 def test_metrics_and_samples_belong_to_their_test(suite):
