@@ -25,6 +25,9 @@ SHOWN_CAUSES = 12
 """Causes printed in full; beyond it the page says how many more there are."""
 
 
+QUIET_CHANGES = frozenset({"unchanged", "too_few"})
+MANY_SERIES = 12
+"""Beyond it the series of a metric that did not move stand behind one line."""
 HEAD_LINES = 6
 """Lines of a message in plain sight; the rest opens on request."""
 
@@ -95,6 +98,14 @@ class PerformanceRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QuietSeries:
+    """Many series of one metric with nothing to say: a line that opens."""
+
+    summary: str
+    rows: tuple[PerformanceRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CoverageRow:
     """Line coverage of one language; `width` is 0..100 for the meter."""
 
@@ -125,6 +136,7 @@ class RunPage:
     cells: tuple[CellRow, ...]
     cells_summary: str
     performance: tuple[PerformanceRow, ...]
+    quiet: tuple[QuietSeries, ...]
     performance_empty: str
     coverage: tuple[CoverageRow, ...]
     coverage_empty: str
@@ -136,6 +148,7 @@ def run_page(report: RunReport) -> RunPage:
     tasks = tuple(dict.fromkeys(cell.task for cell in report.cells))
     causes = causes_of(report.failures)
     hidden = len(causes) - SHOWN_CAUSES
+    loud, quiet = _by_interest(report.performance)
     return RunPage(
         title=f"{report.pipeline} #{report.number}",
         address=run_address(report.number),
@@ -152,7 +165,8 @@ def run_page(report: RunReport) -> RunPage:
         more_causes=f"and {count(hidden, 'more cause')}" if hidden > 0 else "",
         cells=tuple(_cell_row(cell) for cell in report.cells),
         cells_summary=_cells_summary(report),
-        performance=tuple(_performance_row(point) for point in report.performance),
+        performance=tuple(_performance_row(point) for point in loud),
+        quiet=tuple(_quiet_series(metric, points) for metric, points in quiet.items()),
         performance_empty=_empty(report, "No measurement was recorded: no performance cell ran"),
         coverage=tuple(
             CoverageRow(
@@ -251,6 +265,26 @@ def _failure_row(report: RunReport, cause: Cause) -> FailureRow:
 
 def _failures_summary(tests: int, causes: int) -> str:
     return f"{count(tests, 'test')}, {count(causes, 'cause')}"
+
+
+def _by_interest(
+    points: tuple[PerformancePoint, ...],
+) -> tuple[list[PerformancePoint], dict[str, list[PerformancePoint]]]:
+    """Split off the metrics with many series (registers per kernel and GPU) that did not move."""
+    quiet: dict[str, list[PerformancePoint]] = {}
+    for point in points:
+        if point.valid and point.change in QUIET_CHANGES:
+            quiet.setdefault(point.metric, []).append(point)
+    quiet = {metric: found for metric, found in quiet.items() if len(found) > MANY_SERIES}
+    folded = {id(point) for found in quiet.values() for point in found}
+    return [point for point in points if id(point) not in folded], quiet
+
+
+def _quiet_series(metric: str, points: list[PerformancePoint]) -> QuietSeries:
+    return QuietSeries(
+        summary=f"{metric}: {count(len(points), 'series', 'series')} without a change",
+        rows=tuple(_performance_row(point) for point in points),
+    )
 
 
 def _performance_row(point: PerformancePoint) -> PerformanceRow:

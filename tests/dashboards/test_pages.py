@@ -122,6 +122,19 @@ def test_run_without_measurements_says_why(literals, client_of):
     assert "No coverage was recorded: no coverage cell ran." in text
 
 
+def test_many_series_that_did_not_move_stand_behind_one_line(literals, client_of):
+    quiet = [literals.point("too_few", metric="cuda.registers") for _ in range(55)]
+    moved = literals.point("regressed", metric="cuda.registers")
+    report = literals.run_report(performance=(*quiet, moved, literals.point("too_few")))
+    html = client_of(literals.LiteralReports([report])).get("/r/7").text
+    folded = html.split("<details>")[-1].split("</details>")[0]
+    assert "cuda.registers: 55 series without a change" in folded
+    assert folded.count("cuda.registers</td>") == 55
+    shown = html.split("<h2>Performance")[1].split("<details>")[0]
+    assert shown.count("cuda.registers</td>") == 1
+    assert "decode" in shown
+
+
 @pytest.mark.parametrize("path", ["/r/99", "/t/a/b/c", "/p/cdcdcdcd", "/r/99.json"])
 def test_missing_things_are_404_with_a_sentence(client, path):
     answer = client.get(path)
