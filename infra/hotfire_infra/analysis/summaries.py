@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hotfire_infra.analysis.quantities import percent, quantity, significant
+from hotfire_infra.analysis.quantities import count, percent, quantity, significant
 from hotfire_infra.store.queries_measurements import MeasurementRow
 from hotfire_infra.store.queries_tests import CellFigures
 
@@ -18,8 +18,9 @@ SHOWN = {
 
 def cell_summary(measured: Iterable[MeasurementRow], figures: CellFigures | None) -> str:
     """Return `decode 172 tok/s, 41 % of the bandwidth limit`, or what else the cell measured."""
+    measured = tuple(measured)
     latest = {row.metric: row for row in measured if row.metric in SHOWN}
-    parts = _figures(figures) if figures else []
+    parts = (_figures(figures) if figures else []) + _gpu_costs(measured)
     parts += [_words(latest[metric]) for metric in SHOWN if metric in latest]
     # A figure that counts for nothing is still shown, with why: an empty place would say less.
     reasons = [row.reason for row in latest.values() if not row.valid]
@@ -31,6 +32,21 @@ def _words(row: MeasurementRow) -> str:
     if row.metric == "aestus.bandwidth_share":
         return f"{percent(row.value, 0)} {word}"
     return f"{word} {quantity(row.value, row.unit)}"
+
+
+def _gpu_costs(measured: Iterable[MeasurementRow]) -> list[str]:
+    """Return `at most 48 registers, no spills` of a cell that compiled GPU kernels."""
+    registers: list[float] = []
+    spilling = 0
+    for row in measured:
+        if row.metric == "cuda.registers":
+            registers.append(row.value)
+        elif row.metric == "cuda.spill_bytes":
+            spilling += row.value > 0
+    if not registers:
+        return []
+    spills = f"{count(spilling, 'kernel')} with spills" if spilling else "no spills"
+    return [f"at most {max(registers):.0f} registers", spills]
 
 
 def _figures(figures: CellFigures) -> list[str]:
