@@ -25,7 +25,7 @@ def test_a_performance_cell_shows_rate_and_share_in_their_order():
 
 def test_a_figure_that_does_not_count_says_why():
     measured = [row("aestus.decode_rate", 90.0, valid=False, reason="foreign load 40 %")]
-    assert cell_summary(measured, None) == "decode 90 tok/s (not compared: foreign load 40 %)"
+    assert cell_summary(measured, None) == "decode 90.0 tok/s (not compared: foreign load 40 %)"
 
 
 def test_a_gpu_build_shows_the_most_registers_and_any_spills():
