@@ -46,7 +46,7 @@ def peer_python(name: str) -> Path:
             subprocess.run(
                 [uv, "venv", "--quiet", "--python", sys.executable, folder / "venv"], check=True
             )
-            install = [
+            install: list[str | Path] = [
                 uv,
                 "pip",
                 "install",

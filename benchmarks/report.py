@@ -38,7 +38,9 @@ class Row:
 def print_report(benchmark: str, rows: Sequence[Row], file: TextIO | None = None) -> None:
     """Print the table, then the JSON line."""
     out = file or sys.stdout
-    table = [("", "ours", "peer", "peer's name", "unit", "ratio", "goal", "met")]
+    table: list[tuple[str, ...]] = [
+        ("", "ours", "peer", "peer's name", "unit", "ratio", "goal", "met")
+    ]
     table.extend(_cells(row) for row in rows)
     widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
     for line in table:

@@ -6,7 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-TYPED = ["infra/setup/provision.py", "tests/conventions/conftest.py"]
+TYPED = [
+    "benchmarks",
+    "infra/setup/provision.py",
+    "testframework/suites",
+    "tests/conventions/conftest.py",
+]
 
 
 def tool(root: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:

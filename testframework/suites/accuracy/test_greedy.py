@@ -39,7 +39,7 @@ def forced(
     ids = golden.prompt + golden.tokens[:TOKENS]
     tokens = folder / "tokens.txt"
     tokens.write_text(" ".join(map(str, ids)) + "\n", "ascii")
-    arguments = ["--model", model, "--tokens", tokens, "--teacher"]
+    arguments: list[str | Path] = ["--model", model, "--tokens", tokens, "--teacher"]
     return toolbox.run("aestus-run", arguments, folder / "run.json", timeout=TIME_LIMIT)
 
 
@@ -47,8 +47,10 @@ def forced(
 def judgement(forced: dict[str, Any], golden: goldens.GreedyGolden) -> Judgement:
     """The scores against the reference."""
     first = len(golden.prompt) - 1
-    target, logprob, argmax = (each[first : first + TOKENS] for each in columns(forced["teacher"]))
-    return judge(part(golden.reference, 0, TOKENS), target, logprob, argmax)
+    chosen = slice(first, first + TOKENS)
+    target, logprob, argmax = columns(forced["teacher"])
+    reference = part(golden.reference, 0, TOKENS)
+    return judge(reference, target[chosen], logprob[chosen], argmax[chosen])
 
 
 @pytest.mark.parametrize("step", range(TOKENS))
@@ -85,7 +87,8 @@ if not IS_EMULATED:
     ) -> None:
         tokens = tmp_path / "tokens.txt"
         tokens.write_text(" ".join(map(str, golden.prompt)) + "\n", "ascii")
-        arguments = ["--model", model, "--tokens", tokens, "--greedy", str(TOKENS)]
+        arguments: list[str | Path] = ["--model", model, "--tokens", tokens]
+        arguments += ["--greedy", str(TOKENS)]
         answer = toolbox.run("aestus-run", arguments, tmp_path / "run.json", timeout=TIME_LIMIT)
         open_steps = np.flatnonzero(golden.reference.gap <= golden.reference.gap_bound)
         # After a step that the bound leaves open the histories may differ.

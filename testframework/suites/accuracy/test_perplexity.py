@@ -27,8 +27,8 @@ def scored(
 ) -> dict[str, Any]:
     """All chunks by aestus-run, two threads."""
     folder = tmp_path_factory.mktemp("perplexity")
-    arguments = ["--model", model, "--tokens", files.tokens_file(), "--threads", "2"]
-    arguments += ["--chunks", str(CHUNKS), "--context", str(CONTEXT)]
+    arguments: list[str | Path] = ["--model", model, "--tokens", files.tokens_file()]
+    arguments += ["--threads", "2", "--chunks", str(CHUNKS), "--context", str(CONTEXT)]
     arguments += ["--logprobs", folder / "logprobs.json"]
     answer = toolbox.run("aestus-run", arguments, folder / "run.json", timeout=TIME_LIMIT)
     import json
@@ -40,7 +40,8 @@ def scored(
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_chunk(chunk: int, scored: dict[str, Any], hotfire_record: Any) -> None:
     start, stop = chunk * SCORED, (chunk + 1) * SCORED
-    target, logprob, argmax = (column[start:stop] for column in columns(scored))
+    targets, logprobs, choices = columns(scored)
+    target, logprob, argmax = targets[start:stop], logprobs[start:stop], choices[start:stop]
     result = judge(part(goldens.load_perplexity(), start, stop), target, logprob, argmax)
     hotfire_record.metrics(
         {

@@ -17,7 +17,7 @@ STRINGS = [] if EMULATED else tokenizer.load_strings()
 
 def test_the_text_has_the_golden_ids(toolbox: Toolbox, model: Path, tmp_path: Path) -> None:
     text = files.data_directory() / f"{files.TEXT_NAME}.txt"
-    arguments = ["--model", model, "--text", text, "--ids"]
+    arguments: list[str | Path] = ["--model", model, "--text", text, "--ids"]
     answer = toolbox.run("aestus-run", arguments, tmp_path / "run.json", timeout=300)
     assert answer["ids"] == files.read_tokens()
 
