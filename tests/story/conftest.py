@@ -129,7 +129,7 @@ class Checkout:
             "HOTFIRE_STORY_GATE": str(self.gate),
         }
 
-    def hotfire(self, *words, timeout=300, **environ):
+    def hotfire(self, *words, timeout=600, **environ):
         done = subprocess.run(
             [HOTFIRE, *words], cwd=self.root, env={**self.environ, **environ},
             capture_output=True, text=True, timeout=timeout,
@@ -215,7 +215,7 @@ def no_process_is_left():
         process = STARTED.pop()
         if process.poll() is None:
             process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ def serving():
     def start(checkout):
         process = checkout.start("serve", "--port", "0")
         url = process.stdout.readline().split()[0]
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             try:
                 urllib.request.urlopen(url, timeout=10).close()

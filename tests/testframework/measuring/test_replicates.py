@@ -95,5 +95,5 @@ def test_the_probe_is_a_series_of_all_launches() -> None:
     assert (len(probe.replicates), probe.launches[:4]) == (12, [0, 0, 1, 1])
 
 
-def test_the_canary_takes_milliseconds() -> None:
-    assert 0 < canary() < 1
+def test_the_canary_is_short() -> None:
+    assert 0 < canary() < 10
