@@ -1,5 +1,7 @@
 // aestus-cases --cases FILE [--impl NAME]: runs every case line of FILE and writes AESTUS_RESULTS events.
-// Exit: 0 all passed, 1 some failed, 2 bad arguments or case line, 3 nothing to run or nothing compared.
+// NAME is an implementation of this processor or "cuda"; without it AESTUS_FORCE_IMPL decides, else the best one.
+// Exit: 0 all passed, 1 some failed, 2 bad arguments, case line or an implementation that cannot run here, 3 nothing to
+// run or nothing compared. Ends early, without the finish event, when a GPU is lost: a new process must do the rest.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -7,9 +9,9 @@
 #include <exception>
 
 #include "base/status.h"
+#include "cases/backend.h"
 #include "cases/events.h"
 #include "cases/verdict.h"
-#include "kernels/kernels.h"
 
 namespace {
 
@@ -62,7 +64,8 @@ struct Totals {
     int64_t compared = 0;  // elements
 };
 
-void run_case(EventFile& events, const CaseLine& line, Totals& totals) {
+// False when no later case of this process can be judged.
+bool run_case(EventFile& events, const CaseLine& line, Totals& totals) {
     const std::string name = print_case(line);
     events.start(name);
     crash_if_planted(name);
@@ -72,15 +75,16 @@ void run_case(EventFile& events, const CaseLine& line, Totals& totals) {
                    metrics_json(verdict));
         totals.compared += verdict.n;
         totals.failed += verdict.passed ? 0 : 1;
+        return !verdict.is_backend_lost;
     } catch (const std::exception& error) {  // out of memory, or a line that no operator takes
         events.end(name, "errored", error.what(), 0, "{}");
         totals.failed += 1;
     }
+    return true;
 }
 
 int run(const Options& options) {
-    if (!options.impl.empty()) aestus::kernels::set_implementation(options.impl);
-    aestus::kernels::implementation();  // an AESTUS_FORCE_IMPL that cannot be obeyed ends here
+    use_backend(options.impl);  // a request that cannot be obeyed ends here
     const std::vector<CaseLine> cases = parse_all(read_case_file(options.cases));
     if (cases.empty()) {
         std::fprintf(stderr, "aestus-cases: %s holds no case\n", options.cases.c_str());
@@ -89,12 +93,15 @@ int run(const Options& options) {
     EventFile events;
     install_crash_handler(events);
     Totals totals;
-    for (const CaseLine& line : cases) run_case(events, line, totals);
+    for (const CaseLine& line : cases) {
+        if (run_case(events, line, totals)) continue;
+        std::fprintf(stderr, "aestus-cases: the device is lost after %s\n", print_case(line).c_str());
+        return kSomeFailed;
+    }
     events.finish();
     std::fprintf(stderr, "aestus-cases: %lld of %lld passed, %lld elements compared (%s, %s)\n",
                  static_cast<long long>(events.ended() - totals.failed), static_cast<long long>(events.ended()),
-                 static_cast<long long>(totals.compared), aestus::kernels::implementation(),
-                 aestus::kernels::instruction_set());
+                 static_cast<long long>(totals.compared), backend().name(), backend().isa());
     if (totals.failed > 0) return kSomeFailed;
     return totals.compared > 0 ? kAllPassed : kNothing;
 }

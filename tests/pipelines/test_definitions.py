@@ -84,6 +84,15 @@ def test_a_missing_gpu_does_not_block(pre_merge: Plan) -> None:
     assert gpu.requires["devices"] == ["nvidia:sm_90"]
 
 
+def test_kernels_on_a_gpu_are_forced_there_and_read_the_fatbin_of_this_run(pre_merge: Plan) -> None:
+    [task] = [one for one in pre_merge.tasks if one.cell == "kernels|platform=linux-x86_64-sm_90"]
+    assert task.spec.env["AESTUS_FORCE_IMPL"] == "cuda"
+    assert task.spec.env["AESTUS_CUDA_FATBIN"] == "{input:cuda}/aestus_kernels.fatbin"
+    assert {one.name for one in task.spec.inputs} == {"aestus", "cuda"}
+    makers = {edge.earlier for edge in pre_merge.edges if edge.later == task.key}
+    assert makers == {"build|platform=linux-x86_64", "cuda-build|platform=linux-x86_64"}
+
+
 def test_performance_has_the_machine_alone_and_is_never_emulated(plan: Plan) -> None:
     specs = [task.spec for task in plan.tasks if task.cell.startswith("performance|")]
     assert specs

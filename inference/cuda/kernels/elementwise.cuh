@@ -1,4 +1,4 @@
-// RoPE and SwiGLU: every thread its own elements, no sums.
+// RoPE, SwiGLU and the f32 embedding: every thread its own elements, no sums.
 #pragma once
 
 #include "exponential.cuh"
@@ -30,4 +30,12 @@ extern "C" __global__ void aestus_swiglu_f32_kernel(const float* gate, const flo
         const double g = static_cast<double>(gate[i]);
         y[i] = __fmul_rn(static_cast<float>(g / (1.0 + aestus::cuda::exp64(-g))), up[i]);
     }
+}
+
+// y[tokens,d] = rows `ids` of table[vocab,d]; the caller has checked every id. Bytes per element: reads 4, writes 4.
+extern "C" __global__ void aestus_embedding_f32_kernel(const float* table, const int32_t* ids, float* y, int64_t tokens,
+                                                       int64_t d) {
+    const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+    for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < tokens * d; i += stride)
+        y[i] = table[static_cast<int64_t>(ids[i / d]) * d + i % d];
 }

@@ -103,3 +103,8 @@ extern "C" __global__ void aestus_embedding_q8_0_kernel(const unsigned char* tab
                                                         int64_t tokens, int64_t d) {
     aestus::cuda::embedding<aestus::cuda::Q80>(table, ids, y, tokens, d);
 }
+
+extern "C" __global__ void aestus_embedding_q4_1_kernel(const unsigned char* table, const int32_t* ids, float* y,
+                                                        int64_t tokens, int64_t d) {
+    aestus::cuda::embedding<aestus::cuda::Q41>(table, ids, y, tokens, d);
+}

@@ -24,6 +24,8 @@ AESTUS_API void aestus_cuda_close(aestus_cuda* cuda);
 AESTUS_API const char* aestus_cuda_name(const aestus_cuda* cuda);
 /* major * 10 + minor: 90 is sm_90 */
 AESTUS_API int32_t aestus_cuda_capability(const aestus_cuda* cuda);
+/* Kernels launched so far: the evidence that the GPU, and nothing else, computed a result. */
+AESTUS_API int64_t aestus_cuda_launches(const aestus_cuda* cuda);
 
 AESTUS_API aestus_status aestus_cuda_gemm_f32(aestus_cuda* cuda, const float* a, const float* b, float* c, int64_t m,
                                               int64_t n, int64_t k);

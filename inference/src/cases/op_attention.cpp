@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "aestus/aestus.h"
+#include "cases/backend.h"
 #include "cases/op_inputs.h"
 
 namespace aestus::cases {
@@ -97,7 +97,8 @@ Problem make_attention(const CaseLine& line) {
     Problem problem;
     problem.outputs = s.tokens * s.heads * s.hd;
     problem.run = [=](float* y) {
-        check(aestus_attention_f32(in.q->data(), in.k->data(), in.v->data(), y, s.tokens, s.past, s.heads, s.kv, s.hd));
+        check(backend().attention_f32(in.q->data(), in.k->data(), in.v->data(), y, s.tokens, s.past, s.heads, s.kv,
+                                      s.hd));
     };
     auto unit = std::make_shared<int64_t>(-1);  // elements come in order: one softmax per head is enough
     auto kept = std::make_shared<HeadWeights>();

@@ -1,7 +1,7 @@
 // dequantize and embedding: one rounding, so |y - R| <= u |R| + tiny against the unrounded d*q + m.
 #include <cmath>
 
-#include "aestus/aestus.h"
+#include "cases/backend.h"
 #include "cases/op_inputs.h"
 
 namespace aestus::cases {
@@ -22,7 +22,7 @@ Problem make_dequantize(const CaseLine& line) {
         const int32_t type = static_cast<int32_t>(w->type);
         const int64_t stride = aestus_row_bytes(type, k);
         for (int64_t row = 0; row < rows; ++row) {
-            check(aestus_dequantize_row(type, w->bytes.data() + row * stride, y + row * k, k));
+            check(backend().dequantize_row(type, w->bytes.data() + row * stride, y + row * k, k));
         }
     };
     problem.expect = [=](int64_t i) { return rounded_once(w->values[static_cast<size_t>(i)]); };
@@ -40,7 +40,8 @@ Problem make_embedding(const CaseLine& line) {
     problem.outputs = tokens * d;
     problem.is_exact = is_exact(line) || table->type == kernels::QType::f32;
     problem.run = [=](float* y) {
-        check(aestus_embedding(static_cast<int32_t>(table->type), table->bytes.data(), ids->data(), y, tokens, vocab, d));
+        const int32_t type = static_cast<int32_t>(table->type);
+        check(backend().embedding(type, table->bytes.data(), ids->data(), y, tokens, vocab, d));
     };
     problem.expect = [=](int64_t i) {
         const int64_t id = ids->values[static_cast<size_t>(i / d)];

@@ -5,7 +5,7 @@
 // them, so the same bound holds without an addition for quantisation.
 #include <cmath>
 
-#include "aestus/aestus.h"
+#include "cases/backend.h"
 #include "cases/op_inputs.h"
 
 namespace aestus::cases {
@@ -36,7 +36,7 @@ Problem make_gemm(const CaseLine& line) {
     Problem problem;
     problem.outputs = m * n;
     problem.is_exact = is_exact(line);
-    problem.run = [=](float* y) { check(aestus_gemm_f32(a->data(), b->data(), y, m, n, k)); };
+    problem.run = [=](float* y) { check(backend().gemm_f32(a->data(), b->data(), y, m, n, k)); };
     problem.expect = [=](int64_t i) {
         const int64_t row = i / n * k;
         const int64_t column = i % n * k;
@@ -56,7 +56,7 @@ Problem make_qmatmul(const CaseLine& line) {
     problem.outputs = m * n;
     problem.is_exact = is_exact(line);
     problem.run = [=](float* y) {
-        check(aestus_qmatmul(static_cast<int32_t>(w->type), w->bytes.data(), x->data(), y, n, k, m));
+        check(backend().qmatmul(static_cast<int32_t>(w->type), w->bytes.data(), x->data(), y, n, k, m));
     };
     problem.expect = [=](int64_t i) {
         const int64_t row = i / n * k;

@@ -1,7 +1,7 @@
 // rmsnorm, softmax, rope and swiglu.
 #include <cmath>
 
-#include "aestus/aestus.h"
+#include "cases/backend.h"
 #include "cases/op_inputs.h"
 
 namespace aestus::cases {
@@ -17,7 +17,7 @@ Problem make_rmsnorm(const CaseLine& line) {
     const Shared<float> weight = floats(line, 1, d);
     Problem problem;
     problem.outputs = rows * d;
-    problem.run = [=](float* y) { check(aestus_rmsnorm_f32(x->data(), weight->data(), y, rows, d, kEps)); };
+    problem.run = [=](float* y) { check(backend().rmsnorm_f32(x->data(), weight->data(), y, rows, d, kEps)); };
     auto scales = std::make_shared<std::vector<double>>();
     for (int64_t row = 0; row < rows; ++row) {
         double squares = 0.0;
@@ -42,7 +42,7 @@ Problem make_softmax(const CaseLine& line) {
     const Shared<float> x = floats(line, 0, rows * d);
     Problem problem;
     problem.outputs = rows * d;
-    problem.run = [=](float* y) { check(aestus_softmax_f32(x->data(), y, rows, d)); };
+    problem.run = [=](float* y) { check(backend().softmax_f32(x->data(), y, rows, d)); };
     struct Row {
         double largest, sum, mean_distance;
     };
@@ -79,7 +79,7 @@ Problem make_rope(const CaseLine& line) {
     const Shared<float> x = floats(line, 0, tokens * heads * hd);
     Problem problem;
     problem.outputs = tokens * heads * hd;
-    problem.run = [=](float* y) { check(aestus_rope_f32(x->data(), y, tokens, heads, hd, position, kBase)); };
+    problem.run = [=](float* y) { check(backend().rope_f32(x->data(), y, tokens, heads, hd, position, kBase)); };
     problem.expect = [=](int64_t i) {
         const int64_t in_head = i % hd;
         const double pair = static_cast<double>(in_head / 2);
@@ -102,7 +102,7 @@ Problem make_swiglu(const CaseLine& line) {
     const Shared<float> up = floats(line, 1, n);
     Problem problem;
     problem.outputs = n;
-    problem.run = [=](float* y) { check(aestus_swiglu_f32(gate->data(), up->data(), y, n)); };
+    problem.run = [=](float* y) { check(backend().swiglu_f32(gate->data(), up->data(), y, n)); };
     problem.expect = [=](int64_t i) {
         const double g = (*gate)[i];
         const double value = g / (1.0 + std::exp(-g)) * (*up)[i];

@@ -23,7 +23,7 @@ struct Expected {
 struct Problem {
     int64_t outputs = 0;
     bool is_exact = false;
-    std::function<void(float* y)> run;          // the kernel under test through the public C ABI
+    std::function<void(float* y)> run;          // the function under test, of backend()
     std::function<Expected(int64_t i)> expect;  // element i, row-major
 };
 

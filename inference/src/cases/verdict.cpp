@@ -6,8 +6,8 @@
 #include <cstdio>
 
 #include "base/status.h"
+#include "cases/backend.h"
 #include "cases/guarded_output.h"
-#include "kernels/kernels.h"
 #include "math/half.h"
 
 namespace aestus::cases {
@@ -52,7 +52,8 @@ void compare_finite(Verdict& verdict, int64_t i, float computed, const Expected&
     verdict.max_ulp = std::fmax(verdict.max_ulp, static_cast<double>(ulp));
     verdict.max_abs = std::fmax(verdict.max_abs, error);
     if (expected.value != 0.0) verdict.max_rel = std::fmax(verdict.max_rel, error / std::fabs(expected.value));
-    if (is_exact && error != 0.0) fail(verdict, i, computed, expected, "the data are exact, so the result must be equal");
+    if (is_exact && error != 0.0)
+        fail(verdict, i, computed, expected, "the data are exact, so the result must be equal");
     if (!(ratio <= 1.0)) fail(verdict, i, computed, expected, "error above bound");
 }
 
@@ -75,11 +76,11 @@ void require_intact(Verdict& verdict, const GuardedOutput& output) {
 
 // The implementation asked for must be the one whose code ran; for an empty output no code needs to run.
 void require_impl(Verdict& verdict, bool is_empty) {
-    verdict.impl = kernels::implementation_that_ran();
-    if (is_empty && verdict.impl.empty()) verdict.impl = kernels::implementation();
-    verdict.isa = kernels::instruction_set();
-    if (verdict.impl != kernels::implementation()) {
-        verdict.message = "asked for " + std::string(kernels::implementation()) + ", but ran '" + verdict.impl + "'";
+    verdict.impl = backend().that_ran();
+    if (is_empty && verdict.impl.empty()) verdict.impl = backend().name();
+    verdict.isa = backend().isa();
+    if (verdict.impl != backend().name()) {
+        verdict.message = "asked for " + std::string(backend().name()) + ", but ran '" + verdict.impl + "'";
     }
 }
 
@@ -100,12 +101,13 @@ Verdict judge(const CaseLine& line) {
     const Problem problem = make_problem(line);
     GuardedOutput output(problem.outputs);
     Verdict verdict;
-    kernels::forget_implementation_that_ran();
+    backend().forget();
     const auto begin = std::chrono::steady_clock::now();
     try {
         problem.run(output.data());
     } catch (const Error& error) {
         verdict.message = std::string("the kernel refused: ") + error.what();
+        verdict.is_backend_lost = error.status() == AESTUS_ERR_INTERNAL && !backend().survives_errors;
         return verdict;
     }
     const auto elapsed = std::chrono::steady_clock::now() - begin;

@@ -21,6 +21,7 @@ struct Verdict {
     int64_t nonfinite = 0;
     std::string digest;    // FNV-1a 64 of the output's bits, NaN payloads made equal
     int64_t duration_ns = 0;
+    bool is_backend_lost = false;  // what runs later in this process would tell nothing
 };
 
 // Throws Error(argument) for a line that is no case; everything else is a verdict.

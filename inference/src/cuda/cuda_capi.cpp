@@ -40,7 +40,7 @@ Buffer floats(const Device& device, const float* host, int64_t count) {
     return {device, host, bytes_of(count, sizeof(float))};
 }
 
-Buffer quantised(const Device& device, const void* host, int32_t qtype, int64_t rows, int64_t k) {
+Buffer stored(const Device& device, const void* host, int32_t qtype, int64_t rows, int64_t k) {
     const int64_t row = kernels::row_bytes(kernels::qtype_of(qtype), k);
     require(row >= 0, "k is not a multiple of 32, which quantised types need");
     require(host != nullptr || rows * row == 0, "the weights are null");
@@ -48,9 +48,12 @@ Buffer quantised(const Device& device, const void* host, int32_t qtype, int64_t 
 }
 
 // "aestus_<op>_q4_1_kernel": the name of a kernel that exists per storage type.
-std::string quantised_kernel(const char* operation, int32_t qtype) {
-    require(qtype == AESTUS_Q4_1 || qtype == AESTUS_Q8_0, "the GPU kernels take Q4_1 and Q8_0 weights");
-    return std::string("aestus_") + operation + (qtype == AESTUS_Q4_1 ? "_q4_1_kernel" : "_q8_0_kernel");
+std::string typed_kernel(const char* operation, int32_t qtype) {
+    const kernels::QType type = kernels::qtype_of(qtype);
+    const char* ending = type == kernels::QType::q4_1   ? "_q4_1_kernel"
+                         : type == kernels::QType::q8_0 ? "_q8_0_kernel"
+                                                        : "_f32_kernel";
+    return std::string("aestus_") + operation + ending;
 }
 
 // Allocates the output of the given extents, runs `body` with it, copies it back. The extents are multiplied here,
@@ -65,6 +68,7 @@ aestus_status with_output(aestus_cuda* cuda, float* host, std::initializer_list<
         const Device& device = cuda->device;
         device.enter();
         const Buffer output(device, bytes_of(count, sizeof(float)));
+        output.fill(0xFF);  // an element that no thread writes is a NaN, not what this memory held before
         if (count > 0) body(device, output);
         output.copy_to(host);
     });
@@ -95,6 +99,8 @@ const char* aestus_cuda_name(const aestus_cuda* cuda) { return cuda->device.name
 
 int32_t aestus_cuda_capability(const aestus_cuda* cuda) { return cuda->device.capability(); }
 
+int64_t aestus_cuda_launches(const aestus_cuda* cuda) { return cuda->device.launches(); }
+
 aestus_status aestus_cuda_gemm_f32(aestus_cuda* cuda, const float* a, const float* b, float* c, int64_t m, int64_t n,
                                    int64_t k) {
     return with_output(cuda, c, {m, n}, [&](const Device& device, const Buffer& output) {
@@ -108,18 +114,24 @@ aestus_status aestus_cuda_gemm_f32(aestus_cuda* cuda, const float* a, const floa
 aestus_status aestus_cuda_qmatmul(aestus_cuda* cuda, int32_t qtype, const void* w, const float* x, float* y, int64_t n,
                                   int64_t k, int64_t m) {
     return with_output(cuda, y, {m, n}, [&](const Device& device, const Buffer& output) {
-        const std::string kernel = quantised_kernel("qmatmul", qtype);
         const int64_t activation_count = product(m, k);  // every size is checked before any array is read
-        const Buffer weights = quantised(device, w, qtype, n, k);
+        const Buffer weights = stored(device, w, qtype, n, k);
         const Buffer activations = floats(device, x, activation_count);
+        if (qtype == AESTUS_F32) {
+            device.run("aestus_gemm_f32_kernel", m * n, activations.pointer(), weights.pointer(), output.pointer(), m,
+                       n, k);
+            return;
+        }
+        const std::string kernel = typed_kernel("qmatmul", qtype);
         device.run(kernel.c_str(), m * n, weights.pointer(), activations.pointer(), output.pointer(), n, k, m);
     });
 }
 
 aestus_status aestus_cuda_dequantize_row(aestus_cuda* cuda, int32_t qtype, const void* w, float* y, int64_t k) {
     return with_output(cuda, y, {k}, [&](const Device& device, const Buffer& output) {
-        const std::string kernel = quantised_kernel("dequantize", qtype);
-        const Buffer weights = quantised(device, w, qtype, 1, k);
+        require(qtype != AESTUS_F32, "F32 weights need no dequantisation on the GPU");
+        const std::string kernel = typed_kernel("dequantize", qtype);
+        const Buffer weights = stored(device, w, qtype, 1, k);
         device.run(kernel.c_str(), k, weights.pointer(), output.pointer(), k);
     });
 }
@@ -146,7 +158,8 @@ aestus_status aestus_cuda_rope_f32(aestus_cuda* cuda, const float* x, float* y, 
     return with_output(cuda, y, {tokens, heads, head_dim}, [&](const Device& device, const Buffer& output) {
         const int64_t count = tokens * heads * head_dim;
         require(head_dim % 2 == 0, "head_dim is odd");
-        require(first_position >= 0 && first_position + tokens <= (int64_t{1} << 20), "a position is outside [0, 2^20)");
+        require(first_position >= 0 && first_position + tokens <= (int64_t{1} << 20),
+                "a position is outside [0, 2^20)");
         require(base > 0.0f && base < 1e30f, "base is not a positive number below 1e30");
         const int64_t angles = tokens * (head_dim / 2);
         std::vector<float> cosine(static_cast<std::size_t>(angles));
@@ -188,14 +201,14 @@ aestus_status aestus_cuda_swiglu_f32(aestus_cuda* cuda, const float* gate, const
 aestus_status aestus_cuda_embedding(aestus_cuda* cuda, int32_t qtype, const void* table, const int32_t* ids, float* y,
                                     int64_t tokens, int64_t vocab, int64_t d) {
     return with_output(cuda, y, {tokens, d}, [&](const Device& device, const Buffer& output) {
-        require(qtype == AESTUS_Q8_0, "the GPU embedding takes a Q8_0 table");
         require(ids != nullptr, "ids is null");
         for (int64_t token = 0; token < tokens; ++token) {
             require(ids[token] >= 0 && ids[token] < vocab, "a token id is outside the vocabulary");
         }
-        const Buffer rows = quantised(device, table, qtype, vocab, d);
+        const std::string kernel = typed_kernel("embedding", qtype);
+        const Buffer rows = stored(device, table, qtype, vocab, d);
         const Buffer numbers(device, ids, bytes_of(tokens, sizeof(int32_t)));
-        device.run("aestus_embedding_q8_0_kernel", tokens * d, rows.pointer(), numbers.pointer(), output.pointer(),
+        device.run(kernel.c_str(), tokens * d, rows.pointer(), numbers.pointer(), output.pointer(),
                    tokens, d);
     });
 }

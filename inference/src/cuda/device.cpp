@@ -12,13 +12,16 @@ namespace {
 
 constexpr int kCapabilityMajor = 75;      // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
 constexpr int kCapabilityMinor = 76;      // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR
+constexpr Result kNotFound = 500;         // CUDA_ERROR_NOT_FOUND
 constexpr unsigned kBlockThreads = 256;   // as in cuda/kernels/lanes.cuh
 constexpr int64_t kOutputsPerBlock = 32;  // groups of eight threads; elementwise kernels stride over the rest
 constexpr int64_t kMostBlocks = 65535;    // more work than that is strided over
 
 std::vector<char> read_file(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
-    if (!file) throw Error(AESTUS_ERR_IO, "cannot read the CUDA kernels '" + path + "'; build them with inference/cuda/build.py");
+    if (!file)
+        throw Error(AESTUS_ERR_IO,
+                    "cannot read the CUDA kernels '" + path + "'; build them with inference/cuda/build.py");
     std::vector<char> bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
     if (bytes.empty()) throw Error(AESTUS_ERR_FORMAT, "the CUDA kernels '" + path + "' are an empty file");
     return bytes;
@@ -63,12 +66,15 @@ void Device::enter() const { driver_.check(driver_.context_set(context_), "cuCtx
 void Device::launch(const char* kernel, int64_t outputs, void** arguments) const {
     if (outputs <= 0) return;
     Function* function = nullptr;
-    driver_.check(driver_.module_function(&function, module_, kernel), kernel);
+    const Result found = driver_.module_function(&function, module_, kernel);
+    if (found == kNotFound) throw Error(AESTUS_ERR_FORMAT, std::string("the CUDA kernels hold no ") + kernel);
+    driver_.check(found, kernel);
     const int64_t blocks = std::min(kMostBlocks, (outputs + kOutputsPerBlock - 1) / kOutputsPerBlock);
     driver_.check(driver_.launch(function, static_cast<unsigned>(blocks), 1, 1, kBlockThreads, 1, 1, 0, nullptr,
                                  arguments, nullptr),
                   kernel);
     driver_.check(driver_.synchronize(), kernel);
+    ++launches_;
 }
 
 Buffer::Buffer(const Device& device, std::size_t bytes) : device_(device), bytes_(bytes) {
@@ -83,6 +89,10 @@ Buffer::Buffer(const Device& device, const void* host, std::size_t bytes) : Buff
 
 Buffer::~Buffer() {
     if (pointer_ != 0) device_.driver().release(pointer_);
+}
+
+void Buffer::fill(unsigned char byte) const {
+    if (bytes_ != 0) device_.driver().check(device_.driver().fill(pointer_, byte, bytes_), "cuMemsetD8");
 }
 
 void Buffer::copy_to(void* host) const {

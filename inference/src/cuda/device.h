@@ -20,6 +20,7 @@ class Device {
 
     const std::string& name() const noexcept { return name_; }
     int capability() const noexcept { return capability_; }
+    int64_t launches() const noexcept { return launches_; }
     const Driver& driver() const noexcept { return driver_; }
 
     /// Makes this device's context the calling thread's.
@@ -41,6 +42,7 @@ class Device {
     Module* module_ = nullptr;
     std::string name_;
     int capability_ = 0;
+    mutable int64_t launches_ = 0;
 };
 
 /// Device memory of one array; empty arrays take no memory and are the null pointer.
@@ -54,6 +56,7 @@ class Buffer {
     Buffer& operator=(const Buffer&) = delete;
 
     DevicePointer pointer() const noexcept { return pointer_; }
+    void fill(unsigned char byte) const;
     void copy_to(void* host) const;
 
    private:

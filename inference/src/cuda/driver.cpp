@@ -50,7 +50,8 @@ void load(Library library, const std::string& library_name, const char* symbol, 
 Driver::Driver(const std::string& library) : library_(library) {
     // Never closed: the driver keeps threads of its own that outlive a close.
     const Library opened = open_library(library.c_str());
-    if (opened == nullptr) throw Error(AESTUS_ERR_NO_DEVICE, "no CUDA device: the driver " + library + " cannot be opened");
+    if (opened == nullptr)
+        throw Error(AESTUS_ERR_NO_DEVICE, "no CUDA device: the driver " + library + " cannot be opened");
     const auto entry = [&](const char* symbol, auto** target) { load(opened, library_, symbol, target); };
     entry("cuInit", &init);
     entry("cuDeviceGetCount", &device_count);
@@ -66,6 +67,7 @@ Driver::Driver(const std::string& library) : library_(library) {
     entry("cuModuleGetFunction", &module_function);
     entry("cuMemAlloc_v2", &allocate);
     entry("cuMemFree_v2", &release);
+    entry("cuMemsetD8_v2", &fill);
     entry("cuMemcpyHtoD_v2", &to_device);
     entry("cuMemcpyDtoH_v2", &to_host);
     entry("cuLaunchKernel", &launch);

@@ -35,6 +35,7 @@ class Driver {
     Result (*module_function)(Function** function, Module* module, const char* name) = nullptr;
     Result (*allocate)(DevicePointer* pointer, std::size_t bytes) = nullptr;
     Result (*release)(DevicePointer pointer) = nullptr;
+    Result (*fill)(DevicePointer pointer, unsigned char byte, std::size_t bytes) = nullptr;
     Result (*to_device)(DevicePointer to, const void* from, std::size_t bytes) = nullptr;
     Result (*to_host)(void* to, DevicePointer from, std::size_t bytes) = nullptr;
     Result (*launch)(Function* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,

@@ -34,16 +34,10 @@ const Table* table_named(const std::string& name) {
     return table;
 }
 
-// The one reader of AESTUS_FORCE_IMPL.
-const Table* table_from_environment() {
-    const char* forced = std::getenv("AESTUS_FORCE_IMPL");
-    return table_named(forced == nullptr || *forced == '\0' ? "auto" : forced);
-}
-
 const Table& current() {
     const Table* table = in_force.load(std::memory_order_acquire);
     if (table == nullptr) {
-        table = table_from_environment();
+        table = table_named(requested_implementation());
         in_force.store(table, std::memory_order_release);
     }
     return *table;
@@ -59,6 +53,12 @@ const Table& running() {
 const uint8_t* bytes_of(const void* w) { return static_cast<const uint8_t*>(w); }
 
 }  // namespace
+
+// The one reader of AESTUS_FORCE_IMPL.
+std::string requested_implementation() {
+    const char* forced = std::getenv("AESTUS_FORCE_IMPL");
+    return forced == nullptr || *forced == '\0' ? "auto" : forced;
+}
 
 const char* implementation() { return current().name; }
 const char* instruction_set() { return current().instruction_set; }

@@ -34,6 +34,8 @@ const char* implementation();
 const char* instruction_set();
 // "auto" or a name. Not while kernels run on other threads.
 void set_implementation(const std::string& name);
+// What AESTUS_FORCE_IMPL asks for; "auto" when it says nothing.
+std::string requested_implementation();
 // The implementation whose code the last kernel on this thread executed; "" before the first. For assertions.
 const char* implementation_that_ran();
 void forget_implementation_that_ran();

@@ -42,14 +42,6 @@ print(json.dumps(answer))
 NO_DEVICE, INTERNAL, ARGUMENT, IO = 6, 7, 1, 2
 
 
-@pytest.fixture(scope="session")
-def fake_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    library = tmp_path_factory.mktemp("driver") / "libcuda-fake.so"
-    source = Path(__file__).with_name("fake_driver.cpp")
-    subprocess.run(["g++", "-std=c++17", "-shared", "-fPIC", "-o", library, source], check=True)
-    return library
-
-
 @pytest.fixture
 def probe(aestus_build: Callable[[str], Path], tmp_path: Path) -> Callable[..., dict]:
     library = aestus_build("linux-x86_64") / "lib" / "libaestus.so"
