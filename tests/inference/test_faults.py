@@ -129,6 +129,15 @@ def test_a_segfault_loses_only_the_case_in_flight(run_cases, lines):
     assert (again.code, again.ended) == (0, dict.fromkeys(rest, "passed"))
 
 
+@pytest.mark.parametrize("fault", FAULTS)
+def test_only_the_sources_that_look_for_a_fault_are_compiled_with_it(aestus_build, fault):
+    tree = aestus_build("linux-x86_64", fault).parent / "tree"
+    commands = json.loads((tree / "compile_commands.json").read_text())
+    planted = {Path(one["file"]).name for one in commands if "AESTUS_FAULT_" in one["command"]}
+    assert planted == {"scalar.cpp", "avx2.cpp", "avx512.cpp", "neon.cpp", "aestus_cases.cpp"}
+    assert len(commands) > 2 * len(planted), "the compiler cache serves all others"
+
+
 def test_the_build_refuses_a_fault_that_does_not_exist(aestus_build):
     from benchmarks.builds import BuildFailedError
 
