@@ -4,6 +4,8 @@ PYTHON := .venv/bin/python
 PIPELINE ?= pre-merge
 SERVE ?= yes
 BENCHMARKS ?= plugin aestus
+WORKERS ?= 2
+ARGS ?=
 
 .PHONY: help setup run test test-scale bench lint docs
 
@@ -22,8 +24,10 @@ else
 	  case $$code in 0|1|3) exec .venv/bin/hotfire serve ;; *) exit $$code ;; esac
 endif
 
+# Two workers: the tests start processes of their own, and the reference machine has two cores.
 test: ## Run all tests; the conventions (format, types, imports, sizes) are tests too
-	@.ci/run
+	@infra/setup/setup.sh test
+	@$(PYTHON) -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-scale: setup ## Run the tests of scale, which take minutes and gigabytes
 	@$(PYTHON) -m pytest -q -m scale
