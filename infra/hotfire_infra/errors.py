@@ -6,6 +6,8 @@ InfraError
 │   ├── TransitionRefusedError
 │   ├── BlobMissingError
 │   ├── BlobCorruptError
+│   ├── DatabaseDamagedError
+│   ├── DatabaseUnusableError
 │   └── StorageFullError
 ├── SourceError
 ├── PlanRefusedError
@@ -46,6 +48,16 @@ class BlobMissingError(StoreError):
 
 class BlobCorruptError(StoreError):
     """The bytes of a blob do not have the digest of its name."""
+
+
+class DatabaseDamagedError(StoreError):
+    """The file of the database is no database, or parts of it were overwritten."""
+
+
+class DatabaseUnusableError(StoreError):
+    """The file of the database cannot be opened, or not written."""
+
+    exit_code = 2
 
 
 class StorageFullError(StoreError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +28,7 @@ def find_checkout(start: Path) -> Path:
     for folder in (start, *start.parents):
         if (folder / ".git").exists():
             return folder
-    raise SourceError(
-        f"{start} is not inside a git checkout; run Hotfire in one, or name it with --source"
-    )
+    raise SourceError(f"{start} is not inside a git checkout; run Hotfire inside one")
 
 
 def read_settings(
@@ -55,10 +54,15 @@ def executables_path(environ: Mapping[str, str] = os.environ) -> str:
     return environ.get("PATH", os.defpath)
 
 
+_SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|_KEY$")
+
+
 def inherited_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return what a runner inherits: enough to find programs and the user's cache, no secrets."""
     kept = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "TERM", "DISPLAY"}
     prefixes = ("LC_", "HOTFIRE_", "XDG_", "CUDA_", "NVIDIA_", "SSL_CERT_", "COVERAGE_")
     return {
-        name: value for name, value in environ.items() if name in kept or name.startswith(prefixes)
+        name: value
+        for name, value in environ.items()
+        if (name in kept or name.startswith(prefixes)) and not _SECRET.search(name)
     }

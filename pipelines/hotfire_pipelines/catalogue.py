@@ -10,7 +10,17 @@ from pydantic import Field
 
 from hotfire_pipelines.document import Document, read_document
 from hotfire_pipelines.errors import InvalidValueError, Location, UnknownNameError, suggest
-from hotfire_pipelines.schema import Argv, AxisName, Name, Requirements, Role, Seconds, Strict, Text
+from hotfire_pipelines.schema import (
+    AxisName,
+    Command,
+    EnvironmentName,
+    Name,
+    Requirements,
+    Role,
+    Seconds,
+    Strict,
+    Text,
+)
 from hotfire_pipelines.validate import validate
 
 
@@ -42,8 +52,8 @@ class Platform(Strict):
     preset: Name | None = None
     built_as: Name | None = None
     """The platform whose build runs here too; its own build when left out."""
-    env: dict[str, str] = Field(default={})
-    setup: tuple[Argv, ...] = ()
+    env: dict[EnvironmentName, str] = Field(default={})
+    setup: tuple[Command, ...] = ()
     """Commands before the set-up of every task that executes here."""
     build: Requirements = Requirements()
     run: Requirements = Requirements()
@@ -53,6 +63,14 @@ class Platform(Strict):
     def requirements(self, role: Role) -> Requirements:
         """What a machine must offer to build for this platform, or to execute what was built."""
         return self.build if role is Role.BUILD else self.run
+
+    def offers(self, role: Role, requires: Requirements) -> dict[str, object]:
+        """What an executor must check before it takes a task of this platform, as the plan carries it.
+
+        What is built for a platform may be built anywhere; it executes only where it is reached.
+        """
+        reach = {} if role is Role.BUILD else {"reach": list(self.reach)}
+        return {**requires.to_json(), **reach}
 
 
 class CatalogueFile(Strict):

@@ -111,6 +111,12 @@ def _compose(text: str, file: str) -> Node | None:
             f"broken YAML: {str(error).splitlines()[0]}",
             "Remove the control character from this line.",
         ) from error
+    except RecursionError as error:
+        raise BrokenYamlError(
+            Location(file=file, line=1, column=1),
+            "broken YAML: brackets or lines are nested too deeply to be read",
+            f"A definition needs at most {MAXIMUM_DEPTH} levels.",
+        ) from error
     return node
 
 

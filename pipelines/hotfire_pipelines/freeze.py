@@ -274,7 +274,7 @@ def _planned_cell(listed: Listed) -> PlannedCell:
         variant=dict(cell.variant),
         variant_hash=cell.variant.hash,
         required=cell.required.value,
-        requires=cell.requires.to_json(),
+        requires=cell.platform.offers(cell.definition.role, cell.requires),
         inventory=None if listed.tests is None else inventory_digest(listed.tests),
         budget_s=cell.budget_seconds,
         left_out=listed.left_out,

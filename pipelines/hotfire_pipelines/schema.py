@@ -7,9 +7,18 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from hotfire_testframework.contract.outcomes import Harness
+from hotfire_testframework.contract.task import check_relative_path
+from hotfire_testframework.errors import DecodeError
 
 PIPELINE_SCHEMA = "hotfire.dev/pipeline/1"
 
@@ -20,6 +29,18 @@ AxisValue = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+
 Argv = tuple[str, ...]
 Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
 Text = Annotated[str, StringConstraints(min_length=1)]
+Command = Annotated[Argv, Field(min_length=1)]
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+def _stays_inside(path: str) -> str:
+    try:
+        return check_relative_path("path", path)
+    except DecodeError:
+        raise ValueError(f"{path!r} leaves the work directory; name a path below it") from None
+
+
+WorkPath = Annotated[Text, AfterValidator(_stays_inside)]
 
 
 class Strict(BaseModel):
@@ -99,7 +120,7 @@ class Output(Strict):
     """An artifact that a task leaves behind; a folder becomes a deterministic tar.gz."""
 
     name: Name
-    path: Text
+    path: WorkPath
 
 
 class Timeouts(Strict):
@@ -162,7 +183,7 @@ class Override(Strict):
     shards: Annotated[int, Field(ge=1, le=256)] | None = None
     cpus: Annotated[int, Field(ge=1)] | None = None
     timeouts: Timeouts | None = None
-    env: dict[str, str] = {}
+    env: dict[EnvironmentName, str] = {}
     args: tuple[str, ...] | None = None
     inputs: tuple[Input, ...] = ()
     """More inputs, beside those that every cell has."""
@@ -176,10 +197,10 @@ class Task(Strict):
     harness: Harness
     matrix: Matrix
     needs: tuple[Name, ...] = ()
-    setup: tuple[Argv, ...] = ()
+    setup: tuple[Command, ...] = ()
     command: Argv = ()
-    teardown: tuple[Argv, ...] = ()
-    env: dict[str, str] = {}
+    teardown: tuple[Command, ...] = ()
+    env: dict[EnvironmentName, str] = {}
     inputs: tuple[Input, ...] = ()
     outputs: tuple[Output, ...] = ()
     cases: Cases | None = None

@@ -54,6 +54,7 @@ def test_an_absent_place_is_reported_at_its_parent() -> None:
         ("a: 'open\n", "f:2:1", "while scanning a quoted scalar"),
         ("", "f:1:1", "the file is empty"),
         ("a: 1\nb: \x07\n", "f:2:1", "unacceptable character"),
+        pytest.param("a: " + "[" * 5000, "f:1:1", "nested too deeply", id="deep"),
     ],
 )
 def test_broken_yaml_is_one_error_with_its_place(text: str, place: str, words: str) -> None:

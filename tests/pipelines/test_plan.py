@@ -226,7 +226,7 @@ def test_whether_a_platform_can_execute_here_is_not_in_the_plan(
     monkeypatch.setenv("PATH", "")
     assert house.freeze().to_json() == plan.to_json()
     [cell] = [cell for cell in plan.cells if cell.platform == "gpu"]
-    assert cell.requires == {"devices": ["nvidia:sm_90"]}
+    assert cell.requires == {"devices": ["nvidia:sm_90"], "reach": ["kubernetes"]}
     assert cell.required == "when-available"
     assert cell.key in task_keys(plan)
 

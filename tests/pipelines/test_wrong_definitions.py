@@ -47,6 +47,10 @@ tasks:
 
 # (what is replaced, by what, line:column of the error, fact in the message, remedy in the message)
 WRONG_PIPELINES = [
+    ("path: out}", "path: ../out}", "20:28", "'../out' leaves the work", "name a path below it"),
+    ("path: out}", "path: /out}", "20:28", "'/out' leaves the work", "name a path below it"),
+    ("command: [make]", "command: [make]\n    setup: [[]]", "19:13", "[] is refused", "docs"),
+    ("command: [make]", "command: [make]\n    env: {A B: c}", "19:16", "env.A B", "letters"),
     ("harness: gtest", "harnes: gtest", "22:5", "unknown key 'harnes' in tasks.test", "'harness'"),
     ("pipeline/1", "pipeline/9", "1:9", "'hotfire.dev/pipeline/9' is not one of", "'hotfire.dev"),
     ("harness: gtest", "harness: gtst", "22:14", "'gtst' is not one of", "Did you mean 'gtest'?"),

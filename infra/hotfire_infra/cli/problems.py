@@ -46,7 +46,7 @@ _NEXT: Mapping[str, str] = {
     "FrameworkError": "hotfire --help",
 }
 # An error that names a command knows better than its class does.
-_COMMAND = re.compile(r"`((?:hotfire|make|git) [^`]+)`")
+_COMMAND = re.compile(r"`((?:hotfire|make|git|mv) [^`]+)`")
 _ROOMS = ("InfraError", "PipelineError", "FrameworkError")
 
 

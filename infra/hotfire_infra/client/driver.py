@@ -49,14 +49,13 @@ class Driver:
             self.build(lock).run_until_idle(self._stop, forever=True)
         except LockLostError as error:
             log.warning("%s", error)
-        except Exception as error:
-            log.exception("the orchestrator stopped")
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that watches
             self._failure = error
         finally:
             try:
                 lock.release()
-            except InfraError:
-                log.exception("the lock could not be released; the next process takes it over")
+            except InfraError as error:
+                log.debug("the next process takes the lock over: %s", error)
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

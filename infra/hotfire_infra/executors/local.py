@@ -53,7 +53,9 @@ class LocalExecutor:
 
     def can_execute(self, requires: Mapping[str, Any]) -> Refusal | None:
         """Look at this machine."""
-        reason = Machine(path=self._environment()["PATH"], cache=self.cache).missing(requires)
+        reason = Machine(
+            path=self._environment()["PATH"], cache=self.cache, executor=self.name
+        ).missing(requires)
         return None if reason is None else Refusal(reason=reason)
 
     def spool(self, attempt: Ulid) -> Spool:

@@ -36,6 +36,7 @@ class Machine:
 
     path: str
     cache: Path
+    executor: str = "local"
 
     def missing(self, requires: Mapping[str, Any]) -> str | None:
         """Return the first thing that is required and not here, as a sentence."""
@@ -45,6 +46,7 @@ class Machine:
             _missing_devices(requires.get("devices", ())),
             _missing_modules(requires.get("python_modules", ())),
             self._missing_toolchains(requires.get("toolchains", ())),
+            self._missing_reach(requires.get("reach", ())),
         )
         return next((reason for check in checks for reason in check), None)
 
@@ -58,6 +60,11 @@ class Machine:
         for name in names:
             if not (self.cache / name).exists():
                 yield f"no toolchain {name} under {self.cache}; `make setup` installs what it can"
+
+    def _missing_reach(self, names: Sequence[str]) -> Iterator[str]:
+        # A machine that happens to look like the platform is not the platform.
+        if names and self.executor not in names:
+            yield f"reached by {' or '.join(names)}, and this is the executor {self.executor!r}"
 
 
 def _missing_facts(wanted: Mapping[str, str]) -> Iterator[str]:

@@ -13,8 +13,9 @@ from hotfire_infra.ingest.records import in_flight_after, write_records
 from hotfire_infra.states import ATTEMPT_LIVE
 from hotfire_infra.store import results
 from hotfire_infra.store.database import Store
-from hotfire_infra.store.models import Attempt, StreamProblem
+from hotfire_infra.store.models import Attempt, Record, StreamProblem
 from hotfire_infra.store.rows import AttemptRow
+from hotfire_testframework.contract.stream import Kind
 from hotfire_testframework.contract.stream_reader import (
     Position,
     StreamPart,
@@ -24,6 +25,8 @@ from hotfire_testframework.contract.stream_reader import (
 
 BATCH_RECORDS = 5_000
 """In one transaction: short enough that other writers wait milliseconds."""
+PROBLEM_LENGTH = 300
+"""Signs of a problem that stand in a reason; the whole text is in the stream."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,3 +144,17 @@ def check_manifest(store: Store, attempt: AttemptRow, spool: Spool) -> ManifestC
         reason="; ".join(dict.fromkeys(problems)),
         is_empty=not verdict.collected,
     )
+
+
+def first_problem(store: Store, attempt_id: int) -> str:
+    """Return the first trouble that the runner itself reported, shortened; empty if there was none."""
+    query = (
+        select(Record.body)
+        .where(Record.attempt_id == attempt_id, Record.kind == Kind.PROBLEM.value)
+        .order_by(Record.seq)
+        .limit(1)
+    )
+    with store.reading() as connection:
+        body = connection.execute(query).scalar()
+    what = str((body or {}).get("what", ""))
+    return what if len(what) <= PROBLEM_LENGTH else f"{what[:PROBLEM_LENGTH]}…"

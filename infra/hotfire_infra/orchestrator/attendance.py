@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, update
 from hotfire_infra.executors.protocol import Executor, Life, Observation
 from hotfire_infra.executors.spool import Spool
 from hotfire_infra.ingest.logs import ingest_logs
-from hotfire_infra.ingest.stream import check_manifest, ingest_stream
+from hotfire_infra.ingest.stream import check_manifest, first_problem, ingest_stream
 from hotfire_infra.orchestrator.endings import Ending, ending_of
 from hotfire_infra.states import ATTEMPT_COUNTED, AttemptState
 from hotfire_infra.store.database import Store
@@ -114,7 +114,9 @@ class Attendant:
         self, attempt: AttemptRow, spool: Spool, seen: Observation, *, is_cancelled: bool
     ) -> None:
         manifest = check_manifest(self.store, attempt, spool)
-        ending = ending_of(seen, manifest, is_cancelled=is_cancelled)
+        ending = ending_of(
+            seen, manifest, is_cancelled=is_cancelled, problem=first_problem(self.store, attempt.id)
+        )
         if attempt.state is AttemptState.LEASED and ending.state in ATTEMPT_COUNTED:
             ending = Ending.unclaimed(ending.reason)
         self._close(attempt, spool, ending, seen.exit_code)

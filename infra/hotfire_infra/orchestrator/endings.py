@@ -47,8 +47,10 @@ class Ending:
         )
 
 
-def ending_of(seen: Observation, manifest: ManifestCheck, *, is_cancelled: bool) -> Ending:
-    """Classify an attempt of which nothing runs any more."""
+def ending_of(
+    seen: Observation, manifest: ManifestCheck, *, is_cancelled: bool, problem: str = ""
+) -> Ending:
+    """Classify an attempt of which nothing runs any more; `problem` is what its runner met first."""
     code = seen.exit_code
     if is_cancelled and code in (None, SIGKILL, SIGTERM, RunnerExit.KILLED, RunnerExit.TERMINATED):
         return _cancelled()
@@ -69,6 +71,8 @@ def ending_of(seen: Observation, manifest: ManifestCheck, *, is_cancelled: bool)
     is_incomplete = code in (RunnerExit.PASSED, RunnerExit.PRODUCT_FAILURE) and manifest.reason
     if is_incomplete:
         reason = f"{reason}: {manifest.reason}"
+    elif problem and meaning.end is AttemptEnd.ERRORED:
+        reason = f"{reason}: {problem}"
     return Ending(
         state=AttemptState(meaning.end.value),
         reason=reason,

@@ -6,15 +6,22 @@ came between (busy_timeout does not help); `BEGIN IMMEDIATE` waits its turn inst
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 
-from hotfire_infra.errors import StorageFullError
+from hotfire_infra.errors import (
+    DatabaseDamagedError,
+    DatabaseUnusableError,
+    StorageFullError,
+    StoreError,
+)
 
 BUSY_TIMEOUT_MS = 30_000
 CACHE_KIB = 32 * 1024
@@ -53,14 +60,36 @@ def sqlite_engine(path: Path, *, query_only: bool) -> Engine:
 
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Connection]:
-    """Run a block in one transaction, committed at its end; a full disk gets its own error."""
+    """Run a block in one transaction, committed at its end; trouble of the file has its own errors."""
     try:
         with engine.begin() as connection:
             yield connection
-    except OperationalError as error:
-        if "disk is full" in str(error) or "disk I/O error" in str(error):
-            raise StorageFullError(
-                f"the database could not be written: {error.orig}; "
-                "free space on its disk, then `hotfire run --resume`"
-            ) from error
-        raise
+    except DatabaseError as error:
+        trouble = _trouble(str(error.orig), Path(engine.url.database or ""))
+        if trouble is None:
+            raise
+        raise trouble from error
+
+
+def _trouble(said: str, path: Path) -> StoreError | None:
+    """Return what SQLite said about the file in words for people; None: it is about a statement."""
+    if "disk is full" in said or "disk I/O error" in said:
+        return StorageFullError(
+            f"the database could not be written: {said}; "
+            "free space on its disk, then `hotfire run --resume`"
+        )
+    if "malformed" in said or "not a database" in said:
+        # The whole home: a write-ahead log that stays behind would be read into a new database.
+        home = shlex.quote(str(path.parent))
+        return DatabaseDamagedError(
+            f"{path} is damaged: {said}; put a backup in its place, or begin anew with "
+            f"`mv {home} {home}.damaged`"
+        )
+    # A reading engine of ours says "readonly" too, of a file that could be written: our defect.
+    is_closed = "readonly database" in said and not os.access(path, os.W_OK)
+    if is_closed or "unable to open" in said:
+        return DatabaseUnusableError(
+            f"{path} cannot be opened for writing: {said}; make its folder writable, "
+            "or name another one in HOTFIRE_HOME"
+        )
+    return None

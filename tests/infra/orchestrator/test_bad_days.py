@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from hotfire_infra.client.driver import Driver
 from hotfire_infra.errors import LockLostError, StorageFullError
 from hotfire_infra.executors.fake import Script
 from hotfire_infra.executors.spool import read_object
@@ -279,6 +280,27 @@ def test_success_without_a_whole_stream_is_an_error_and_never_a_pass(make_stand,
     done = stand.finish(run_id)
     assert done.run.verdict is RunVerdict.ERRORED
     assert "without a manifest" in done.cells[0].reason
+
+
+def test_the_reason_of_an_error_is_what_the_runner_met(make_stand, make_plan):
+    met = "output 'x.tar.gz': 'out' is not in the work directory after the run"
+    stand = make_stand(
+        lambda spec: Script(exit_code=20, records=(("problem", {"what": met}),)),
+    )
+    done = stand.run(make_plan({"build": [ONE]}))
+    assert done.cells[0].reason == f"the plan or the configuration is wrong: {met}"
+
+
+def test_an_orchestrator_that_cannot_go_on_says_so_once(store, make_stand, capfd):
+    def build(lock):
+        raise StorageFullError("the disk is full")
+
+    driver = Driver(store, build)
+    assert driver.ensure()
+    driver._thread.join(60)
+    with pytest.raises(StorageFullError):
+        driver.ensure()
+    assert capfd.readouterr().err == ""
 
 
 def truncate_when_written(stand) -> None:

@@ -58,8 +58,8 @@ def _abilities(session: Session) -> list[Ability]:
     abilities = []
     for name in catalogue:
         platform = catalogue[name]
-        build = machine.missing(platform.requirements(Role.BUILD).to_json())
-        run = machine.missing(platform.requirements(Role.TEST).to_json())
+        build = machine.missing(platform.offers(Role.BUILD, platform.requirements(Role.BUILD)))
+        run = machine.missing(platform.offers(Role.TEST, platform.requirements(Role.TEST)))
         abilities.append(
             Ability(
                 platform=name,
