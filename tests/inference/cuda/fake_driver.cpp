@@ -1,63 +1,67 @@
-// A CUDA driver without a GPU, from the public driver API: device memory is host memory, and launching the kernels gemm
-// and embedding_f32 computes them here; others fail, and no image holds softmax. FAKE_CUDA_DEVICES says how many
-// devices there are; FAKE_CUDA_FAIL names an entry point that fails, or "wrong" or "lazy": a kernel that gets its last
-// output wrong, or never writes it.
+// A CUDA driver without a GPU, from the public driver API: device memory is host memory, and launching a kernel runs
+// its real source on the processor (host/warp.h), slowly. What only a GPU can show stays open: its compiler and memory.
+//
+// FAKE_CUDA_DEVICES says how many devices there are; FAKE_CUDA_FAIL names an entry point or kernel that fails,
+// "no NAME" a kernel that the image lacks, or "wrong" or "lazy": the last output is off by one, or nothing is computed.
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <utility>
+
+#include "host/warp.h"
+
+#include "aestus_kernels.cu"
 
 namespace {
 
 constexpr int kInvalidValue = 1;
 constexpr int kOutOfMemory = 2;
 constexpr int kNotFound = 500;
+constexpr int kLaunchFailed = 719;
 
-bool fails(const char* name) {
+bool fails(const std::string& name) {
     const char* failing = std::getenv("FAKE_CUDA_FAIL");
-    return failing != nullptr && std::strcmp(failing, name) == 0;
+    return failing != nullptr && name == failing;
 }
 
 template <class Value>
-Value argument(void** arguments, int index) {
+Value argument(void* address) {
     Value value;
-    std::memcpy(&value, arguments[index], sizeof value);
+    std::memcpy(&value, address, sizeof value);
     return value;
 }
 
-template <class Value>
-Value* array(void** arguments, int index) {
-    return reinterpret_cast<Value*>(argument<unsigned long long>(arguments, index));
+template <class... Arguments, size_t... Places>
+bool call(void (*kernel)(Arguments...), unsigned blocks, unsigned threads, void** given,
+          std::index_sequence<Places...>) {
+    return warp::launch(blocks, threads, [&] { kernel(argument<Arguments>(given[Places])...); });
 }
 
-// What is written for `value`, output `i` of `count`.
-void write(float* output, int64_t i, int64_t count, float value) {
-    const bool is_last = i + 1 == count;
-    if (is_last && fails("lazy")) return;
-    output[i] = is_last && fails("wrong") ? value + 1.0f : value;
-}
+using Launch = bool (*)(unsigned blocks, unsigned threads, void** arguments);
 
-void gemm(void** arguments) {
-    const auto* a = array<const float>(arguments, 0);
-    const auto* b = array<const float>(arguments, 1);
-    const auto m = argument<int64_t>(arguments, 3);
-    const auto n = argument<int64_t>(arguments, 4);
-    const auto k = argument<int64_t>(arguments, 5);
-    for (int64_t i = 0; i < m * n; ++i) {
-        float sum = 0;
-        for (int64_t t = 0; t < k; ++t) sum += a[i / n * k + t] * b[i % n * k + t];
-        write(array<float>(arguments, 2), i, m * n, sum);
+template <auto Kernel>
+struct Known;
+template <class... Arguments, void (*Kernel)(Arguments...)>
+struct Known<Kernel> {
+    static bool launch(unsigned blocks, unsigned threads, void** arguments) {
+        return call(Kernel, blocks, threads, arguments, std::index_sequence_for<Arguments...>{});
     }
-}
+};
 
-void embedding(void** arguments) {
-    const auto* table = array<const float>(arguments, 0);
-    const auto* ids = array<const int32_t>(arguments, 1);
-    const auto tokens = argument<int64_t>(arguments, 3);
-    const auto d = argument<int64_t>(arguments, 4);
-    for (int64_t i = 0; i < tokens * d; ++i)
-        write(array<float>(arguments, 2), i, tokens * d, table[ids[i / d] * d + i % d]);
-}
+struct Kernel {
+    const char* name;
+    Launch launch;
+};
+
+#define KERNEL(name) Kernel{#name, Known<name>::launch}
+constexpr Kernel kKernels[] = {
+    KERNEL(aestus_gemm_f32_kernel),        KERNEL(aestus_qmatmul_q4_1_kernel),   KERNEL(aestus_qmatmul_q8_0_kernel),
+    KERNEL(aestus_dequantize_q4_1_kernel), KERNEL(aestus_dequantize_q8_0_kernel), KERNEL(aestus_embedding_f32_kernel),
+    KERNEL(aestus_embedding_q4_1_kernel),  KERNEL(aestus_embedding_q8_0_kernel), KERNEL(aestus_rmsnorm_f32_kernel),
+    KERNEL(aestus_softmax_f32_kernel),     KERNEL(aestus_rope_f32_kernel),       KERNEL(aestus_attention_f32_kernel),
+    KERNEL(aestus_swiglu_f32_kernel),
+};
 
 }  // namespace
 
@@ -84,8 +88,11 @@ ENTRY cuModuleLoadData(void** module, const void* image) {
 }
 ENTRY cuModuleUnload(void*) { return 0; }
 ENTRY cuModuleGetFunction(void** function, void*, const char* name) {
-    if (std::strcmp(name, "aestus_softmax_f32_kernel") == 0) return kNotFound;
-    return *function = strdup(name), 0;
+    for (const Kernel& kernel : kKernels) {
+        if (std::strcmp(name, kernel.name) != 0 || fails(std::string("no ") + name)) continue;
+        return *function = const_cast<Kernel*>(&kernel), 0;
+    }
+    return kNotFound;
 }
 ENTRY cuMemAlloc_v2(unsigned long long* pointer, size_t bytes) {
     if (fails("cuMemAlloc")) return kOutOfMemory;
@@ -100,7 +107,9 @@ ENTRY cuMemcpyHtoD_v2(unsigned long long to, const void* from, size_t bytes) {
     return std::memcpy(reinterpret_cast<void*>(to), from, bytes), 0;
 }
 ENTRY cuMemcpyDtoH_v2(void* to, unsigned long long from, size_t bytes) {
-    return std::memcpy(to, reinterpret_cast<const void*>(from), bytes), 0;
+    std::memcpy(to, reinterpret_cast<const void*>(from), bytes);
+    if (fails("wrong")) static_cast<float*>(to)[bytes / sizeof(float) - 1] += 1.0f;
+    return 0;
 }
 ENTRY cuGetErrorName(int error, const char** name) {
     *name = error == 700   ? "CUDA_ERROR_ILLEGAL_ADDRESS"
@@ -110,10 +119,8 @@ ENTRY cuGetErrorName(int error, const char** name) {
 }
 ENTRY cuLaunchKernel(void* function, unsigned grid, unsigned, unsigned, unsigned block, unsigned, unsigned, unsigned,
                      void*, void** arguments, void**) {
-    const std::string name = static_cast<const char*>(function);
-    std::free(function);
-    if (grid == 0 || block != 256) return kInvalidValue;
-    if (name == "aestus_gemm_f32_kernel") return gemm(arguments), 0;
-    if (name == "aestus_embedding_f32_kernel") return embedding(arguments), 0;
-    return kInvalidValue;
+    const auto* kernel = static_cast<const Kernel*>(function);
+    if (grid == 0 || block != 256 || fails(kernel->name)) return kInvalidValue;
+    if (fails("lazy")) return 0;
+    return kernel->launch(grid, block, arguments) ? 0 : kLaunchFailed;
 }
