@@ -7,6 +7,7 @@ up to n" is one number and 0 means nothing. Kinds this version does not know are
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -68,6 +69,9 @@ class Record:
 
 
 Check = Callable[[object], bool]
+LARGEST = 2**63 - 1
+"""Of an integer: what a database holds."""
+_LONE = b"\\ud"
 
 
 def _text(value: object) -> bool:
@@ -75,15 +79,16 @@ def _text(value: object) -> bool:
 
 
 def _count(value: object) -> bool:
-    return type(value) is int and value >= 0
+    return type(value) is int and 0 <= value <= LARGEST
 
 
 def _integer(value: object) -> bool:
-    return type(value) is int
+    return type(value) is int and -LARGEST <= value <= LARGEST
 
 
 def _number(value: object) -> bool:
-    return type(value) in (int, float)
+    """A figure that can be compared: text for "not a number" would be written and never read."""
+    return _integer(value) or (type(value) is float and math.isfinite(value))
 
 
 def _truth(value: object) -> bool:
@@ -99,7 +104,7 @@ def _texts(value: object) -> bool:
 
 
 def _numbers(value: object) -> bool:
-    return type(value) is list and all(type(item) in (int, float) for item in value)
+    return type(value) is list and all(_number(item) for item in value)
 
 
 def _list(value: object) -> bool:
@@ -265,6 +270,8 @@ def decode_record(line: bytes) -> Record:
     """Return one checked record of version N or N−1, in the form of version N."""
     try:
         value = json.loads(line)
+        if _LONE in line:
+            value = _without_lone_surrogates(value)
     except (ValueError, RecursionError) as error:
         raise ContractError(f"a line is no JSON: {line[:80]!r} ({error})") from error
     if type(value) is not dict:
@@ -286,6 +293,12 @@ def decode_record(line: bytes) -> Record:
     body = {name: item for name, item in value.items() if name not in _HEADER}
     check_body(kind, body)
     return Record(v=version, seq=seq, kind=kind, mono_ns=mono_ns, body=body)
+
+
+def _without_lone_surrogates(value: Any) -> Any:
+    """Put U+FFFD for halves of a character: JSON can say them, no file and no database can."""
+    text = json.dumps(value, ensure_ascii=False)
+    return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def _upgrade_from_0(value: dict[str, Any]) -> dict[str, Any]:

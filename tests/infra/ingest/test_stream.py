@@ -201,6 +201,11 @@ def test_an_artifact_that_is_not_what_was_announced_is_a_problem(
     assert "out.bin" in check_manifest(store, attempt, spool).reason
 
 
+def test_text_that_no_database_can_hold_is_stored_as_well_as_can_be(store, attempt, spool):
+    spool.stream.write_bytes(lines(result("m/s/one", message="half \ud800")))
+    assert ingest_stream(store, attempt, spool).stored == 1
+
+
 def test_environments_are_stored_once(store, attempt, spool):
     first = ("environment", {"values": {"cpu_model": "x", "swap": {"absent": True}}})
     again = ("environment", {"values": {"swap": {"absent": True}, "cpu_model": "x"}})

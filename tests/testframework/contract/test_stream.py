@@ -147,6 +147,13 @@ def test_numbers_that_json_does_not_know_become_text():
     assert json.loads(line)["metrics"] == {"a": "nan", "b": ["-inf", 1.5]}
 
 
+def test_half_a_character_is_replaced_and_a_whole_one_is_kept():
+    body = {**RESULT, "message": "lone \ud800 and \U0001f525", "metrics": {"\udfff": 1}}
+    read = decode_record(encode_record(1, "test_attempt", 0, body))
+    assert read["message"] == "lone \ufffd and \U0001f525"
+    assert read["metrics"] == {"\ufffd": 1}
+
+
 RESULT = {"test": "a/b/c", "try": 1, "outcome": "passed", "duration_ns": 1}
 POINT = {
     "metric": "build.duration", "version": 1, "unit": "s", "value": 1.0, "test": "a/b/c", "estimator": "median",
@@ -183,6 +190,10 @@ POINT = {
         ("collected", {"harness": "cases", "tests": [1]}, "collected.tests"),
         ("measurement", {**POINT, "launches": []}, "measurement.launches"),
         ("measurement", {**POINT, "value": "1"}, "measurement.value"),
+        ("measurement", {**POINT, "value": float("nan")}, "measurement.value"),
+        ("measurement", {**POINT, "value": 10**400}, "measurement.value"),
+        ("measurement", {**POINT, "replicates": [float("inf")]}, "measurement.replicates"),
+        ("test_attempt", {**RESULT, "duration_ns": 2**63}, "test_attempt.duration_ns"),
         (
             "accuracy_sample",
             {
