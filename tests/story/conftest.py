@@ -59,7 +59,13 @@ tasks:
   slow:
     harness: command
     matrix: {platform: [linux-x86_64]}
-    command: [sh, -euc, 'while [ -e "$HOTFIRE_STORY_GATE" ]; do sleep 0.2; done; echo slept']
+    command:
+      - sh
+      - -euc
+      - |
+        touch "$HOTFIRE_STORY_GATE.reached"
+        while [ -e "$HOTFIRE_STORY_GATE" ]; do sleep 0.2; done
+        echo slept
 """
 
 LIBRARY = "def add(a, b):\n    return a + b\n"
@@ -118,6 +124,13 @@ class Checkout:
     def gate(self):
         """While this file exists, the task `slow` does not end."""
         return self.home.parent / "gate"
+
+    def wait_at_gate(self):
+        """Wait until the task `slow` has started."""
+        deadline = time.monotonic() + 300
+        while not self.gate.with_name("gate.reached").exists():
+            assert time.monotonic() < deadline, "the task `slow` did not start"
+            time.sleep(0.05)
 
     @property
     def environ(self):

@@ -1,7 +1,6 @@
 """The pages of a real run in a real browser: readable, live, accessible, harmless."""
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -104,9 +103,7 @@ def luminance(colour):
 
 def test_page_of_a_run_changes_while_it_goes_and_then_rests(slow_checkout, serving, page):
     process = slow_checkout.start("run", "toy", "--wait")
-    deadline = time.monotonic() + 300
-    while slow_checkout.hotfire("show", "latest", "-o", "json").code:
-        assert time.monotonic() < deadline
+    slow_checkout.wait_at_gate()
     page.goto(f"{serving(slow_checkout)}/r/1")
     page.evaluate("window.still_the_same_document = true")
     slow_checkout.gate.unlink()

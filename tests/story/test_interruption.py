@@ -2,36 +2,18 @@
 
 import os
 import signal
-import time
 
 import pytest
 
 pytestmark = pytest.mark.end_to_end
 
 
-def wait_until(question, seconds=300):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if question():
-            return
-        time.sleep(0.2)
-    raise AssertionError("it did not happen in time")
-
-
-def is_running(checkout, task):
-    cells = checkout.document().get("cells", []) if checkout.home.exists() else []
-    return any(cell["task"] == task and cell["state"] == "running" for cell in cells)
-
-
 def started(checkout):
     process = checkout.start("run", "toy", "--wait")
-    wait_until(lambda: (checkout.home / "hotfire.db").exists() and started_slow(checkout))
+    checkout.wait_at_gate()
+    states = {cell["task"]: cell["state"] for cell in checkout.document()["cells"]}
+    assert states["slow"] == "running"
     return process
-
-
-def started_slow(checkout):
-    shown = checkout.hotfire("show", "latest", "-o", "json")
-    return shown.code == 0 and is_running(checkout, "slow")
 
 
 def test_killed_run_is_resumed_without_loss_and_nothing_starts_twice(slow_checkout):
