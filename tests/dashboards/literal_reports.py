@@ -202,13 +202,16 @@ def everything():
 class Browser:
     """Asks an application for pages in this process, without a port."""
 
-    def __init__(self, app):
+    def __init__(self, app, host="127.0.0.1:8321"):
         self._app = app
+        self._host = host
 
     def get(self, path):
         async def ask():
             transport = httpx.ASGITransport(app=self._app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://hotfire") as client:
+            async with httpx.AsyncClient(
+                transport=transport, base_url=f"http://{self._host}"
+            ) as client:
                 return await client.get(path)
 
         return asyncio.run(ask())

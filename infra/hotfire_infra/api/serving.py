@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from importlib.metadata import entry_points
 
 from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hotfire_infra.analysis.history import Reports
 from hotfire_infra.api.app import create_app
@@ -62,7 +66,38 @@ def application(reports: Reports) -> FastAPI:
     app = create_app(reports)
     for entry_point in entry_points(group="hotfire.dashboards"):
         entry_point.load()(app, reports)
+    app.add_middleware(OwnNamesOnly)
     return app
+
+
+class OwnNamesOnly:
+    """Answers only to names of the loopback interface.
+
+    A page elsewhere can let its own name point to 127.0.0.1 and have the reader's browser ask for
+    it; that request carries the foreign name in `Host`.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it with 421."""
+        if scope["type"] == "http" and not _is_own(Headers(scope=scope).get("host", "")):
+            refusal = PlainTextResponse(
+                "this address serves the loopback interface only: open it as 127.0.0.1\n", 421
+            )
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def _is_own(host: str) -> bool:
+    name = re.sub(r":[0-9]*$", "", host).strip("[]")
+    try:
+        loopback(name)
+    except ServingRefusedError:
+        return False
+    return True
 
 
 def serve_on(reports: Reports, listener: socket.socket) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,21 +65,32 @@ def symbol(look: Appearance, stream: TextIO) -> str:
     return paint(look.symbol, look.tone, stream)
 
 
+_OURS = "|".join(re.escape(f"\x1b[{code}m") for code in (*_ANSI.values(), "0"))
+_CONTROL = re.compile(
+    rf"({_OURS})|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def harmless(text: str) -> str:
+    """Show what would move the cursor, clear the screen or turn text round; it comes from tests."""
+    return _CONTROL.sub(lambda found: found[1] or f"\\u{ord(found[0]):04x}", text)
+
+
 def data(text: str) -> None:
     """Print a result on stdout."""
-    print(text, flush=True)
+    print(harmless(text), flush=True)
 
 
 def progress(text: str) -> None:
     """Print progress on stderr; away from a terminal every line begins with its time."""
     stamp = "" if is_terminal(sys.stderr) else f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} "
-    print(stamp + text, file=sys.stderr, flush=True)
+    print(stamp + harmless(text), file=sys.stderr, flush=True)
 
 
 def report_problem(problem: Problem) -> int:
     """Print what is wrong and what to type next; return the exit code."""
-    print(f"{paint('error:', Tone.BAD, sys.stderr)} {problem.message}", file=sys.stderr)
-    print(f"next:  {problem.next_command}", file=sys.stderr, flush=True)
+    print(f"{paint('error:', Tone.BAD, sys.stderr)} {harmless(problem.message)}", file=sys.stderr)
+    print(f"next:  {harmless(problem.next_command)}", file=sys.stderr, flush=True)
     return int(problem.code)
 
 

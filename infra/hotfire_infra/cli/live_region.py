@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from hotfire_infra.analysis.quantities import duration
-from hotfire_infra.cli.console import is_terminal, progress, use_colour
+from hotfire_infra.cli.console import harmless, is_terminal, progress, use_colour
 from hotfire_infra.store.rows import CellRow, RunSnapshot
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class LiveRegion:
             return
         from rich.text import Text
 
-        self._live.console.print(Text.from_ansi(text), soft_wrap=True)
+        self._live.console.print(Text.from_ansi(harmless(text)), soft_wrap=True)
 
     def close(self) -> None:
         """Remove the region; finished lines stay. A second call does nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,10 @@ class Session:
 def served_url(home: Path) -> str:
     """Return where the pages of this home are served, or would be by default."""
     try:
-        return str(json.loads((home / SERVE_FILE).read_text(encoding="utf-8"))["url"])
+        note = json.loads((home / SERVE_FILE).read_text(encoding="utf-8"))
+        # A killed server leaves its note behind.
+        os.kill(int(note["pid"]), 0)
+        return str(note["url"])
     except (OSError, ValueError, KeyError, TypeError):
         return DEFAULT_URL
 

@@ -83,3 +83,15 @@ def test_taken_port_is_an_error_that_names_another():
 def test_installed_dashboard_is_found_by_its_entry_point(literals):
     answer = literals.Browser(application(literals.everything())).get("/r/7")
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8321", "192.0.2.1", "0.0.0.0:8321"])
+def test_a_foreign_name_that_points_here_is_refused(literals, host):
+    answer = literals.Browser(application(literals.everything()), host).get("/api/v1/runs")
+    assert answer.status_code == 421
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8399", "[::1]:8321"])
+def test_own_names_are_answered(literals, host):
+    answer = literals.Browser(application(literals.everything()), host).get("/api/v1/runs")
+    assert answer.status_code == 200
