@@ -79,3 +79,20 @@ def test_nothing_to_resume_is_exit_5(green):
     answer = checkout.hotfire("run", "--resume")
     assert answer.code == 5
     assert "nothing to resume" in answer.err
+
+
+def test_a_test_that_never_began_is_shown_and_reproduced_by_its_cell(checkout):
+    text = pipeline_of(checkout).replace("  slow:\n", "  slow:\n    setup: [['false']]\n", 1)
+    checkout.write("pipelines/definitions/toy.yaml", text)
+    shown = checkout.hotfire("run", "toy", "--wait")
+    assert "a setup or teardown command failed: setup: 'false' ended with exit 1" in shown.err
+    named = checkout.hotfire("show", "tasks/command/slow")
+    assert (named.code, "hotfire repro" in named.out) == (0, True), named.err
+    again = checkout.hotfire("repro", "tasks/command/slow", "--exec")
+    assert again.code == 3, again.err
+
+
+def test_a_platform_that_a_test_did_not_run_on_is_named(green):
+    checkout, _ = green
+    answer = checkout.hotfire("repro", "tasks/command/slow", "--platform", "moon")
+    assert_one_error(answer, "did not run on 'moon'", "it ran on linux-x86_64")

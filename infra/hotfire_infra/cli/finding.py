@@ -26,6 +26,12 @@ def find_cell(report: RunReport, words: str) -> CellReport | None:
     return None
 
 
+def cell_of_failure(report: RunReport, test: str) -> CellReport | None:
+    """Return the cell that has a verdict of this test, though it may never have begun in it."""
+    keys = {failure.cell for failure in report.failures if failure.test == test}
+    return next((cell for cell in report.cells if cell.key in keys), None)
+
+
 def suggest_test(reports: StoreReports, text: str, run: int) -> CliError:
     """Return the error for a name that is neither a run, a cell nor a recorded test."""
     known = reports.similar_tests(text)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 
 from hotfire_infra.analysis.appearance import appearance
 from hotfire_infra.cli.console import data, progress, symbol
 from hotfire_infra.cli.exit_codes import CliExit
-from hotfire_infra.cli.finding import find_cell, suggest_test
+from hotfire_infra.cli.finding import cell_of_failure, find_cell, suggest_test
 from hotfire_infra.cli.problems import CliError
 from hotfire_infra.cli.reproduction import Reproduction, outcomes, prepare
 from hotfire_infra.cli.session import Session, open_session
@@ -35,7 +36,7 @@ def _prepare(session: Session, what: str, ref: str, platform: str | None) -> Rep
     if attempt is not None:
         return prepare(home, attempt, what)
     report = session.reports.find(ref)
-    cell = find_cell(report, what)
+    cell = cell_of_failure(report, what) or find_cell(report, what)
     if cell is None:
         raise suggest_test(session.reports, what, report.number)
     attempts = session.client.attempts(ref, cell=cell.key)
@@ -53,14 +54,19 @@ def _attempt_of_test(session: Session, test: str, ref: str, platform: str | None
     if history is None:
         return None
     number = session.client.show(ref).run.number
-    here = [
-        one for one in history.occurrences if one.run == number and platform in {None, one.platform}
-    ]
+    there = [one for one in history.occurrences if one.run == number]
+    here = [one for one in there if platform in {None, one.platform}]
+    if there and not here:
+        known = ", ".join(sorted({one.platform for one in there}))
+        raise CliError(
+            f"{test} did not run on {platform!r} in run {number}; it ran on {known}",
+            next_command=f"hotfire repro {shlex.quote(test)} --run {number}",
+        )
     if not here:
         runs = ", ".join(str(n) for n in sorted({one.run for one in history.occurrences})[-5:])
         raise CliError(
             f"{test} has no result in run {number}; it ran in {runs}",
-            next_command=f"hotfire repro {test} --run {history.occurrences[0].run}",
+            next_command=f"hotfire repro {shlex.quote(test)} --run {history.occurrences[0].run}",
         )
     red = [one for one in here if one.outcome not in {"passed", "skipped"}]
     return (red or here)[0].attempt

@@ -21,7 +21,7 @@ from hotfire_infra.analysis.report import (
 from hotfire_infra.analysis.reporting import StoreReports
 from hotfire_infra.cli.console import data, symbol
 from hotfire_infra.cli.exit_codes import CliExit
-from hotfire_infra.cli.finding import find_cell, suggest_test
+from hotfire_infra.cli.finding import cell_of_failure, find_cell, suggest_test
 from hotfire_infra.cli.lines import cell_line, closing_line, performance_lines, widths_of
 from hotfire_infra.cli.problems import CliError
 from hotfire_infra.cli.session import open_reports
@@ -48,7 +48,7 @@ def show(what: str, ref: str, *, as_json: bool) -> int:
                 "no run has been recorded here yet", next_command="hotfire run pre-merge"
             )
         report = reports.find(ref)
-        cell = find_cell(report, what)
+        cell = cell_of_failure(report, what) or find_cell(report, what)
         if cell is None:
             raise suggest_test(reports, what, report.number)
         _show_cell(report, cell, as_json=as_json)
