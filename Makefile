@@ -24,10 +24,11 @@ else
 	  case $$code in 0|1|3) exec .venv/bin/hotfire serve ;; *) exit $$code ;; esac
 endif
 
-# Two workers: the tests start processes of their own, and the reference machine has two cores.
+# Two workers: the tests start processes of their own, and the reference machine has two cores. A file
+# stays together for its fixtures; files in their own order, so that the builds of Aestus come early.
 test: ## Run all tests; the conventions (format, types, imports, sizes) are tests too
 	@infra/setup/setup.sh test
-	@$(PYTHON) -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(PYTHON) -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-scale: setup ## Run the tests of scale, which take minutes and gigabytes
 	@$(PYTHON) -m pytest -q -m scale
