@@ -9,7 +9,6 @@ from hotfire_infra.analysis.quantities import percent
 from hotfire_infra.analysis.report import RunReport
 
 GREEN = frozenset({"passed", "flaky"})
-IDLE = frozenset({"not_executable", "skipped"})
 
 
 class JudgedCell(Protocol):
@@ -35,7 +34,8 @@ def headline(report: RunReport) -> str:
 def final_headline(cells: Sequence[JudgedCell], word: str) -> str:
     """Return `passed on 3 of 4 platforms, 23 of 24 cells, none missing.` for a finished run.
 
-    A platform passes when at least one of its cells passed and none is red, lost or missing.
+    A platform passes when at least one of its cells passed and no other is anything but skipped:
+    what was only built for it, and could not be executed here, has not passed.
     `word` is the verdict of the run; any but `passed` is said first.
     """
     platforms = sorted({cell.platform for cell in cells if cell.platform})
@@ -56,7 +56,7 @@ def coverage_line(report: RunReport) -> str:
 
 def _platform_passed(cells: Sequence[JudgedCell], platform: str) -> bool:
     verdicts = {cell.verdict for cell in cells if cell.platform == platform}
-    return bool(verdicts & GREEN) and verdicts <= GREEN | IDLE
+    return bool(verdicts & GREEN) and verdicts <= GREEN | {"skipped"}
 
 
 def _trouble(cells: Sequence[JudgedCell]) -> list[str]:
