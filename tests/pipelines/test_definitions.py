@@ -51,9 +51,9 @@ def test_a_definition_freezes_and_reads_back(plan: Plan) -> None:
 
 
 def test_every_path_in_the_source_exists(plan: Plan, repository: Path) -> None:
-    for task in plan.tasks:
-        for path in _paths(task.spec):
-            assert (repository / path).exists(), f"{task.key} reads {path}"
+    read = {(task.key, path) for task in plan.tasks for path in _paths(task.spec)}
+    assert read
+    assert [(key, path) for key, path in sorted(read) if not (repository / path).exists()] == []
 
 
 def test_kernels_cover_every_operator_and_regime_on_every_platform(pre_merge: Plan) -> None:
@@ -101,6 +101,7 @@ def test_performance_has_the_machine_alone_and_is_never_emulated(plan: Plan) -> 
 
 def test_a_coverage_build_is_never_timed(plan: Plan) -> None:
     timed = [cell for cell in plan.cells if cell.task == "performance"]
+    assert timed
     assert all("build_type" not in cell.variant for cell in timed)
 
 

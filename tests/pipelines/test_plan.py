@@ -234,6 +234,7 @@ def test_whether_a_platform_can_execute_here_is_not_in_the_plan(
 def test_tasks_come_in_an_order_that_can_be_run(house: House) -> None:
     plan = house.freeze()
     place = {key: index for index, key in enumerate(task_keys(plan))}
+    assert plan.edges
     assert all(place[edge.earlier] < place[edge.later] for edge in plan.edges)
 
 

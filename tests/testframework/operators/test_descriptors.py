@@ -77,7 +77,9 @@ def test_the_committed_case_files_are_what_the_descriptors_generate() -> None:
 
 
 def test_a_case_file_parses_and_prints_to_itself_without_duplicates() -> None:
-    for path in sorted(write.directory().glob("*.cases")):
+    paths = sorted(write.directory().glob("*.cases"))
+    assert {path.stem for path in paths} == set(OPERATORS)
+    for path in paths:
         lines = [line for line in path.read_text("ascii").splitlines() if not line.startswith("#")]
         assert [str(case) for case in read_case_lines(lines)] == lines
         assert len(set(lines)) == len(lines)
