@@ -66,7 +66,7 @@ def run(
     plan: Annotated[str | None, typer.Option(metavar="FILE", help="Run a saved plan.")] = None,
     dry_run: Annotated[bool, typer.Option(help="Show the plan and start nothing.")] = False,
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Stop following after this time.")
+        float | None, typer.Option(min=0, metavar="SECONDS", help="Stop following after this time.")
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> int:
@@ -126,7 +126,7 @@ def show(
 def watch(
     run: RunRef = "latest",
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Stop following after this time.")
+        float | None, typer.Option(min=0, metavar="SECONDS", help="Stop following after this time.")
     ] = None,
 ) -> int:
     """Follow a run to its verdict; the exit code is the run's. Example: hotfire watch 12"""

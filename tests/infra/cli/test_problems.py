@@ -90,3 +90,9 @@ def test_debug_shows_the_traceback_and_nothing_else_does(capsys):
 def test_a_command_that_the_error_names_is_the_next_one():
     error = infra_errors.PlanRefusedError("the weights are missing; fetch them with `make setup`")
     assert explain(error).next_command == "make setup"
+
+
+@pytest.mark.parametrize("words", [["run", "toy"], ["watch"]])
+def test_a_negative_time_limit_is_refused_before_anything_starts(words, capsys):
+    assert main([*words, "--timeout", "-5"]) == CliExit.USAGE
+    assert "'--timeout'" in capsys.readouterr().err
