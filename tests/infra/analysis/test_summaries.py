@@ -36,4 +36,7 @@ def test_a_gpu_build_shows_the_most_registers_and_any_spills():
 
 def test_accuracy_shows_perplexity_beside_its_reference():
     figures = CellFigures(worst_error=0.29, perplexity=8.4266, reference=8.4266)
-    assert cell_summary([], figures) == "worst error 0.29 of its bound, perplexity 8.427 (reference 8.427)"
+    assert (
+        cell_summary([], figures)
+        == "worst error 0.29 of its bound, perplexity 8.427 (reference 8.427)"
+    )
