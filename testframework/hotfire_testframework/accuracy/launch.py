@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,31 @@ from hotfire_testframework.numerics.errors import NumericsError
 
 class ToolError(NumericsError):
     """A tool is missing, failed, or wrote no result."""
+
+
+class Once:
+    """A costly step that several tests share, taken in the first test that asks.
+
+    Not a fixture's own body: a tool that crashes is then the failure of the tests that needed it, where
+    a failing fixture would count as trouble of the harness. Every test sees the same answer or error.
+    """
+
+    def __init__(self, step: Callable[[], dict[str, Any]]) -> None:
+        self._step = step
+        self._answer: dict[str, Any] | None = None
+        self._error: Exception | None = None
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the answer, or raise what the step raised."""
+        if self._answer is None and self._error is None:
+            try:
+                self._answer = self._step()
+            except Exception as error:  # noqa: BLE001 - raised again, to every test that asks
+                self._error = error
+        if self._error is not None:
+            raise self._error
+        assert self._answer is not None
+        return self._answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

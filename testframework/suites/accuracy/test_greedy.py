@@ -11,7 +11,7 @@ import pytest
 
 from hotfire_testframework.accuracy import files, goldens
 from hotfire_testframework.accuracy.judge import Judgement, columns, judge, part
-from hotfire_testframework.accuracy.launch import Toolbox
+from hotfire_testframework.accuracy.launch import Once, Toolbox
 
 IS_EMULATED = os.environ.get("AESTUS_ACCURACY_PROFILE") == "emulated"
 TOKENS = 16 if IS_EMULATED else goldens.GREEDY_TOKENS
@@ -28,23 +28,26 @@ def golden() -> goldens.GreedyGolden:
 
 
 @pytest.fixture(scope="module")
-def forced(
+def force_once(
     toolbox: Toolbox,
     model: Path,
     golden: goldens.GreedyGolden,
     tmp_path_factory: pytest.TempPathFactory,
-) -> dict[str, Any]:
+) -> Once:
     """Scores of the continued positions, the reference's own tokens as history."""
     folder = tmp_path_factory.mktemp("forced")
-    ids = golden.prompt + golden.tokens[:TOKENS]
-    tokens = folder / "tokens.txt"
-    tokens.write_text(" ".join(map(str, ids)) + "\n", "ascii")
-    arguments: list[str | Path] = ["--model", model, "--tokens", tokens, "--teacher"]
-    return toolbox.run("aestus-run", arguments, folder / "run.json", timeout=TIME_LIMIT)
+
+    def force() -> dict[str, Any]:
+        ids = golden.prompt + golden.tokens[:TOKENS]
+        tokens = folder / "tokens.txt"
+        tokens.write_text(" ".join(map(str, ids)) + "\n", "ascii")
+        arguments: list[str | Path] = ["--model", model, "--tokens", tokens, "--teacher"]
+        return toolbox.run("aestus-run", arguments, folder / "run.json", timeout=TIME_LIMIT)
+
+    return Once(force)
 
 
-@pytest.fixture(scope="module")
-def judgement(forced: dict[str, Any], golden: goldens.GreedyGolden) -> Judgement:
+def judged(forced: dict[str, Any], golden: goldens.GreedyGolden) -> Judgement:
     """The scores against the reference."""
     first = len(golden.prompt) - 1
     chosen = slice(first, first + TOKENS)
@@ -56,11 +59,12 @@ def judgement(forced: dict[str, Any], golden: goldens.GreedyGolden) -> Judgement
 @pytest.mark.parametrize("step", range(TOKENS))
 def test_step(
     step: int,
-    judgement: Judgement,
-    forced: dict[str, Any],
+    force_once: Once,
     golden: goldens.GreedyGolden,
     hotfire_record: Any,
 ) -> None:
+    forced = force_once()
+    judgement = judged(forced, golden)
     at = len(golden.prompt) - 1 + step
     hit = forced["teacher"]["top1"][at] == golden.tokens[step]
     hotfire_record.metrics(

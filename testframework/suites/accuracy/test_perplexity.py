@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from hotfire_testframework.accuracy import files, goldens
 from hotfire_testframework.accuracy.judge import PERPLEXITY_SHARE, columns, judge, part
-from hotfire_testframework.accuracy.launch import Toolbox
+from hotfire_testframework.accuracy.launch import Once, Toolbox
 from hotfire_testframework.accuracy.perplexity import CHUNKS, CONTEXT, perplexity
 
 SCORED = CONTEXT // 2 - 1  # per chunk
@@ -22,23 +23,24 @@ pytestmark = pytest.mark.xdist_group("perplexity")
 
 
 @pytest.fixture(scope="module")
-def scored(
-    toolbox: Toolbox, model: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Any]:
+def score_once(toolbox: Toolbox, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Once:
     """All chunks by aestus-run, two threads."""
     folder = tmp_path_factory.mktemp("perplexity")
-    arguments: list[str | Path] = ["--model", model, "--tokens", files.tokens_file()]
-    arguments += ["--threads", "2", "--chunks", str(CHUNKS), "--context", str(CONTEXT)]
-    arguments += ["--logprobs", folder / "logprobs.json"]
-    answer = toolbox.run("aestus-run", arguments, folder / "run.json", timeout=TIME_LIMIT)
-    import json
 
-    text = (folder / "logprobs.json").read_text("ascii")
-    return {**json.loads(text), "run": answer, "file": folder / "logprobs.json"}
+    def score() -> dict[str, Any]:
+        arguments: list[str | Path] = ["--model", model, "--tokens", files.tokens_file()]
+        arguments += ["--threads", "2", "--chunks", str(CHUNKS), "--context", str(CONTEXT)]
+        arguments += ["--logprobs", folder / "logprobs.json"]
+        answer = toolbox.run("aestus-run", arguments, folder / "run.json", timeout=TIME_LIMIT)
+        text = (folder / "logprobs.json").read_text("ascii")
+        return {**json.loads(text), "run": answer, "file": folder / "logprobs.json"}
+
+    return Once(score)
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_chunk(chunk: int, scored: dict[str, Any], hotfire_record: Any) -> None:
+def test_chunk(chunk: int, score_once: Once, hotfire_record: Any) -> None:
+    scored = score_once()
     start, stop = chunk * SCORED, (chunk + 1) * SCORED
     targets, logprobs, choices = columns(scored)
     target, logprob, argmax = targets[start:stop], logprobs[start:stop], choices[start:stop]
@@ -59,7 +61,8 @@ def test_chunk(chunk: int, scored: dict[str, Any], hotfire_record: Any) -> None:
     assert result.wrong_choices == [], "the most probable token differs at these positions"
 
 
-def test_perplexity_of_all_chunks(scored: dict[str, Any], hotfire_record: Any) -> None:
+def test_perplexity_of_all_chunks(score_once: Once, hotfire_record: Any) -> None:
+    scored = score_once()
     reference = goldens.load_perplexity()
     _, logprob, _ = columns(scored)
     ours, exact = perplexity(logprob), perplexity(reference.logprob)
@@ -77,7 +80,8 @@ def test_perplexity_of_all_chunks(scored: dict[str, Any], hotfire_record: Any) -
     assert abs(np.log(ours / exact)) <= reference.logprob_bound.mean()
 
 
-def test_the_tool_reports_the_perplexity_of_its_own_scores(scored: dict[str, Any]) -> None:
+def test_the_tool_reports_the_perplexity_of_its_own_scores(score_once: Once) -> None:
+    scored = score_once()
     _, logprob, _ = columns(scored)
     assert scored["run"]["perplexity"]["value"] == pytest.approx(perplexity(logprob), rel=1e-12)
 
