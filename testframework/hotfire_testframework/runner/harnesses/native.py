@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ RESULTS_VARIABLE = "AESTUS_RESULTS"
 _KINDS = {"start": "test_start", "end": "test_attempt", "crash": "crash", "finish": "finish"}
 
 
-class NativeDriver:
+class NativeDriver(ABC):
     """What both native harnesses share: the launcher, the events file and its words."""
 
     name = "native"
@@ -108,11 +109,13 @@ class NativeDriver:
             *fill((*self._session.spec.command, *self._session.spec.args)),
         ]
 
+    @abstractmethod
     def _list_names(self) -> Sequence[str]:
-        raise NotImplementedError
+        """Return what the executable will run, before it runs."""
 
+    @abstractmethod
     def _selection(self, names: Sequence[str], number: int) -> Sequence[str]:
-        raise NotImplementedError
+        """Return the arguments with which process `number` runs just `names`."""
 
 
 class CasesDriver(NativeDriver):
