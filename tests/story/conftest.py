@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -113,6 +114,11 @@ class Answer:
     err: str
 
 
+def heed_ctrl_c():
+    """A test run in the background of a script inherits an ignored SIGINT; a terminal does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkout:
     """A checkout with a home of its own."""
@@ -152,7 +158,7 @@ class Checkout:
     def start(self, *words):
         process = subprocess.Popen(
             [HOTFIRE, *words], cwd=self.root, env=self.environ, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
+            stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c,
         )  # fmt: skip
         STARTED.append(process)
         return process
