@@ -44,7 +44,8 @@ class GitCheckout:
         except subprocess.TimeoutExpired as error:
             raise SourceError(f"git {arguments[0]} took longer than {TIMEOUT_SECONDS} s") from error
         if done.returncode != 0:
-            words = done.stderr.decode("utf-8", "replace").strip()
+            # Across a mount point git explains itself in a second line; an error here is one.
+            words = " ".join(done.stderr.decode("utf-8", "replace").split())
             raise SourceError(f"git {arguments[0]} in {self.root}: {words}")
         return done.stdout
 

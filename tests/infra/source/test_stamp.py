@@ -105,6 +105,17 @@ def test_what_is_no_checkout_is_said_with_a_remedy(tmp_path):
         read_stamp(tmp_path)
 
 
+def test_what_git_says_in_several_lines_is_one_line(tmp_path, monkeypatch):
+    fake = tmp_path / "git"
+    fake.write_text(
+        "#!/bin/sh\nprintf 'fatal: no repository\\nStopping at boundary\\n' >&2; exit 128\n"
+    )
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(SourceError, match=r"fatal: no repository Stopping at boundary"):
+        read_stamp(tmp_path)
+
+
 def test_a_checkout_without_a_commit_is_said_with_a_remedy(tmp_path):
     git(tmp_path, "init", "-q")
     with pytest.raises(SourceError, match="no commit yet"):
