@@ -21,6 +21,14 @@ class Settings:
     """Models, compiler cache, Wine prefixes: `$HOTFIRE_CACHE`, else below the user's cache."""
     user: str
     """Who asks, for the record."""
+    configuration: Path = Path("service.yaml")
+    """`$HOTFIRE_CONFIG`, else `service.yaml` in `home`; it need not exist."""
+    database: str | None = None
+    """`$HOTFIRE_DATABASE`: address of a PostgreSQL (`postgresql://…`); none: SQLite in `home`."""
+    server: str | None = None
+    """`$HOTFIRE_SERVER`: the service that the CLI talks to; none: embedded."""
+    token_file: Path | None = None
+    """`$HOTFIRE_TOKEN_FILE`: file of mode 0600 with the token for `server`."""
 
 
 def find_checkout(start: Path) -> Path:
@@ -42,7 +50,12 @@ def read_settings(
         cache = str((Path(base) if base else Path.home() / ".cache") / "hotfire")
     if not home:
         home = str((checkout or find_checkout(Path.cwd())) / ".hotfire")
+    token_file = environ.get("HOTFIRE_TOKEN_FILE")
     return Settings(
+        configuration=Path(environ.get("HOTFIRE_CONFIG") or Path(home) / "service.yaml").absolute(),
+        database=environ.get("HOTFIRE_DATABASE") or None,
+        server=environ.get("HOTFIRE_SERVER") or None,
+        token_file=Path(token_file) if token_file else None,
         home=Path(home).absolute(),
         cache=Path(cache).absolute(),
         user=environ.get("HOTFIRE_USER") or environ.get("USER") or f"uid-{os.getuid()}",

@@ -65,6 +65,10 @@ class RequestKind(StrEnum):
     RUN = "run"
     CANCEL = "cancel"
     RETRY = "retry"
+    RELEASE = "release"
+    """End a hold before its time."""
+    DEVICE = "device"
+    """Move a device to another health: maintenance, back to good, retired."""
 
 
 class RequestState(StrEnum):
@@ -75,7 +79,38 @@ class RequestState(StrEnum):
     REFUSED = "refused"
 
 
-_A, _T, _R, _Q = AttemptState, TaskState, RunState, RequestState
+class DeviceHealth(StrEnum):
+    """Whether a device may be given work."""
+
+    GOOD = "good"
+    SUSPECT = "suspect"
+    """There is evidence against it; a differential rerun decides."""
+    BAD = "bad"
+    """In quarantine: no work but the health check that lets it back."""
+    MAINTENANCE = "maintenance"
+    RETIRED = "retired"
+
+
+class Priority(StrEnum):
+    """Classes of runs, most urgent first; a class is served before the next is looked at."""
+
+    GATE = "gate"
+    PRE_MERGE = "pre-merge"
+    DEVELOPER = "developer"
+    NIGHTLY = "nightly"
+    BACKFILL = "backfill"
+
+
+class Role(StrEnum):
+    """What a person or a token may do; each includes the ones before it."""
+
+    VIEWER = "viewer"
+    DEVELOPER = "developer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+_A, _T, _R, _Q, _D = AttemptState, TaskState, RunState, RequestState, DeviceHealth
 
 ATTEMPT_TRANSITIONS: Mapping[AttemptState, frozenset[AttemptState]] = {
     # A lease can end without a claim: the runner never came up, or was cancelled.
@@ -116,6 +151,15 @@ REQUEST_TRANSITIONS: Mapping[RequestState, frozenset[RequestState]] = {
     _Q.OPEN: frozenset({_Q.DONE, _Q.REFUSED}),
     _Q.DONE: frozenset(),
     _Q.REFUSED: frozenset(),
+}
+
+DEVICE_TRANSITIONS: Mapping[DeviceHealth, frozenset[DeviceHealth]] = {
+    _D.GOOD: frozenset({_D.SUSPECT, _D.BAD, _D.MAINTENANCE, _D.RETIRED}),
+    _D.SUSPECT: frozenset({_D.GOOD, _D.BAD, _D.MAINTENANCE, _D.RETIRED}),
+    # Back to good only through a passed health check, or by a person's word.
+    _D.BAD: frozenset({_D.GOOD, _D.MAINTENANCE, _D.RETIRED}),
+    _D.MAINTENANCE: frozenset({_D.GOOD, _D.BAD, _D.RETIRED}),
+    _D.RETIRED: frozenset(),
 }
 
 S = TypeVar("S", bound=StrEnum)

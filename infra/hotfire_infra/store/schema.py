@@ -14,7 +14,7 @@ from hotfire_infra.store.engine import transaction
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0001"
+HEAD = "0002"
 """The revision that this code reads and writes; a test compares it with the migrations."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -1,9 +1,19 @@
 """The tables of the store, one module per subject; importing this package fills `Base.metadata`."""
 
+from hotfire_infra.store.models.access import Audit, Login, Token
 from hotfire_infra.store.models.base import Base
 from hotfire_infra.store.models.content import Artifact, Blob, LogChunk
 from hotfire_infra.store.models.dictionaries import Environment, Message, Test, Variant
 from hotfire_infra.store.models.execution import Attempt, History, Lock, Outbox, Request
+from hotfire_infra.store.models.operations import (
+    Device,
+    DeviceEvidence,
+    Differential,
+    Firing,
+    Hold,
+    Invalidation,
+    Schedule,
+)
 from hotfire_infra.store.models.plan import (
     Cell,
     Edge,
@@ -26,37 +36,50 @@ from hotfire_infra.store.models.results import (
     StreamProblem,
     Verdict,
 )
+from hotfire_infra.store.models.rollups import MeasurementMonth, ResultMonth
 
 __all__ = [
     "AccuracySample",
     "Artifact",
     "Attempt",
+    "Audit",
     "Base",
     "Blob",
     "Cell",
     "Collected",
     "Comparison",
     "Coverage",
+    "Device",
+    "DeviceEvidence",
+    "Differential",
     "Edge",
     "Environment",
     "Exoneration",
     "Finding",
+    "Firing",
     "History",
+    "Hold",
+    "Invalidation",
     "Inventory",
     "Lock",
     "LogChunk",
+    "Login",
     "Measurement",
+    "MeasurementMonth",
     "Message",
     "Outbox",
     "Record",
     "RecordedInventory",
     "Request",
     "Result",
+    "ResultMonth",
     "Run",
+    "Schedule",
     "SourceStamp",
     "StreamProblem",
     "Task",
     "Test",
+    "Token",
     "Variant",
     "Verdict",
 ]

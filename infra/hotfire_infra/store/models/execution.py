@@ -66,6 +66,16 @@ class Attempt(Base):
     in_flight: Mapped[Json] = mapped_column(default=list)
     """Test ids started and not ended in the stored prefix."""
     environment_id: Mapped[int | None] = mapped_column(ForeignKey("environment.id"))
+    device_id: Mapped[int | None] = mapped_column(ForeignKey("device.id"), index=True)
+    """What it ran on."""
+    evidence: Mapped[Json | None]
+    """What spoke for its failure class: a list of {kind, class, source, confidence, detail}."""
+    observed_digest: Mapped[str | None]
+    """Observed part of the action digest."""
+    purpose: Mapped[Name] = mapped_column(default="result")
+    """`result`; `differential`, `health-check` or `merge-base`: these never count for the run."""
+    invalidation_id: Mapped[int | None] = mapped_column(ForeignKey("invalidation.id"), index=True)
+    """Its results do not count any more."""
 
 
 class History(Base):

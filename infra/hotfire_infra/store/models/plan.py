@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from hotfire_infra.states import RunState, RunVerdict, TaskState
+from hotfire_infra.states import Priority, RunState, RunVerdict, TaskState
 from hotfire_infra.store.models.base import (
     Base,
     Count,
@@ -47,6 +47,8 @@ class Run(Base):
         Index(None, "pipeline", "id"),
         # The orchestrator's loop: runs that are not finished.
         Index(None, "state"),
+        # A new push looks for the runs that it supersedes.
+        Index(None, "change", "state"),
     )
 
     id: Mapped[Key]
@@ -71,6 +73,22 @@ class Run(Base):
     started_ns: Mapped[Nanoseconds | None]
     finalized_ns: Mapped[Nanoseconds | None]
     cancel_requested_ns: Mapped[Nanoseconds | None]
+    priority: Mapped[Priority] = mapped_column(
+        closed(Priority, "priority"), default=Priority.DEVELOPER
+    )
+    team: Mapped[Name] = mapped_column(default="default")
+    """Whose share of the machines it uses."""
+    change: Mapped[str | None]
+    """Branch or change request; a newer run of the same pipeline and change supersedes this one."""
+    superseded_by_run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"))
+    merge_base: Mapped[str | None]
+    """Revision of the target branch that the change started from."""
+    is_trusted: Mapped[bool] = mapped_column(default=True)
+    """Whether its tasks may be given secrets."""
+    hold_seconds: Mapped[Count] = mapped_column(default=0)
+    """How long the machine of a failed attempt is kept for a person."""
+    options: Mapped[Json] = mapped_column(default=dict)
+    """What else was asked for with the run."""
 
 
 class Cell(Base):
@@ -110,6 +128,10 @@ class Task(Base):
         UniqueConstraint("run_id", "key"),
         # Shards of a cell, for its fold.
         Index(None, "cell_id"),
+        # Where a result could be reused from.
+        Index(None, "requested_digest"),
+        # The queue, and what runs.
+        Index(None, "state"),
     )
 
     id: Mapped[Key]
@@ -126,6 +148,12 @@ class Task(Base):
     resolution: Mapped[TaskState | None] = mapped_column(closed(TaskState, "resolution"))
     """Why there is no attempt: reused, precluded, not_executable or cancelled."""
     reason: Mapped[Reason] = mapped_column(default="")
+    origin_attempt_id: Mapped[int | None] = mapped_column(
+        ForeignKey("attempt.id", use_alter=True, name="fk_task_origin_attempt_id_attempt")
+    )
+    """Where the results of a reused task come from."""
+    pending: Mapped[Reason] = mapped_column(default="")
+    """Why a queued task has not started yet."""
 
 
 class Edge(Base):
