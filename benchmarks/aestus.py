@@ -159,14 +159,17 @@ def perplexity_row(name: str, ours: Sequence[float], peers: Sequence[float], pee
 
 
 def perplexity_rows(binaries: Path, chunks: int) -> list[Row]:
-    """Like with like against llama.cpp; as shipped against the float64 oracle."""
+    """Against llama.cpp with its roundings and without, and against the float64 oracle."""
     print(f"perplexity over {chunks} chunks …", file=sys.stderr, flush=True)
-    peers = json.loads(ask_llama("logprobs", str(model_path()), "2", str(chunks), str(TEXT)))
+    question = (str(model_path()), "2", str(chunks), str(TEXT))
+    peers = json.loads(ask_llama("logprobs", *question))
+    unrounded = json.loads(ask_llama("logprobs-unrounded", *question))
     rounded = our_logprobs(binaries, chunks, "--round-like-llama")
     shipped = our_logprobs(binaries, chunks)
     oracle = json.loads(GOLDEN.read_text())["reference"]["logprob"][: len(shipped)]
     return [
         perplexity_row("llama.cpp's roundings", rounded, peers, LLAMA),
+        perplexity_row("float32 activations", shipped, unrounded, f"{LLAMA}, nothing rounded"),
         perplexity_row("float32 activations", shipped, oracle, "float64 oracle"),
     ]
 

@@ -4,6 +4,8 @@ llama_peer.py rate MODEL THREADS PREFILL DECODE TEXT
     prefill and decode rates in token/s; one process is one replicate
 llama_peer.py logprobs MODEL THREADS CHUNKS TEXT
     natural-log probabilities by llama.cpp's perplexity protocol (context 512)
+llama_peer.py logprobs-unrounded MODEL THREADS CHUNKS TEXT
+    the same weights, dequantised by llama.cpp itself, with float32 activations, keys and values
 
 Decode feeds back the argmax token. Everything goes through llama.cpp's own C interface, so that no
 Python loop over the vocabulary is timed.
@@ -14,6 +16,7 @@ from __future__ import annotations
 import ctypes
 import json
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -27,7 +30,7 @@ CONTEXT = 512
 class Peer:
     """One model with one context."""
 
-    def __init__(self, path: str, threads: int, context: int) -> None:
+    def __init__(self, path: str, threads: int, context: int, *, unrounded: bool = False) -> None:
         llama_cpp.llama_backend_init()
         # Held as an attribute: a callback that is collected crashes the next log line.
         self._silence = llama_cpp.llama_log_callback(lambda _level, _text, _data: None)
@@ -37,6 +40,9 @@ class Peer:
         settings = llama_cpp.llama_context_default_params()
         settings.n_ctx = settings.n_batch = settings.n_ubatch = context
         settings.n_threads = settings.n_threads_batch = threads
+        if unrounded:
+            settings.type_k = settings.type_v = llama_cpp.GGML_TYPE_F32
+            settings.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
         self.context = llama_cpp.llama_init_from_model(self.model, settings)
         self.vocabulary = llama_cpp.llama_model_get_vocab(self.model)
         self.size = llama_cpp.llama_vocab_n_tokens(self.vocabulary)
@@ -100,8 +106,22 @@ def rate(path: str, threads: int, prefill: int, decode: int, text: bytes) -> dic
     return {"prefill": prefill / (prefilled - started), "decode": decode / (ended - decoding)}
 
 
-def logprobs(path: str, threads: int, chunks: int, text: bytes) -> list[float]:
-    peer = Peer(path, threads, CONTEXT)
+def unrounded_logprobs(path: str, threads: int, chunks: int, text: bytes) -> list[float]:
+    """With float32 weights llama.cpp multiplies in float32: what it rounds, it rounds for speed."""
+    parameters = llama_cpp.llama_model_quantize_default_params()
+    parameters.ftype = llama_cpp.LLAMA_FTYPE_ALL_F32
+    parameters.allow_requantize = True
+    with tempfile.TemporaryDirectory() as folder:
+        whole = str(Path(folder) / "float32.gguf")
+        code = llama_cpp.llama_model_quantize(
+            path.encode(), whole.encode(), ctypes.byref(parameters)
+        )
+        if code != 0:
+            raise SystemExit(f"llama_model_quantize ended with {code}")
+        return logprobs(Peer(whole, threads, CONTEXT, unrounded=True), chunks, text)
+
+
+def logprobs(peer: Peer, chunks: int, text: bytes) -> list[float]:
     tokens = peer.tokens(text)
     found: list[float] = []
     for chunk in range(min(chunks, len(tokens) // CONTEXT)):
@@ -123,7 +143,11 @@ def main(arguments: list[str]) -> None:
                 )
             )
         case ["logprobs", path, threads, chunks, text]:
-            print(json.dumps(logprobs(path, int(threads), int(chunks), Path(text).read_bytes())))
+            peer = Peer(path, int(threads), CONTEXT)
+            print(json.dumps(logprobs(peer, int(chunks), Path(text).read_bytes())))
+        case ["logprobs-unrounded", path, threads, chunks, text]:
+            found = unrounded_logprobs(path, int(threads), int(chunks), Path(text).read_bytes())
+            print(json.dumps(found))
         case _:
             raise SystemExit(__doc__)
 
