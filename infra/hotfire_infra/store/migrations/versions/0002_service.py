@@ -49,6 +49,7 @@ def key_to(table: str) -> tuple[Any, ...]:
 
 def upgrade() -> None:
     """Bring the schema to this revision."""
+    _create_devices()
     _create_operations()
     _create_access()
     _create_rollups()
@@ -57,7 +58,7 @@ def upgrade() -> None:
     _change_kinds(OLD_KINDS, NEW_KINDS)
 
 
-def _create_operations() -> None:
+def _create_devices() -> None:
     op.create_table(
         "device",
         column("id", KEY),
@@ -105,6 +106,9 @@ def _create_operations() -> None:
     )
     op.create_index(None, "differential", ["device_id", "id"])
     op.create_index(None, "differential", ["state"])
+
+
+def _create_operations() -> None:
     op.create_table(
         "hold",
         column("id", KEY),
@@ -270,6 +274,8 @@ def _extend_task_and_attempt() -> None:
         )
         batch.create_index("ix_task_requested_digest", ["requested_digest"])
         batch.create_index("ix_task_state", ["state"])
+    with op.batch_alter_table("lock") as batch:
+        batch.add_column(_with_default("fence", BIG, "0"))
 
 
 def _change_kinds(before: tuple[str, ...], after: tuple[str, ...]) -> None:
@@ -283,6 +289,8 @@ def downgrade() -> None:
     """Take the schema back to the revision before."""
     op.execute(sa.text("DELETE FROM request WHERE kind IN ('release', 'device')"))
     _change_kinds(NEW_KINDS, OLD_KINDS)
+    with op.batch_alter_table("lock") as batch:
+        batch.drop_column("fence")
     with op.batch_alter_table("task") as batch:
         batch.drop_index("ix_task_state")
         batch.drop_index("ix_task_requested_digest")
