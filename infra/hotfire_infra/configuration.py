@@ -10,6 +10,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hotfire_infra.sections.access import AccessSection
+from hotfire_infra.sections.limits import LimitsSection
+from hotfire_infra.sections.logging import LoggingSection
 from hotfire_pipelines.document import read_document
 from hotfire_pipelines.validate import validate
 
@@ -22,6 +25,9 @@ class Configuration(BaseModel):
     schema_name: Literal["hotfire.dev/service/1"] = Field(
         default="hotfire.dev/service/1", alias="schema"
     )
+    access: AccessSection = Field(default_factory=AccessSection)
+    limits: LimitsSection = Field(default_factory=LimitsSection)
+    logging: LoggingSection = Field(default_factory=LoggingSection)
 
 
 def read_configuration(path: Path) -> Configuration:

@@ -1,0 +1,1 @@
+"""Sections of `service.yaml` for the doors: plain values that every layer may read."""

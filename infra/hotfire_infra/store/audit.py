@@ -1,0 +1,115 @@
+"""The audit log: who did what to what, from where, and whether it was allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from hotfire_infra.store.models import Audit, Run
+
+TEXT_LIMIT = 1024
+"""Of every name in a row; a request may carry longer ones."""
+
+
+class AuditOutcome(StrEnum):
+    """What became of it."""
+
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One act or one denial."""
+
+    actor: str
+    action: str
+    """`POST /api/v1/runs/{run}/cancel`, `sign-in`, `tokens create`."""
+    target: str
+    """The path as it was asked for, or the name of what was changed."""
+    outcome: AuditOutcome
+    address: str
+    """Of the client; `local` for a command on this machine."""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    run_id: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """One line of the log."""
+
+    id: int
+    at_ns: int
+    actor: str
+    action: str
+    target: str
+    outcome: str
+    address: str
+    detail: Mapping[str, Any]
+    run: int | None
+    """Number of the run that was acted on."""
+    reason: str
+
+
+def record_audit(connection: Connection, entry: AuditEntry, at_ns: int) -> None:
+    """Write one line, in the transaction of what it tells of where there is one."""
+    connection.execute(
+        insert(Audit).values(
+            at_ns=at_ns,
+            actor=_clean(entry.actor),
+            action=_clean(entry.action),
+            target=_clean(entry.target),
+            outcome=entry.outcome.value,
+            address=_clean(entry.address),
+            detail=dict(entry.detail),
+            run_id=entry.run_id,
+            reason=_clean(entry.reason),
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which lines are asked for; None: all."""
+
+    actor: str | None = None
+    action: str | None = None
+    """Beginning of it."""
+    outcome: str | None = None
+    before_id: int | None = None
+
+
+def audit_log(
+    connection: Connection, wanted: AuditFilter, *, limit: int = 100
+) -> tuple[AuditRow, ...]:
+    """Return the newest lines first; the next page is `before_id` of the last one."""
+    query = (
+        select(
+            Audit.id, Audit.at_ns, Audit.actor, Audit.action, Audit.target, Audit.outcome,
+            Audit.address, Audit.detail, Run.id.label("run"), Audit.reason,
+        )
+        .join(Run, Run.id == Audit.run_id, isouter=True)
+        .order_by(Audit.id.desc())
+        .limit(limit)
+    )  # fmt: skip
+    if wanted.actor is not None:
+        query = query.where(Audit.actor == wanted.actor)
+    if wanted.action is not None:
+        query = query.where(Audit.action.startswith(wanted.action, autoescape=True))
+    if wanted.outcome is not None:
+        query = query.where(Audit.outcome == wanted.outcome)
+    if wanted.before_id is not None:
+        query = query.where(Audit.id < wanted.before_id)
+    return tuple(AuditRow(**row._mapping) for row in connection.execute(query))
+
+
+def _clean(text: str) -> str:
+    """Return what every database stores: no NUL, no lone surrogate, not endless."""
+    printable = text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "\\0")
+    return printable if len(printable) <= TEXT_LIMIT else printable[: TEXT_LIMIT - 1] + "…"
