@@ -89,6 +89,8 @@ class Run(Base):
     """How long the machine of a failed attempt is kept for a person."""
     options: Mapped[Json] = mapped_column(default=dict)
     """What else was asked for with the run."""
+    purpose: Mapped[Name] = mapped_column(default="result")
+    """`result`; `merge-base`: asks whether failures of another run are old; never `latest`."""
 
 
 class Cell(Base):
@@ -130,6 +132,7 @@ class Task(Base):
         Index(None, "cell_id"),
         # Where a result could be reused from.
         Index(None, "requested_digest"),
+        Index(None, "action_digest"),
         # The queue, and what runs.
         Index(None, "state"),
     )
@@ -143,7 +146,9 @@ class Task(Base):
     spec: Mapped[Json]
     """TaskSpec of the contract."""
     requested_digest: Mapped[str]
-    """Requested part of the action digest."""
+    """Requested part of the action digest as the plan knows it: inputs by their makers."""
+    action_digest: Mapped[str | None]
+    """The same with every input by its content, once the task was ready."""
     state: Mapped[TaskState] = mapped_column(closed(TaskState, "state"))
     resolution: Mapped[TaskState | None] = mapped_column(closed(TaskState, "resolution"))
     """Why there is no attempt: reused, precluded, not_executable or cancelled."""

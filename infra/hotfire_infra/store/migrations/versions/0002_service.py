@@ -247,6 +247,7 @@ def _extend_run() -> None:
         batch.add_column(_with_default("is_trusted", FLAG, sa.true()))
         batch.add_column(_with_default("hold_seconds", BIG, "0"))
         batch.add_column(_with_default("options", JSON, "{}"))
+        batch.add_column(_with_default("purpose", STR1024, "result"))
         batch.create_foreign_key(
             "fk_run_superseded_by_run_id_run", "run", ["superseded_by_run_id"], ["id"]
         )
@@ -269,10 +270,12 @@ def _extend_task_and_attempt() -> None:
     with op.batch_alter_table("task") as batch:
         batch.add_column(column("origin_attempt_id", KEY, null=True))
         batch.add_column(_with_default("pending", LONG, ""))
+        batch.add_column(column("action_digest", STR, null=True))
         batch.create_foreign_key(
             "fk_task_origin_attempt_id_attempt", "attempt", ["origin_attempt_id"], ["id"]
         )
         batch.create_index("ix_task_requested_digest", ["requested_digest"])
+        batch.create_index("ix_task_action_digest", ["action_digest"])
         batch.create_index("ix_task_state", ["state"])
     with op.batch_alter_table("lock") as batch:
         batch.add_column(_with_default("fence", BIG, "0"))
@@ -293,8 +296,10 @@ def downgrade() -> None:
         batch.drop_column("fence")
     with op.batch_alter_table("task") as batch:
         batch.drop_index("ix_task_state")
+        batch.drop_index("ix_task_action_digest")
         batch.drop_index("ix_task_requested_digest")
         batch.drop_constraint("fk_task_origin_attempt_id_attempt", type_="foreignkey")
+        batch.drop_column("action_digest")
         batch.drop_column("pending")
         batch.drop_column("origin_attempt_id")
     with op.batch_alter_table("attempt") as batch:
@@ -309,7 +314,7 @@ def downgrade() -> None:
         batch.drop_constraint("fk_run_superseded_by_run_id_run", type_="foreignkey")
         batch.drop_constraint(op.f("ck_run_priority"), type_="check")
         for name in (
-            "options", "hold_seconds", "is_trusted", "merge_base", "superseded_by_run_id",
+            "purpose", "options", "hold_seconds", "is_trusted", "merge_base", "superseded_by_run_id",
             "change", "team", "priority",
         ):  # fmt: skip
             batch.drop_column(name)
