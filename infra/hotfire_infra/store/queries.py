@@ -299,8 +299,18 @@ def verdicts_of(
     cell_key: str | None = None,
 ) -> tuple[TestRow, ...]:
     """Return the verdicts of a run's tests with the result that decided each."""
+    query = verdict_rows(run_id).order_by(Verdict.cell_id, Test.module, Test.scheme, Test.name)
+    if verdicts is not None:
+        query = query.where(Verdict.verdict.in_(verdicts))
+    if cell_key is not None:
+        query = query.where(Cell.key == cell_key)
+    return tuple(test_row(row) for row in connection.execute(query))
+
+
+def verdict_rows(run_id: int) -> Select[Any]:
+    """Return the query for the verdicts of a run with the result that decided each."""
     detail = aliased(Message)
-    query = (
+    return (
         select(
             *_columns(Verdict),
             Test.module,
@@ -320,29 +330,25 @@ def verdicts_of(
         .outerjoin(Result, (Result.attempt_id == Verdict.attempt_id) & (Result.seq == Verdict.seq))
         .outerjoin(detail, detail.id == Result.detail_id)
         .where(Verdict.run_id == run_id)
-        .order_by(Verdict.cell_id, Test.module, Test.scheme, Test.name)
     )
-    if verdicts is not None:
-        query = query.where(Verdict.verdict.in_(verdicts))
-    if cell_key is not None:
-        query = query.where(Cell.key == cell_key)
-    return tuple(
-        TestRow(
-            test=f"{row.module}/{row.scheme}/{row.name}",
-            cell_id=row.cell_id,
-            cell_key=row.cell_key,
-            verdict=row.verdict,
-            failure_class=row.failure_class,
-            tries=row.tries,
-            duration_ns=row.duration_ns,
-            message=row.message or "",
-            detail=row.detail or "",
-            environment_class=row.environment_class,
-            metrics=row.metrics or {},
-            attempt_ulid=row.attempt_ulid,
-            is_new=row.is_new,
-        )
-        for row in connection.execute(query)
+
+
+def test_row(row: Row[Any]) -> TestRow:
+    """Return a row of `verdict_rows` as the value that readers get."""
+    return TestRow(
+        test=f"{row.module}/{row.scheme}/{row.name}",
+        cell_id=row.cell_id,
+        cell_key=row.cell_key,
+        verdict=row.verdict,
+        failure_class=row.failure_class,
+        tries=row.tries,
+        duration_ns=row.duration_ns,
+        message=row.message or "",
+        detail=row.detail or "",
+        environment_class=row.environment_class,
+        metrics=row.metrics or {},
+        attempt_ulid=row.attempt_ulid,
+        is_new=row.is_new,
     )
 
 
@@ -360,9 +366,9 @@ def events_after(connection: Connection, run_id: int, event_id: int) -> tuple[Ev
 
 
 def holder_of(connection: Connection, name: str) -> HolderRow | None:
-    """Return who holds a lock row."""
+    """Return who holds a lock row; nobody does once it is released."""
     row = connection.execute(select(Lock).where(Lock.name == name)).one_or_none()
-    if row is None:
+    if row is None or not row.holder:
         return None
     info = row.info
     return HolderRow(
