@@ -21,6 +21,7 @@ from hotfire_pipelines.plan import (
     PlannedModel,
     PlannedPlatform,
     PlannedTask,
+    Policy,
     Source,
     inventory_digest,
 )
@@ -100,6 +101,7 @@ def freeze(
         },
         waivers=tuple(waivers),
         runner_sha256=runner_sha256,
+        policy=_policy(pipeline),
         estimate=estimate(_loads(pieces, edges), slots),
         created=created,
     )
@@ -278,6 +280,17 @@ def _planned_cell(listed: Listed) -> PlannedCell:
         inventory=None if listed.tests is None else inventory_digest(listed.tests),
         budget_s=cell.budget_seconds,
         left_out=listed.left_out,
+    )
+
+
+def _policy(pipeline: Pipeline) -> Policy:
+    said = pipeline.definition
+    return Policy(
+        reuse=said.reuse,
+        fails_on_merge_base=said.exonerate.fails_on_merge_base.value,
+        rerun_tasks=said.exonerate.rerun_tasks,
+        gone_tests=said.gone.tests.value,
+        gone_share=said.gone.share,
     )
 
 

@@ -2,7 +2,7 @@
 
 The plan knows the cell: `{platform}`, `{preset}`, `{exe}`, `{library}`, `{axis:NAME}`.
 The runner knows the machine: `{work}`, `{input:NAME}`, `{artifacts}`, `{launcher}`, `{cpus}`,
-`{python}`, `{cache}`, `{attempt}`. For `harness: pytest` the plan fills in `{launcher}`, as a JSON
+`{python}`, `{cache}`, `{attempt}`, `{secret:NAME}`. For `harness: pytest` the plan fills in `{launcher}`, as a JSON
 list: pytest runs on the host and puts the launcher before what it starts. Shell variables are written
 `$NAME` or `${NAME}`: braces around anything but lower-case words are left alone.
 """
@@ -26,6 +26,7 @@ OF_THE_RUNNER = (
     "python",
     "cache",
     "attempt",
+    "secret:NAME",
 )
 
 
@@ -39,6 +40,7 @@ def check_placeholders(document: Document, name: str, task: Task, axes: Iterable
     inputs = {given.name for given in task.all_inputs()}
     known = {word for word in (*OF_THE_PLAN, *OF_THE_RUNNER) if ":" not in word}
     known |= {f"input:{given}" for given in inputs} | {f"axis:{axis}" for axis in axes}
+    known |= {f"secret:{secret}" for secret in task.secrets}
     for place, text in _texts(task):
         for found in PLACEHOLDER.finditer(text):
             word = found[0][1:-1]

@@ -82,6 +82,17 @@ class PlannedEdge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What the pipeline says about its gate; the words are those of the pipeline file."""
+
+    reuse: bool = False
+    fails_on_merge_base: str = "off"
+    rerun_tasks: int = 3
+    gone_tests: str = "report"
+    gone_share: float = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """Expected wall time of the whole plan and duration of each task; not part of the digest."""
 
@@ -104,6 +115,7 @@ class Plan:
     inventories: Mapping[str, tuple[str, ...]]
     waivers: tuple[Mapping[str, Any], ...] = ()
     runner_sha256: str | None = None
+    policy: Policy = Policy()
     estimate: Estimate | None = None
     created: str | None = None
 
@@ -118,6 +130,9 @@ class Plan:
             planned["inventory"] = cell.inventory
             planned["budget_s"] = cell.budget_s
         plain["runner_sha256"] = self.runner_sha256
+        if self.policy == Policy():
+            # A new word of the policy keeps the digest of plans that do not use it.
+            plain.pop("policy")
         return plain
 
     @property

@@ -215,6 +215,8 @@ class Task(Strict):
     cpus: Annotated[int, Field(ge=1)] = 1
     memory_mib: Annotated[int, Field(ge=1)] | None = None
     retries: Annotated[int, Field(ge=0, le=5)] = 1
+    secrets: tuple[Name, ...] = ()
+    """Names of secrets, given to trusted runs as files: `{secret:NAME}` is the path of one."""
     overrides: tuple[Override, ...] = ()
 
     def all_inputs(self) -> tuple[Input, ...]:
@@ -246,6 +248,43 @@ class Model(Strict):
     description: str = ""
 
 
+class OnMergeBase(StrEnum):
+    """How it is found out whether a failure is as old as the merge base."""
+
+    OFF = "off"
+    HISTORY = "history"
+    """From recorded runs of the merge base or its nearest ancestor."""
+    RERUN = "rerun"
+    """From them, or else by one run of the failed tasks on the merge base."""
+
+
+class Exonerate(Strict):
+    """Which failures do not block because they are not the change's."""
+
+    fails_on_merge_base: Annotated[
+        OnMergeBase, Field(alias="fails-on-merge-base", strict=False)
+    ] = OnMergeBase.OFF
+    rerun_tasks: Annotated[int, Field(alias="rerun-tasks", ge=1, le=100)] = 3
+    """Failed tasks that one run may execute again on the merge base."""
+
+
+class GoneTests(StrEnum):
+    """What it means that a test of the last inventory is not collected from another source."""
+
+    REPORT = "report"
+    """It is listed; the run can pass if the test was taken out of the source."""
+    BLOCK = "block"
+    """It is missing, whatever the source says."""
+
+
+class Gone(Strict):
+    """Tests that were taken out or renamed."""
+
+    tests: Annotated[GoneTests, Field(strict=False)] = GoneTests.REPORT
+    share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Of a cell's tests; when more are gone at once, the suite has stopped collecting them."""
+
+
 class PipelineFile(Strict):
     """One pipeline file as written."""
 
@@ -254,5 +293,9 @@ class PipelineFile(Strict):
     description: str = ""
     axes: dict[AxisName, Axis]
     required: dict[Name, Required] = {}
+    reuse: bool = False
+    """Take over results whose action digest is equal, unless the run is told otherwise."""
+    exonerate: Exonerate = Exonerate()
+    gone: Gone = Gone()
     models: dict[Name, Model] = {}
     tasks: Annotated[dict[Name, Task], Field(min_length=1)]

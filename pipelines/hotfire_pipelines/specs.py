@@ -52,7 +52,17 @@ def spec_of(cell: Cell, links: Links, lines: Sequence[str]) -> TaskSpec:
         cpus=cell.cpus,
         memory_mib=task.memory_mib,
         retries=task.retries,
+        tools=_tools(cell),
+        secrets=task.secrets,
     )
+
+
+def _tools(cell: Cell) -> tuple[str, ...]:
+    """What the machine has and the plan cannot pin: observed with every attempt, for reuse."""
+    needs = cell.requires
+    packages = ("python",) if needs.python_modules else ()
+    chains = tuple(f"toolchain:{name}" for name in needs.toolchains)
+    return (*needs.executables, *chains, *packages)
 
 
 def _values(cell: Cell) -> dict[str, str]:

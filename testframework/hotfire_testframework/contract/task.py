@@ -105,11 +105,13 @@ class TaskSpec:
     cpus: int = 1
     memory_mib: int | None = None
     retries: int = 1
+    tools: tuple[str, ...] = ()
+    """What of the machine decides the outcome, to be observed: programs, `toolchain:NAME`, `python`."""
+    secrets: tuple[str, ...] = ()
+    """Names only; the values come as files of the attempt, `{secret:NAME}` is the path of one."""
 
     def __post_init__(self) -> None:
-        for name in self.env:
-            if not _ENVIRONMENT_NAME.fullmatch(name):
-                raise DecodeError(f"env.{name}", name, "a name of letters, digits and underscore")
+        self._check_words()
         for index, argv in enumerate((*self.setup, *self.teardown)):
             if not argv:
                 raise DecodeError("setup/teardown", index, "commands with at least the program")
@@ -131,6 +133,13 @@ class TaskSpec:
             )
         if self.test is not None:
             TestId.parse(self.test)
+
+    def _check_words(self) -> None:
+        for name in self.secrets:
+            _check_name("secrets", name)
+        for name in self.env:
+            if not _ENVIRONMENT_NAME.fullmatch(name):
+                raise DecodeError(f"env.{name}", name, "a name of letters, digits and underscore")
 
     @classmethod
     def from_json(cls, value: object, field: str = "spec") -> TaskSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import platform
 import sys
@@ -17,6 +18,7 @@ from hotfire_testframework.errors import ContractError, RunnerError
 from hotfire_testframework.runner import RUNNER_VERSION
 from hotfire_testframework.runner.attempt_dir import AttemptDir, boot_id, write_whole
 from hotfire_testframework.runner.claim import Claim, ClaimConflictError, claim_attempt
+from hotfire_testframework.runner.environment import observe_environment
 from hotfire_testframework.runner.heartbeat import Heartbeat
 from hotfire_testframework.runner.phases import run_phases
 from hotfire_testframework.runner.placeholders import Placeholders
@@ -27,11 +29,14 @@ from hotfire_testframework.runner.stop import StopRequest
 from hotfire_testframework.runner.supervise import Supervisor
 
 USAGE = "usage: python -m hotfire_testframework.runner ATTEMPT_DIR"
+OBSERVE = "--observe"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the attempt in a directory and return its exit code."""
     words = sys.argv[1:] if arguments is None else list(arguments)
+    if len(words) == 2 and words[0] == OBSERVE:
+        return _observe(words[1])
     if len(words) != 1 or not Path(words[0]).is_dir():
         print(USAGE, file=sys.stderr)
         return RunnerExit.BAD_CONFIGURATION
@@ -52,6 +57,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = error.exit_code
     _write_exit(directory, code)
     return int(code)
+
+
+def _observe(question: str) -> int:
+    """Print what an attempt on this machine would record as its environment now.
+
+    `question` is JSON: launcher and tools of the task, and where the user's cache is.
+    """
+    asked = json.loads(question)
+    cache = asked["cache"]
+    launcher = [str(word).replace("{cache}", cache) for word in asked["launcher"]]
+    print(json.dumps(observe_environment(launcher, asked["tools"], Path(cache))["values"]))
+    return RunnerExit.PASSED
 
 
 def _claim_and_run(directory: AttemptDir, stop: StopRequest) -> int:

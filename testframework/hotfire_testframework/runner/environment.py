@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -18,10 +21,18 @@ _CPU = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 VERSION_SECONDS = 10.0
 
 
-def observe_environment(launcher: Sequence[str]) -> dict[str, Any]:
+TOOLCHAIN = "toolchain:"
+PYTHON = "python"
+DIGEST_SIGNS = 16
+
+
+def observe_environment(
+    launcher: Sequence[str], tools: Sequence[str] = (), cache: Path | None = None
+) -> dict[str, Any]:
     """Return the body of the environment record.
 
-    `values` stay the same from attempt to attempt on an unchanged machine and are stored once;
+    `tools` are the programs, toolchains and packages that a task declares to depend on, `cache` is
+    where toolchains lie. `values` stay the same from attempt to attempt on an unchanged machine and are stored once;
     `moment` is what was true only then (load, clock, free memory).
     """
     facts: dict[str, Callable[[], Fact]] = {
@@ -45,7 +56,44 @@ def observe_environment(launcher: Sequence[str]) -> dict[str, Any]:
         "clock_hz": lambda: int(float(_cpu_field("cpu MHz")) * 1e6),
         "memory_available_bytes": lambda: _memory("MemAvailable"),
     }
+    for tool in tools:
+        facts[f"tool {tool}"] = _probe_of(tool, cache)
     return {"values": _observe(facts), "moment": _observe(moment)}
+
+
+def _probe_of(tool: str, cache: Path | None) -> Callable[[], Fact]:
+    if tool == PYTHON:
+        return _python_packages
+    if tool.startswith(TOOLCHAIN):
+        return lambda: _toolchain((cache or Path()) / tool.removeprefix(TOOLCHAIN))
+    return lambda: _program(tool)
+
+
+def _program(name: str) -> str:
+    """Return version and digest: a patched compiler may keep its version."""
+    found = shutil.which(name)
+    if found is None:
+        raise _AbsentError
+    with Path(found).open("rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()[:DIGEST_SIGNS]
+    return f"{_first_line([found, '--version'])} sha256:{digest}"
+
+
+def _toolchain(folder: Path) -> str:
+    """Return which version is current: a toolchain's folder holds one folder per version."""
+    current = folder / "current"
+    if current.is_symlink():
+        return str(current.readlink())
+    return " ".join(sorted(path.name for path in folder.iterdir()))
+
+
+def _python_packages() -> str:
+    """Return one digest over names and versions of all packages that the interpreter finds."""
+    found = sorted(
+        {f"{item.metadata['Name']}=={item.version}" for item in importlib.metadata.distributions()}
+    )
+    digest = hashlib.sha256("\n".join(found).encode()).hexdigest()[:DIGEST_SIGNS]
+    return f"{len(found)} packages sha256:{digest}"
 
 
 class _AbsentError(FrameworkError):
@@ -104,15 +152,19 @@ def _memory(field: str) -> int:
 def _emulator_version(launcher: Sequence[str]) -> str:
     if not launcher:
         raise _AbsentError
+    return _first_line([launcher[0], "--version"])
+
+
+def _first_line(argv: Sequence[str]) -> str:
     try:
         done = subprocess.run(
-            [launcher[0], "--version"],
+            list(argv),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=VERSION_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise OSError(f"{launcher[0]} --version gave no answer in {VERSION_SECONDS:g} s") from error
+        raise OSError(f"{' '.join(argv)} gave no answer in {VERSION_SECONDS:g} s") from error
     lines = (done.stdout or done.stderr).decode(errors="replace").splitlines()
-    return lines[0][:200] if lines else f"{launcher[0]}: exit {done.returncode}"
+    return lines[0][:200] if lines else f"{argv[0]}: exit {done.returncode}"

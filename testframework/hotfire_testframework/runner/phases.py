@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from hotfire_testframework.contract.exit_codes import RunnerExit
 from hotfire_testframework.contract.outcomes import Harness, Phase
@@ -86,9 +87,14 @@ def _setup_and_run(session: Session) -> None:
 def _set_up(session: Session) -> None:
     prepare_inputs(session)
     session.build_environment()
-    session.spool.emit(Kind.ENVIRONMENT, observe_environment(session.placeholders.launcher))
+    session.spool.emit(Kind.ENVIRONMENT, _observed(session))
     seconds = session.spec.timeouts.setup_s
     _run_commands(session, session.spec.setup, "setup", time.monotonic() + seconds, seconds)
+
+
+def _observed(session: Session) -> dict[str, object]:
+    cache = Path(session.placeholders.values["cache"])
+    return observe_environment(session.placeholders.launcher, session.spec.tools, cache)
 
 
 def _run_harness(session: Session, deadline: float) -> None:
