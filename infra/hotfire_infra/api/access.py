@@ -122,6 +122,14 @@ class Access:
         self._attempts[ulid] = known
         return Principal(actor=f"attempt:{ulid}", role=None, team=known.team, attempt=known)
 
+    def recall(self, ulid: str, token: str) -> Principal | None:
+        """Return the attempt if its token was seen before: without any input or output."""
+        known = self._attempts.get(ulid)
+        digest = credentials.digest_of(token)
+        if known is None or not hmac.compare_digest(digest, known.token_sha256):
+            return None
+        return Principal(actor=f"attempt:{ulid}", role=None, team=known.team, attempt=known)
+
     def _by_token(self, secret: str) -> Principal:
         store = self._stored()
         now_ns = store.clock.wall_ns()

@@ -92,7 +92,7 @@ def audit_log(
     query = (
         select(
             Audit.id, Audit.at_ns, Audit.actor, Audit.action, Audit.target, Audit.outcome,
-            Audit.address, Audit.detail, Run.id.label("run"), Audit.reason,
+            Audit.address, Audit.detail, Run.number.label("run"), Audit.reason,
         )
         .join(Run, Run.id == Audit.run_id, isouter=True)
         .order_by(Audit.id.desc())

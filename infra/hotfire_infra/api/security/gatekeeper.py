@@ -1,0 +1,258 @@
+"""Before every route: the name asked for, who asks, how often and how much; after it: the audit.
+
+What a route forgets to ask is asked here: without `require` it still needs a viewer.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from anyio import to_thread
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hotfire_infra.api.access import COOKIE, Access, Principal, Refused
+from hotfire_infra.api.security.addresses import Origin, admits_name, is_same_origin, origin_of
+from hotfire_infra.api.security.auditing import SAFE_METHODS, Auditor, outcome_of
+from hotfire_infra.api.security.bodies import attempt_of, cap_of, capped, check_announced
+from hotfire_infra.api.security.rate_limits import Buckets, retry_after
+from hotfire_infra.clock import Clock, SystemClock
+from hotfire_infra.errors import DatabaseUnusableError, StorageFullError
+from hotfire_infra.sections.access import AccessSection
+from hotfire_infra.sections.limits import LimitsSection
+from hotfire_infra.store.audit import AuditEntry
+from hotfire_infra.store.credentials import TOKEN_PREFIX
+
+log = logging.getLogger(__name__)
+
+PROBES = frozenset({"/healthz", "/readyz"})
+"""They tell nothing, and whoever asks knows no name and has no token."""
+SIGN_IN = frozenset({"/login", "/login/callback", "/login/token"})
+_OPEN_FOLDER = "/static/"
+
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "private, no-store",
+}
+"""Of every answer that does not say otherwise; the pages have a policy of their own."""
+TRANSPORT_SECURITY = "max-age=31536000"
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request on its way."""
+
+    scope: Scope
+    headers: Headers
+    origin: Origin
+    principal: Principal | None = None
+    by_token: bool = False
+    status: int = 0
+    refusal: str = ""
+
+    @property
+    def path(self) -> str:
+        """As asked for, decoded."""
+        return str(self.scope["path"])
+
+    @property
+    def method(self) -> str:
+        """In capitals."""
+        return str(self.scope["method"])
+
+    @property
+    def token(self) -> str | None:
+        """The secret after `Bearer`."""
+        kind, _, value = self.headers.get("authorization", "").partition(" ")
+        return value.strip() if kind.lower() == "bearer" else None
+
+    @property
+    def is_public(self) -> bool:
+        """Whether nobody needs to say who they are."""
+        return self.path in PROBES | SIGN_IN or self.path.startswith(_OPEN_FOLDER)
+
+
+@dataclass(slots=True)
+class Gatekeeper:
+    """ASGI middleware; the outermost of the application."""
+
+    app: ASGIApp
+    access: Access
+    section: AccessSection = field(default_factory=AccessSection)
+    limits: LimitsSection = field(default_factory=LimitsSection)
+    auditor: Auditor | None = None
+    clock: Clock = field(default_factory=SystemClock)
+    _requests: Buckets = field(init=False)
+    _attempts: Buckets = field(init=False)
+    _refusals: Buckets = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._requests = Buckets(self.limits.requests, self.clock.mono_ns)
+        self._attempts = Buckets(self.limits.attempts, self.clock.mono_ns)
+        self._refusals = Buckets(self.limits.refusals, self.clock.mono_ns)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on or refuse it; never let an exception out."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        visit = Visit(scope, Headers(scope=scope), origin_of(scope, self.section))
+        outward = _outward(visit, send)
+        try:
+            await self._admit(visit)
+            inward = capped(receive, cap_of(visit.path, self.limits))
+            await self.app(scope, inward, outward)
+        except HTTPException as refused:
+            visit.refusal = str(refused.detail)
+            await self._answer(visit, refused)(scope, receive, outward)
+        except Exception as error:
+            if visit.status:
+                raise  # The answer has begun: only breaking it off tells that it is not whole.
+            await _failed(error)(scope, receive, outward)
+        finally:
+            await self._record(visit)
+
+    async def _admit(self, visit: Visit) -> None:
+        if visit.path not in PROBES and not admits_name(visit.origin.host, self.section):
+            raise Refused(
+                421,
+                f"not served under the name {visit.origin.host!r}: open it as 127.0.0.1, "
+                "or add the name to `access.names` in service.yaml",
+            )
+        if self.access.embedded_user is not None and visit.origin.is_forwarded:
+            raise Refused(
+                421,
+                "this came through a proxy, but everybody here is the user who serves: "
+                "set `access.proxies` and `access.public_url` in service.yaml",
+            )
+        check_announced(visit.headers, cap_of(visit.path, self.limits))
+        if visit.path in SIGN_IN and visit.path != "/login":
+            self._slow_down(self._refusals, visit.origin.address)
+        if not visit.is_public:
+            await self._identify(visit)
+        self._check_origin(visit)
+
+    async def _identify(self, visit: Visit) -> None:
+        try:
+            principal = await self._principal(visit)
+        except Refused:
+            self._slow_down(self._refusals, visit.origin.address)
+            raise
+        visit.principal = principal
+        visit.by_token = visit.token is not None
+        visit.scope.setdefault("state", {})["principal"] = principal
+        if principal.attempt is not None:
+            self._slow_down(self._attempts, principal.actor)
+        elif self.access.embedded_user is None:
+            self._slow_down(self._requests, principal.actor)
+
+    async def _principal(self, visit: Visit) -> Principal:
+        token, ulid = visit.token, attempt_of(visit.path)
+        if token is not None and ulid is not None:
+            known = self.access.recall(ulid, token)
+            if known is not None:
+                return known
+            try:
+                return await to_thread.run_sync(self.access.attempt, ulid, token)
+            except Refused:
+                if not token.startswith(TOKEN_PREFIX):
+                    raise
+        cookie = HTTPConnection(visit.scope).cookies.get(COOKIE)
+        if token is None and cookie is None and self.access.embedded_user is not None:
+            return self.access.principal(None, None)
+        return await to_thread.run_sync(self.access.principal, token, cookie)
+
+    def _check_origin(self, visit: Visit) -> None:
+        """Refuse a change that a page elsewhere makes with the reader's cookie or presence."""
+        if visit.method in SAFE_METHODS or visit.by_token:
+            return
+        same = is_same_origin(visit.headers, visit.origin)
+        if same is None:
+            # A program without a browser sends neither header, and no cookie.
+            same = COOKIE not in HTTPConnection(visit.scope).cookies
+        if not same:
+            raise Refused(403, "a change must come from a page of this service, or with a token")
+
+    @staticmethod
+    def _slow_down(buckets: Buckets, key: str) -> None:
+        wait = buckets.take(key)
+        if wait > 0:
+            headers = {"Retry-After": retry_after(wait)}
+            raise Refused(429, "too many requests; see Retry-After", headers=headers)
+
+    def _answer(self, visit: Visit, refused: HTTPException) -> Response:
+        wants_page = "text/html" in visit.headers.get("accept", "") and visit.method == "GET"
+        if refused.status_code == 401 and wants_page and not visit.path.startswith("/api/"):
+            query = visit.scope.get("query_string", b"").decode("ascii", "replace")
+            back = visit.path + (f"?{query}" if query else "")
+            return RedirectResponse(f"/login?next={quote(back, safe='/')}", 303)
+        content = {"detail": refused.detail}
+        return JSONResponse(content, refused.status_code, headers=refused.headers)
+
+    async def _record(self, visit: Visit) -> None:
+        principal = visit.principal
+        is_stream = bool(principal and principal.attempt) and not visit.path.endswith("/claim")
+        outcome = outcome_of(visit.method, visit.status, is_stream=is_stream)
+        if outcome is None or self.auditor is None:
+            return
+        state = visit.scope.get("state", {})
+        route = getattr(visit.scope.get("route"), "path", visit.path)
+        attempt = principal.attempt if principal else None
+        entry = AuditEntry(
+            actor=principal.actor if principal else "anonymous",
+            action=f"{visit.method} {route}",
+            target=visit.path,
+            outcome=outcome,
+            address=visit.origin.address,
+            detail={"status": visit.status},
+            run_id=attempt.run_id if attempt else state.get("audit_run_id"),
+            reason=visit.refusal,
+        )
+        await to_thread.run_sync(self.auditor.record, entry)
+
+
+def _outward(visit: Visit, send: Send) -> Send:
+    async def outward(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            visit.status = int(message["status"])
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+            if visit.origin.scheme == "https":
+                headers.setdefault("Strict-Transport-Security", TRANSPORT_SECURITY)
+        await send(message)
+
+    return outward
+
+
+def _failed(error: Exception) -> Response:
+    """Return the answer to an error that no route expected; what happened stands in the log only."""
+    if isinstance(error, StorageFullError):
+        log.error("no room left: %s", error)
+        return _said(507, "no room left on the disk of the service; what was sent is not stored")
+    if isinstance(error, DatabaseUnusableError):
+        log.error("database not usable: %s", error)
+        return _said(503, "the database cannot be used now; try again", {"Retry-After": "5"})
+    number = secrets.token_hex(6)
+    log.error("defect %s: %s", number, type(error).__name__, exc_info=error)
+    return _said(500, f"a defect of Hotfire itself; the log of the service tells more: {number}")
+
+
+def _said(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    content: dict[str, Any] = {"detail": detail}
+    return JSONResponse(content, status, headers=dict(headers or {}))
