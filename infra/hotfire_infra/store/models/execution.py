@@ -28,6 +28,8 @@ class Attempt(Base):
         UniqueConstraint("task_id", "number"),
         # The orchestrator's loop: attempts that are not finished.
         Index(None, "state"),
+        # Fair share: what ended since the last look.
+        Index(None, "ended_ns"),
     )
 
     id: Mapped[Key]
@@ -45,6 +47,8 @@ class Attempt(Base):
     """Of the failure class, 0..1."""
     executor: Mapped[Name]
     pool: Mapped[Name]
+    cpus: Mapped[Count] = mapped_column(default=1)
+    """Slots of the pool that it takes; an exclusive attempt takes all."""
     holder: Mapped[str | None]
     """The runner that claimed: boot id and pid, or the pod's UID."""
     fence: Mapped[Count] = mapped_column(default=0)
@@ -135,7 +139,9 @@ class Lock(Base):
 
     name: Mapped[Name] = mapped_column(primary_key=True)
     holder: Mapped[str]
-    """Boot id, pid and start time of the process: a pid alone comes back."""
+    """Boot id, pid and start time of the process: a pid alone comes back; empty: nobody."""
+    fence: Mapped[Count] = mapped_column(default=0)
+    """Counts the takings; a write of an earlier holder is refused."""
     boot_id: Mapped[Name]
     mono_ns: Mapped[Nanoseconds]
     """Last sign of life."""

@@ -159,6 +159,8 @@ class Task(Base):
     """Where the results of a reused task come from."""
     pending: Mapped[Reason] = mapped_column(default="")
     """Why a queued task has not started yet."""
+    queued_ns: Mapped[Nanoseconds | None]
+    """When it was last queued: its patience counts from there."""
 
 
 class Edge(Base):

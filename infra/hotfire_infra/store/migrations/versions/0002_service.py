@@ -265,11 +265,14 @@ def _extend_task_and_attempt() -> None:
         batch.create_foreign_key(
             "fk_attempt_invalidation_id_invalidation", "invalidation", ["invalidation_id"], ["id"]
         )
+        batch.add_column(_with_default("cpus", BIG, "1"))
+        batch.create_index("ix_attempt_ended_ns", ["ended_ns"])
         batch.create_index("ix_attempt_device_id", ["device_id"])
         batch.create_index("ix_attempt_invalidation_id", ["invalidation_id"])
     with op.batch_alter_table("task") as batch:
         batch.add_column(column("origin_attempt_id", KEY, null=True))
         batch.add_column(_with_default("pending", LONG, ""))
+        batch.add_column(column("queued_ns", BIG, null=True))
         batch.add_column(column("action_digest", STR, null=True))
         batch.create_foreign_key(
             "fk_task_origin_attempt_id_attempt", "attempt", ["origin_attempt_id"], ["id"]
@@ -300,11 +303,14 @@ def downgrade() -> None:
         batch.drop_index("ix_task_requested_digest")
         batch.drop_constraint("fk_task_origin_attempt_id_attempt", type_="foreignkey")
         batch.drop_column("action_digest")
+        batch.drop_column("queued_ns")
         batch.drop_column("pending")
         batch.drop_column("origin_attempt_id")
     with op.batch_alter_table("attempt") as batch:
         batch.drop_index("ix_attempt_invalidation_id")
         batch.drop_index("ix_attempt_device_id")
+        batch.drop_index("ix_attempt_ended_ns")
+        batch.drop_column("cpus")
         batch.drop_constraint("fk_attempt_invalidation_id_invalidation", type_="foreignkey")
         batch.drop_constraint("fk_attempt_device_id_device", type_="foreignkey")
         for name in ("invalidation_id", "purpose", "observed_digest", "evidence", "device_id"):
