@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from hotfire_infra.clock import Clock, SystemClock
-from hotfire_infra.executors.protocol import Capacity, Life, Observation, Order, Refusal
+from hotfire_infra.executors.protocol import (
+    Capacity,
+    Life,
+    Observation,
+    Order,
+    Probe,
+    Refusal,
+)
 from hotfire_infra.executors.spool import Spool, write_object
 from hotfire_testframework.contract.exit_codes import RunnerExit
 from hotfire_testframework.contract.identifiers import command_test_id
@@ -39,8 +46,11 @@ class Script:
     artifacts: Mapping[str, bytes] = field(default_factory=dict)
     records: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     """Further records (kind, body), before the manifest."""
+    environment: Mapping[str, Any] | None = None
+    """What the attempt records; by default what the executor reports."""
 
 
+ENVIRONMENT: Mapping[str, Any] = {"machine": "fake", "cpu_model": "fake"}
 Director = Callable[[AttemptSpec], Script]
 
 
@@ -63,6 +73,8 @@ class FakeExecutor:
         refusals: Mapping[str, str] | None = None,
         clock: Clock | None = None,
     ) -> None:
+        self.environments: tuple[Mapping[str, Any], ...] = (ENVIRONMENT,)
+        """What each machine of the pool reports now; attempts run on the first."""
         self._root = root
         self._director = director
         self._clock = clock or SystemClock()
@@ -76,6 +88,11 @@ class FakeExecutor:
             if name in self._refusals:
                 return Refusal(reason=self._refusals[name])
         return None
+
+    def observe(self, probe: Probe) -> tuple[Mapping[str, Any], ...]:
+        """Return what the test says of the machines."""
+        del probe
+        return self.environments
 
     def spool(self, attempt: Ulid) -> Spool:
         """Return the attempt's directory."""
@@ -111,7 +128,8 @@ class FakeExecutor:
         self._beat(spool, answer)
         if script.is_endless:
             return Observation(life=Life.RUNNING)
-        code = _play(spool, spec, script)
+        environment = script.environment or self.environments[0]
+        code = _play(spool, spec, script, environment)
         return self._end(spool, code)
 
     def _claimed(self, spool: Spool, attempt: Ulid) -> Mapping[str, Any] | None:
@@ -147,13 +165,15 @@ class FakeExecutor:
         shutil.rmtree(self.spool(attempt).root / "artifacts", ignore_errors=True)
 
 
-def _play(spool: Spool, spec: AttemptSpec, script: Script) -> int | None:
+def _play(
+    spool: Spool, spec: AttemptSpec, script: Script, environment: Mapping[str, Any]
+) -> int | None:
     """Write the whole stream; return the exit code, none for a runner that vanished."""
     tests = spec.expected or (spec.spec.test or str(command_test_id(spec.task)),)
     tests = tuple(test for test in tests if test not in script.omitted_tests) + script.extra_tests
     records: list[tuple[str, Mapping[str, Any]]] = [
         ("session", _session(spec)),
-        ("environment", {"values": {"machine": "fake", "cpu_model": "fake"}}),
+        ("environment", {"values": dict(environment)}),
         ("collected", {"harness": str(spec.spec.harness), "tests": list(tests)}),
     ]
     for test in tests:

@@ -14,7 +14,7 @@ from typing import Any
 
 from hotfire_infra.clock import Clock, SystemClock
 from hotfire_infra.errors import ExecutorError
-from hotfire_infra.executors.probing import Machine
+from hotfire_infra.executors.probing import Machine, observe_by_runner
 from hotfire_infra.executors.processes import (
     ATTEMPT_VARIABLE,
     ProcessIdentity,
@@ -22,13 +22,22 @@ from hotfire_infra.executors.processes import (
     send,
     tree_of,
 )
-from hotfire_infra.executors.protocol import Capacity, Life, Observation, Order, Refusal
+from hotfire_infra.executors.protocol import (
+    Capacity,
+    Life,
+    Observation,
+    Order,
+    Probe,
+    Refusal,
+)
 from hotfire_infra.executors.spool import Spool, read_object, write_object
 from hotfire_infra.settings import inherited_environment
 from hotfire_testframework.contract.ulid import Ulid
 
 BULKY = ("work", "artifacts", "events")
 """What `release` removes: by then all of it that matters is in the store."""
+OBSERVED_NS = 10 * 1_000_000_000
+"""How long what the machine said of itself is taken for now."""
 
 
 @dataclass(slots=True)
@@ -50,6 +59,7 @@ class LocalExecutor:
     name: str = "local"
     _children: dict[str, int] = field(default_factory=dict)
     _statuses: dict[str, int] = field(default_factory=dict)
+    _observed: dict[Probe, tuple[int, tuple[Mapping[str, Any], ...]]] = field(default_factory=dict)
 
     def can_execute(self, requires: Mapping[str, Any]) -> Refusal | None:
         """Look at this machine."""
@@ -57,6 +67,15 @@ class LocalExecutor:
             path=self._environment()["PATH"], cache=self.cache, executor=self.name
         ).missing(requires)
         return None if reason is None else Refusal(reason=reason)
+
+    def observe(self, probe: Probe) -> tuple[Mapping[str, Any], ...]:
+        """Ask the runner itself, as it would start here; an answer is good for some seconds."""
+        now = self.clock.mono_ns()
+        known = self._observed.get(probe)
+        if known is None or now - known[0] > OBSERVED_NS:
+            values = observe_by_runner(self.bundle, probe, self._environment(), self.cache)
+            known = self._observed[probe] = (now, () if values is None else (values,))
+        return known[1]
 
     def spool(self, attempt: Ulid) -> Spool:
         """Return the attempt's directory."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import platform
 import shutil
 import subprocess
@@ -13,7 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hotfire_infra.executors.protocol import Probe
+
 PROBE_SECONDS = 20
+OBSERVE_SECONDS = 60
+"""Every tool is asked for its version: on a busy machine each takes its time."""
 _ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 # Asks the driver itself, in a process of its own: cuInit may hang or crash with a broken driver.
@@ -137,3 +142,23 @@ def _lines_of(argv: Sequence[str]) -> list[str]:
         return []
     lines = [line.strip() for line in done.stdout.splitlines()]
     return [line for line in lines if line.replace(".", "", 1).isdigit()]
+
+
+def observe_by_runner(
+    bundle: Path, probe: Probe, environment: Mapping[str, str], cache: Path
+) -> Mapping[str, Any] | None:
+    """Return what the runner would record as the environment of an attempt now; None: it cannot."""
+    question = {"launcher": probe.launcher, "tools": probe.tools, "cache": str(cache)}
+    try:
+        done = subprocess.run(
+            [sys.executable, str(bundle), "--observe", json.dumps(question)],
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=OBSERVE_SECONDS,
+            check=True,
+        )
+        values = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    return values if isinstance(values, dict) else None

@@ -72,6 +72,14 @@ class Need:
     """Takes the machine alone: no other attempt beside it, whatever there is room for."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What of a machine decides the outcome of a task, beside what every machine is asked."""
+
+    launcher: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+
+
 class Executor(Protocol):
     """Turns an attempt into something running, on one kind of machinery.
 
@@ -96,7 +104,8 @@ class Executor(Protocol):
     still starts nothing.
     6. An executor never runs anything again on its own: retries are the store's alone.
     7. `can_execute` looks at the machinery as it is now and names what is missing.
-    8. ExecutorError is raised only where a verb cannot be carried out; an attempt that fails is no
+    8. `observe` never guesses: a machine that cannot be asked now leaves the answer empty.
+    9. ExecutorError is raised only where a verb cannot be carried out; an attempt that fails is no
        error of the executor.
     """
 
@@ -110,6 +119,12 @@ class Executor(Protocol):
 
     def can_execute(self, requires: Mapping[str, Any]) -> Refusal | None:
         """Return None if tasks with these requirements can run here now, else why not."""
+
+    def observe(self, probe: Probe) -> tuple[Mapping[str, Any], ...]:
+        """Return the environment that each machine of the pool reports now; empty if one is mute.
+
+        The values are those that an attempt on it would record.
+        """
 
     def spool(self, attempt: Ulid) -> Spool:
         """Return where the attempt's stream arrives on this machine."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, update
 
+from hotfire_infra.action_digest import observed_digest
 from hotfire_infra.ingest.context import AttemptContext
 from hotfire_infra.store import results
 from hotfire_infra.store.dictionaries import intern_environment, intern_messages, intern_tests
@@ -237,5 +238,5 @@ def _write_environment(connection: Connection, context: AttemptContext, record: 
     connection.execute(
         update(Attempt)
         .where(Attempt.id == context.attempt_id)
-        .values(environment_id=environment_id)
+        .values(environment_id=environment_id, observed_digest=observed_digest(record["values"]))
     )
