@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -29,6 +31,12 @@ class RunRequest:
     parent_run_id: int | None = None
     ulid: Ulid | None = None
     """Chosen by the client, so that asking twice creates once."""
+    merge_base: str | None = None
+    """Revision of the target branch that the change started from."""
+    is_trusted: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What else was asked for; each room names its own keys."""
+    purpose: str = "result"
 
 
 def create_run(store: Store, request: RunRequest) -> int:
@@ -86,6 +94,10 @@ def _insert_run(
             parent_run_id=request.parent_run_id,
             requested_by=request.requested_by,
             created_ns=now_ns,
+            merge_base=request.merge_base,
+            is_trusted=request.is_trusted,
+            options=dict(request.options),
+            purpose=request.purpose,
         )
         .returning(Run.id)
     ).scalar_one()

@@ -199,11 +199,24 @@ def fold_cell(tasks: Sequence[TaskFold], tests: Iterable[Verdict]) -> CellFold:
     state = TaskState.DONE if TaskState.DONE in states else tasks[0].state
     cause = next((task for task in tasks if task.verdict is verdict), None)
     reason = cause.reason if cause else ""
+    if verdict in (Verdict.PASSED, Verdict.SKIPPED):
+        reason = _reused(tasks)
     has_a_culprit = any(task.crashed_tests for task in tasks)
     if verdict in (Verdict.MISSING, Verdict.FAILED) and counted[verdict] and not has_a_culprit:
         reason = f"{counted[verdict]} {_plural('test', counted[verdict])} {verdict}"
     failure = cause.failure_class if cause else None
     return CellFold(state=state, verdict=verdict, reason=reason, failure_class=failure)
+
+
+def _reused(tasks: Sequence[TaskFold]) -> str:
+    """Say where the results of a cell come from, if not from attempts of its own."""
+    origins = [task.reason for task in tasks if task.state is TaskState.REUSED]
+    if not origins:
+        return ""
+    if len(origins) < len(tasks):
+        return f"{len(origins)} of {len(tasks)} shards {origins[0]}"
+    others = len(set(origins)) - 1
+    return f"{origins[0]} and {others} more" if others else origins[0]
 
 
 def _only_errors(tasks: Sequence[TaskFold], tests: Counter[Verdict]) -> bool:

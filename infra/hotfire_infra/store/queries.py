@@ -99,8 +99,8 @@ def _run_row(row: Row[Any]) -> RunRow:
 def newest_runs(
     connection: Connection, *, limit: int = 20, pipeline: str | None = None
 ) -> tuple[RunRow, ...]:
-    """Return the newest runs, perhaps of one pipeline."""
-    query = _runs().order_by(Run.id.desc()).limit(limit)
+    """Return the newest runs that were asked for, perhaps of one pipeline."""
+    query = _runs().where(Run.purpose == "result").order_by(Run.id.desc()).limit(limit)
     if pipeline is not None:
         query = query.where(Run.pipeline == pipeline)
     return tuple(_run_row(row) for row in connection.execute(query))
@@ -252,6 +252,7 @@ def tasks_of(connection: Connection, run_id: int) -> tuple[TaskRow, ...]:
             resolution=row.resolution,
             reason=row.reason,
             requested_digest=row.requested_digest,
+            origin_attempt_id=row.origin_attempt_id,
         )
         for row in connection.execute(query)
     )
@@ -276,6 +277,15 @@ def attempts_of(
     query = _attempts().where(Task.run_id == run_id).order_by(Attempt.id)
     if cell_key is not None:
         query = query.join(Cell, Cell.id == Task.cell_id).where(Cell.key == cell_key)
+    return tuple(_attempt_row(row) for row in connection.execute(query))
+
+
+def origins_of_cell(connection: Connection, cell_id: int) -> tuple[AttemptRow, ...]:
+    """Return the attempts, of other runs, whose results stand for reused tasks of a cell."""
+    origins = select(Task.origin_attempt_id).where(
+        Task.cell_id == cell_id, Task.origin_attempt_id.is_not(None)
+    )
+    query = _attempts().where(Attempt.id.in_(origins)).order_by(Attempt.id)
     return tuple(_attempt_row(row) for row in connection.execute(query))
 
 

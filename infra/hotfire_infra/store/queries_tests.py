@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from hotfire_infra.store.dictionaries import split_test
 from hotfire_infra.store.models import (
@@ -151,7 +151,12 @@ def figures_of_cells(connection: Connection, run_id: int) -> dict[int, CellFigur
 
 
 def coverage_bitmaps_of_run(connection: Connection, run_id: int) -> tuple[Any, ...]:
-    """Return the coverage rows of a run: suite, platform, language, path, digest and bitmaps."""
-    return tuple(
-        connection.execute(select(*Coverage.__table__.c).where(Coverage.run_id == run_id)).all()
+    """Return the coverage rows of a run: suite, platform, language, path, digest and bitmaps.
+
+    What a reused task covered is its origin's.
+    """
+    origins = select(Task.origin_attempt_id).where(
+        Task.run_id == run_id, Task.origin_attempt_id.is_not(None)
     )
+    mine = or_(Coverage.run_id == run_id, Coverage.attempt_id.in_(origins))
+    return tuple(connection.execute(select(*Coverage.__table__.c).where(mine)).all())

@@ -87,6 +87,8 @@ class TaskRow:
     resolution: TaskState | None
     reason: str
     requested_digest: str
+    origin_attempt_id: int | None = None
+    """Where the results of a reused task come from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
