@@ -152,7 +152,7 @@ class Access:
         refusal = "not signed in" if row is None else row.refusal(store.clock.wall_ns())
         if row is None or refusal is not None:
             raise unauthenticated(f"{refusal}; sign in at /login")
-        return Principal(actor=f"user:{row.subject}", role=row.role, name=row.name, login_id=row.id)
+        return Principal(actor=row.subject, role=row.role, name=row.name, login_id=row.id)
 
     def _read_attempt(self, ulid: str) -> AttemptCredential | None:
         with self._stored().reading() as connection:

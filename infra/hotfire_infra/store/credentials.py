@@ -55,6 +55,7 @@ class LoginRow:
 
     id: int
     subject: str
+    """The actor: `user:<subject of the provider>` or `token:<name>`."""
     name: str
     role: Role
     expires_ns: int
@@ -154,6 +155,7 @@ def revoke_token(connection: Connection, ref: str, *, now_ns: int) -> TokenRow:
         connection.execute(
             update(Token).where(Token.id == in_force[0].id).values(revoked_ns=now_ns)
         )
+        end_logins(connection, f"token:{in_force[0].name}", now_ns=now_ns)
     chosen = (in_force or rows)[0]
     found = connection.execute(select(*_TOKEN).where(Token.id == chosen.id)).one()
     return TokenRow(**found._mapping)

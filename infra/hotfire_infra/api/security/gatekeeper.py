@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 PROBES = frozenset({"/healthz", "/readyz"})
 """They tell nothing, and whoever asks knows no name and has no token."""
-SIGN_IN = frozenset({"/login", "/login/callback", "/login/token"})
+SIGN_IN = frozenset({"/login", "/login/begin", "/login/callback", "/login/token"})
 _OPEN_FOLDER = "/static/"
 
 HEADERS: Mapping[str, str] = {
@@ -110,6 +110,9 @@ class Gatekeeper:
             return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
+            # The whole of the lifespan is over: what was only counted is written.
+            if self.auditor is not None:
+                await to_thread.run_sync(self.auditor.close)
             return
         visit = Visit(scope, Headers(scope=scope), origin_of(scope, self.section))
         outward = _outward(visit, send)

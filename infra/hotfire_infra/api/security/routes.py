@@ -1,0 +1,164 @@
+"""Routes of administration: tokens and the audit log."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from hotfire_infra.analysis.quantities import iso_utc
+from hotfire_infra.api.access import Principal, require
+from hotfire_infra.states import Role
+from hotfire_infra.store import credentials
+from hotfire_infra.store.audit import AuditFilter, AuditOutcome, AuditRow, audit_log
+from hotfire_infra.store.credentials import TokenRow, TokenWish
+from hotfire_infra.store.database import Store
+
+Admin = Annotated[Principal, Depends(require(Role.ADMIN))]
+_ADMIN_ONLY = [Depends(require(Role.ADMIN))]
+_OPERATOR_ONLY = [Depends(require(Role.OPERATOR))]
+TokenName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="Unique while in force")
+]
+
+DAY_NS = 86_400 * 1_000_000_000
+
+
+class TokenDocument(BaseModel):
+    """A token without its secret."""
+
+    id: str = Field(examples=["01JD3Q6X7V8W9Y0Z1A2B3C4D5E"])
+    name: str = Field(examples=["ci"])
+    role: Role
+    team: str | None
+    created_by: str
+    created: str = Field(description="RFC 3339, UTC")
+    expires: str | None
+    revoked: str | None
+    last_used: str | None = Field(description="To within ten minutes")
+
+
+class NewToken(BaseModel):
+    """What a token is to be."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"name": "ci", "role": "developer", "expires_days": 90}]},
+    )
+
+    name: TokenName
+    role: Role
+    team: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] | None = None
+    expires_days: Annotated[int, Field(ge=1, le=3650)] | None = Field(
+        default=90, description="null: until it is revoked"
+    )
+
+
+class CreatedToken(TokenDocument):
+    """A token just made; nobody can read its secret again."""
+
+    token: str = Field(examples=["hf_…"])
+
+
+class AuditDocument(BaseModel):
+    """One line of the audit log."""
+
+    id: int
+    at: str | None = Field(description="RFC 3339, UTC")
+    actor: str = Field(examples=["token:ci"])
+    action: str = Field(examples=["POST /api/v1/runs/{run}/cancel"])
+    target: str
+    outcome: AuditOutcome
+    address: str
+    run: int | None
+    reason: str
+    detail: dict[str, Any]
+
+
+class AuditPage(BaseModel):
+    """Newest lines first; `before` of the next page is the last id."""
+
+    items: list[AuditDocument]
+    next: int | None
+
+
+def administration_router(store: Store) -> APIRouter:
+    """Return the routes /api/v1/tokens and /api/v1/audit."""
+    router = APIRouter(prefix="/api/v1", tags=["access"])
+    _attach_tokens(router, store)
+
+    @router.get("/audit", summary="Read the audit log, newest first", dependencies=_OPERATOR_ONLY)
+    def audit(
+        actor: Annotated[str | None, Query(max_length=200)] = None,
+        action: Annotated[str | None, Query(max_length=200, description="Its beginning")] = None,
+        outcome: AuditOutcome | None = None,
+        before: Annotated[int | None, Query(ge=1, le=1 << 62)] = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    ) -> AuditPage:
+        wanted = AuditFilter(actor=actor, action=action, outcome=outcome, before_id=before)
+        with store.reading() as connection:
+            rows = audit_log(connection, wanted, limit=limit)
+        return AuditPage(
+            items=[audit_document(row) for row in rows],
+            next=rows[-1].id if len(rows) == limit else None,
+        )
+
+    return router
+
+
+def _attach_tokens(router: APIRouter, store: Store) -> None:
+    @router.get("/tokens", summary="List tokens, newest first", dependencies=_ADMIN_ONLY)
+    def tokens() -> list[TokenDocument]:
+        with store.reading() as connection:
+            return [token_document(row) for row in credentials.tokens(connection)]
+
+    @router.post(
+        "/tokens",
+        status_code=201,
+        summary="Make a token; its secret is in this answer only",
+        responses={409: {"description": "A token of this name is in force"}},
+    )
+    def create(principal: Admin, wish: NewToken) -> CreatedToken:
+        now_ns = store.clock.wall_ns()
+        days = wish.expires_days
+        made = TokenWish(
+            name=wish.name, role=wish.role, team=wish.team,
+            expires_ns=None if days is None else now_ns + days * DAY_NS,
+        )  # fmt: skip
+        with store.writing() as connection:
+            row, secret = credentials.create_token(
+                connection, made, created_by=principal.actor, now_ns=now_ns
+            )
+        return CreatedToken(**token_document(row).model_dump(), token=secret)
+
+    @router.delete(
+        "/tokens/{name}",
+        summary="Revoke a token at once and for good",
+        dependencies=_ADMIN_ONLY,
+        responses={409: {"description": "No such token"}},
+    )
+    def revoke(
+        name: Annotated[str, Path(description="Name or id", max_length=100)],
+    ) -> TokenDocument:
+        with store.writing() as connection:
+            row = credentials.revoke_token(connection, name, now_ns=store.clock.wall_ns())
+        return token_document(row)
+
+
+def token_document(row: TokenRow) -> TokenDocument:
+    """Return a token as the API and `hotfire tokens list -o json` show it."""
+    return TokenDocument(
+        id=row.ulid, name=row.name, role=row.role, team=row.team, created_by=row.created_by,
+        created=iso_utc(row.created_ns) or "", expires=iso_utc(row.expires_ns),
+        revoked=iso_utc(row.revoked_ns), last_used=iso_utc(row.last_used_ns),
+    )  # fmt: skip
+
+
+def audit_document(row: AuditRow) -> AuditDocument:
+    """Return a line as the API and `hotfire audit -o json` show it."""
+    return AuditDocument(
+        id=row.id, at=iso_utc(row.at_ns), actor=row.actor, action=row.action, target=row.target,
+        outcome=AuditOutcome(row.outcome), address=row.address, run=row.run, reason=row.reason,
+        detail=dict(row.detail),
+    )  # fmt: skip
