@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from hotfire_infra.sections.access import AccessSection
+from hotfire_infra.sections.gate import GateSection
 from hotfire_infra.sections.limits import LimitsSection
 from hotfire_infra.sections.logging import LoggingSection
 from hotfire_pipelines.document import read_document
@@ -26,6 +27,7 @@ class Configuration(BaseModel):
         default="hotfire.dev/service/1", alias="schema"
     )
     access: AccessSection = Field(default_factory=AccessSection)
+    gate: GateSection = Field(default_factory=GateSection)
     limits: LimitsSection = Field(default_factory=LimitsSection)
     logging: LoggingSection = Field(default_factory=LoggingSection)
 

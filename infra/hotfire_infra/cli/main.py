@@ -68,6 +68,10 @@ def run(
     timeout: Annotated[
         float | None, typer.Option(min=0, metavar="SECONDS", help="Stop following after this time.")
     ] = None,
+    reuse: Annotated[
+        bool | None,
+        typer.Option("--reuse/--no-reuse", help="Take over equal results, or redo all."),
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> int:
     """Run a pipeline. Exit: 0 passed, 1 red, 3 no answer. Example: hotfire run pre-merge"""
@@ -82,6 +86,7 @@ def run(
             dry_run=dry_run,
             timeout_seconds=timeout,
             as_json=output is Output.JSON,
+            reuse=reuse,
         )
     )
 
@@ -166,11 +171,14 @@ def cancel(
 def retry(
     run: RunRef,
     wait: Annotated[bool, typer.Option("--wait/--detach", help="Follow it, or return.")] = True,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Execute all again, not only what did not pass.")
+    ] = False,
 ) -> int:
-    """Run the same plan of the same source again, as a child run. Example: hotfire retry 12"""
+    """Run again, as a child run, what did not pass in a run. Example: hotfire retry 12"""
     from hotfire_infra.cli.verbs import retry as verb
 
-    return verb.retry(run, wait=wait)
+    return verb.retry(run, wait=wait, everything=everything)
 
 
 @app.command()

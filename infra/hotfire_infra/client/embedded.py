@@ -9,7 +9,8 @@ from pathlib import Path
 
 from hotfire_infra.client.catalogue import freeze_plan
 from hotfire_infra.client.driver import Driver
-from hotfire_infra.client.protocol import LogText, WatchEvent
+from hotfire_infra.client.protocol import AS_PLANNED, LogText, RunWish, WatchEvent
+from hotfire_infra.configuration import Configuration, read_configuration
 from hotfire_infra.errors import InfraError, PlanRefusedError, RequestRefusedError
 from hotfire_infra.executors.local import LocalExecutor
 from hotfire_infra.executors.protocol import Executor
@@ -19,7 +20,9 @@ from hotfire_infra.orchestrator.inputs import missing_model, model_path
 from hotfire_infra.orchestrator.lock import LOCK_NAME, HeldLock
 from hotfire_infra.orchestrator.loop import Orchestrator
 from hotfire_infra.orchestrator.requests import RequestBook
+from hotfire_infra.orchestrator.run_options import inherited_terms, options_of
 from hotfire_infra.settings import Settings, find_checkout
+from hotfire_infra.source.merge_base import find_merge_base
 from hotfire_infra.source.stamp import StoredSource, read_stamp, store_source
 from hotfire_infra.states import ATTEMPT_LIVE, RUN_TERMINAL, RequestKind
 from hotfire_infra.store import queries
@@ -36,8 +39,15 @@ HEARTBEAT_SECONDS = 1.0
 class EmbeddedClient:
     """All verbs in this process, on SQLite and the local executor."""
 
-    def __init__(self, store: Store, settings: Settings, executor: Executor) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        executor: Executor,
+        configuration: Configuration | None = None,
+    ) -> None:
         self._store = store
+        self._configuration = configuration or Configuration()
         self._settings = settings
         self._executor = executor
         self._driver = Driver(store, self._orchestrator, label=f"client-{id(self):x}")
@@ -45,12 +55,12 @@ class EmbeddedClient:
     @classmethod
     def open(cls, settings: Settings) -> EmbeddedClient:
         """Open the store of a home directory with the local executor."""
-        store = open_store(settings.home)
+        store = open_store(settings.home, database=settings.database)
         bundle = settings.home / "runner" / f"{bundle_sha256()}.pyz"
         if not bundle.exists():
             _write_bundle(bundle)
         executor = LocalExecutor(store.attempts, bundle, settings.cache, store.clock)
-        return cls(store, settings, executor)
+        return cls(store, settings, executor, read_configuration(settings.configuration))
 
     def _orchestrator(self, lock: HeldLock) -> Orchestrator:
         return Orchestrator(
@@ -68,13 +78,27 @@ class EmbeddedClient:
         return freeze_plan(self._store, checkout, pipeline, read_stamp(checkout), slots)
 
     def start_run(
-        self, plan: Plan, *, source: Path | None = None, requested_by: str | None = None
+        self,
+        plan: Plan,
+        *,
+        source: Path | None = None,
+        requested_by: str | None = None,
+        wish: RunWish = AS_PLANNED,
     ) -> RunRow:
         """Record a run of the plan, with the archive of its source."""
         self._check_plan(plan)
         checkout = find_checkout(source or Path.cwd())
         stored = store_source(checkout, self._store.blobs)
-        return self._create(plan, stored, requested_by, None)
+        base = find_merge_base(checkout, self._configuration.gate.target_branches)
+        request = RunRequest(
+            plan=plan,
+            source=stored,
+            requested_by=requested_by or self._settings.user,
+            merge_base=base.revision if base else None,
+            is_trusted=wish.is_trusted,
+            options=options_of(plan, wish.reuse, base),
+        )
+        return self._create(request)
 
     def _check_plan(self, plan: Plan) -> None:
         if plan.runner_sha256 not in (None, bundle_sha256()):
@@ -87,15 +111,7 @@ class EmbeddedClient:
             if not path.exists():
                 raise PlanRefusedError(missing_model(model.name, path))
 
-    def _create(
-        self, plan: Plan, source: StoredSource, requested_by: str | None, parent: int | None
-    ) -> RunRow:
-        request = RunRequest(
-            plan=plan,
-            source=source,
-            requested_by=requested_by or self._settings.user,
-            parent_run_id=parent,
-        )
+    def _create(self, request: RunRequest) -> RunRow:
         run_id = create_run(self._store, request)
         with self._store.reading() as connection:
             return queries.run_by_id(connection, run_id)
@@ -174,8 +190,8 @@ class EmbeddedClient:
             requested_by=self._settings.user,
         )
 
-    def retry(self, ref: str) -> RunRow:
-        """Start a child run of the same plan and source."""
+    def retry(self, ref: str, *, everything: bool = False) -> RunRow:
+        """Start a child run of the same plan and source, which reuses what passed."""
         run = self._find(ref)
         if run.state not in RUN_TERMINAL:
             raise RequestRefusedError(
@@ -190,7 +206,16 @@ class EmbeddedClient:
             subject=run.source.subject,
             archive_sha256=run.source.archive_sha256,
         )
-        return self._create(plan, source, None, run.id)
+        with self._store.reading() as connection:
+            inherited = inherited_terms(connection, run.id, everything=everything)
+        request = RunRequest(
+            plan=plan,
+            source=source,
+            requested_by=self._settings.user,
+            parent_run_id=run.id,
+            **inherited,
+        )
+        return self._create(request)
 
     def logs(
         self,

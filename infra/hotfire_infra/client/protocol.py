@@ -46,6 +46,19 @@ class LogText:
     """Whether the attempt has ended and nothing will follow."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunWish:
+    """How a run is to be carried out, beside its plan."""
+
+    reuse: bool | None = None
+    """Take over results whose action digest is equal; None: as the pipeline says."""
+    is_trusted: bool = True
+    """Whether its tasks may be given secrets; no change of a stranger is."""
+
+
+AS_PLANNED = RunWish()
+
+
 class Client(Protocol):
     """Verbs over one store.
 
@@ -69,6 +82,7 @@ class Client(Protocol):
         *,
         source: Path | None = None,
         requested_by: str | None = None,
+        wish: RunWish = AS_PLANNED,
     ) -> RunRow:
         """Record a run of the plan with all it expects; it starts when somebody executes.
 
@@ -106,8 +120,11 @@ class Client(Protocol):
     def cancel(self, ref: str, *, reason: str = "cancelled on request") -> None:
         """Ask for a run's end: what has not started ends, the rest is stopped with a grace."""
 
-    def retry(self, ref: str) -> RunRow:
-        """Start a child run of the same plan and source; the old run stays as it is."""
+    def retry(self, ref: str, *, everything: bool = False) -> RunRow:
+        """Start a child run of the same plan and source; the old run stays as it is.
+
+        What passed in it is reused, as far as results can be; `everything` executes all again.
+        """
 
     def logs(
         self,

@@ -12,6 +12,7 @@ from hotfire_infra.cli.lines import plan_line
 from hotfire_infra.cli.problems import CliError
 from hotfire_infra.cli.session import Session, open_session
 from hotfire_infra.cli.verbs.plan import print_plan
+from hotfire_infra.client.protocol import RunWish
 from hotfire_pipelines.plan import Plan
 
 
@@ -26,6 +27,8 @@ class Wish:
     dry_run: bool
     timeout_seconds: float | None
     as_json: bool
+    reuse: bool | None = None
+    """Take over equal results; None: as the pipeline says."""
 
 
 def run(wish: Wish) -> int:
@@ -38,7 +41,7 @@ def run(wish: Wish) -> int:
         if wish.dry_run:
             print_plan(plan, as_json=wish.as_json)
             return CliExit.OK
-        started = session.client.start_run(plan)
+        started = session.client.start_run(plan, wish=RunWish(reuse=wish.reuse))
         progress(plan_line(plan))
         if not wish.wait:
             detach(session)

@@ -1,0 +1,37 @@
+"""What a run remembers beside its plan: where it may reuse from, and what came before its change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from hotfire_infra.orchestrator.reuse import OPTION, Scope
+from hotfire_infra.source.merge_base import MergeBase
+from hotfire_infra.store.models import Run
+from hotfire_pipelines.plan import Plan
+
+ANCESTORS = "ancestors"
+"""The merge base and its first parents, newest first: where an old failure is looked for."""
+TARGET = "target"
+
+
+def options_of(plan: Plan, reuse: bool | None, base: MergeBase | None) -> dict[str, Any]:
+    """Return the options of a new run."""
+    wanted = plan.policy.reuse if reuse is None else reuse
+    options: dict[str, Any] = {OPTION: Scope.ANY.value} if wanted else {}
+    if base is not None:
+        options |= {TARGET: base.target, ANCESTORS: list(base.ancestors)}
+    return options
+
+
+def inherited_terms(connection: Connection, run_id: int, *, everything: bool) -> dict[str, Any]:
+    """Return what a retry takes over from the run it retries, as arguments of a RunRequest."""
+    query = select(Run.options, Run.merge_base, Run.is_trusted).where(Run.id == run_id)
+    row = connection.execute(query).one()
+    options = dict(row.options or {})
+    before = Scope(options.pop(OPTION, Scope.OFF))
+    if not everything:
+        # A parent that could reuse from anywhere had results that are not its own attempts'.
+        options[OPTION] = (Scope.ANY if before is Scope.ANY else Scope.PARENT).value
+    return {"options": options, "merge_base": row.merge_base, "is_trusted": row.is_trusted}

@@ -1,0 +1,45 @@
+"""Where a change started from: its merge base with the target branch, and the commits before that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotfire_infra.errors import SourceError
+from hotfire_infra.source.git import GitCheckout
+
+ANCESTORS = 50
+"""How far back a recorded run of the target branch is looked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeBase:
+    """A commit of the target branch."""
+
+    revision: str
+    target: str
+    """The branch, as git names it."""
+    ancestors: tuple[str, ...]
+    """The commit and its first parents, newest first."""
+
+
+def find_merge_base(root: Path, targets: Sequence[str]) -> MergeBase | None:
+    """Return the merge base of HEAD with the first of `targets` that exists.
+
+    None where no such branch exists or nothing is shared with it (a shallow clone, an orphan).
+    """
+    git = GitCheckout(root.resolve())
+    for target in targets:
+        try:
+            git.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{target}^{{commit}}")
+        except SourceError:
+            continue
+        try:
+            revision = git.text("merge-base", "HEAD", target)
+        except SourceError:
+            return None
+        count = f"--max-count={ANCESTORS}"
+        listed = git.text("rev-list", "--first-parent", count, "--end-of-options", revision)
+        return MergeBase(revision=revision, target=target, ancestors=tuple(listed.split()))
+    return None
