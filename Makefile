@@ -17,10 +17,10 @@ setup: ## Install everything a checkout needs (idempotent)
 
 run: setup ## Run the pipeline on this machine, then serve the dashboard (SERVE=no: end with the verdict)
 ifeq ($(SERVE),no)
-	@.venv/bin/hotfire run $(PIPELINE) --wait
+	@.venv/bin/hotfire run $(PIPELINE) --no-reuse --wait
 else
 	@# A run that has a verdict is worth looking at, red or not; wrong usage or Ctrl-C is not.
-	@.venv/bin/hotfire run $(PIPELINE) --wait; code=$$?; \
+	@.venv/bin/hotfire run $(PIPELINE) --no-reuse --wait; code=$$?; \
 	  case $$code in 0|1|3) exec .venv/bin/hotfire serve ;; *) exit $$code ;; esac
 endif
 

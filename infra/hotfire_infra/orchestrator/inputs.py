@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, select
 
 from hotfire_infra.errors import BlobMissingError, PlanRefusedError
 from hotfire_infra.states import AttemptState
@@ -55,16 +55,17 @@ def _blob(store: Store, name: str, digest: str, *, unpack: bool) -> ResolvedInpu
 
 def _artifact(connection: Connection, run: RunRow, task_key: str, artifact: str) -> str:
     """Return the digest of an artifact of a task of this run: of its passed attempt or its origin."""
+    maker = connection.execute(
+        select(Task.id, Task.origin_attempt_id).where(Task.run_id == run.id, Task.key == task_key)
+    ).one()
+    if maker.origin_attempt_id is None:
+        whose = (Attempt.task_id == maker.id, Attempt.state == AttemptState.PASSED)
+    else:
+        whose = (Attempt.id == maker.origin_attempt_id, Attempt.state == AttemptState.PASSED)
     query = (
         select(Artifact.sha256)
         .join(Attempt, Attempt.id == Artifact.attempt_id)
-        .join(Task, or_(Task.id == Attempt.task_id, Task.origin_attempt_id == Attempt.id))
-        .where(
-            Task.run_id == run.id,
-            Task.key == task_key,
-            Attempt.state == AttemptState.PASSED,
-            Artifact.name == artifact,
-        )
+        .where(*whose, Artifact.name == artifact)
         .order_by(Attempt.id.desc())
     )
     digest = connection.execute(query).scalar()

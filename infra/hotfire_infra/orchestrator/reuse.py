@@ -183,7 +183,7 @@ class ReuseBook:
 
 
 def _with_digest(digest: str) -> Select[Any]:
-    return (
+    query: Select[Any] = (
         select(
             Attempt.id,
             Attempt.ulid,
@@ -203,6 +203,7 @@ def _with_digest(digest: str) -> Select[Any]:
         )
         .order_by(Attempt.id.desc())
     )
+    return query
 
 
 def _origin_among(rows: Sequence[Row[Any]], observed: str | None) -> Row[Any] | None:

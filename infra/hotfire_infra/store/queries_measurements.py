@@ -140,7 +140,7 @@ def points_of_series(
     """Return all points of some series, oldest run first, perhaps only those of earlier runs."""
     query = (
         _measurements()
-        .where(Measurement.series_key.in_(keys))
+        .where(Measurement.series_key.in_(keys), Attempt.invalidation_id.is_(None))
         .order_by(Run.id, Measurement.attempt_id, Measurement.seq)
     )
     if before_run is not None:

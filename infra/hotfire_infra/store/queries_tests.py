@@ -96,7 +96,7 @@ def results_of_test(
         .join(Variant, Variant.id == Result.variant_id)
         .outerjoin(Message, Message.id == Result.message_id)
         .outerjoin(Environment, Environment.id == Attempt.environment_id)
-        .where(Result.test_id == test_id)
+        .where(Result.test_id == test_id, Attempt.invalidation_id.is_(None))
         .order_by(Run.id.desc(), Cell.id, Result.attempt_id.desc(), Result.seq.desc())
         .limit(limit)
     )
