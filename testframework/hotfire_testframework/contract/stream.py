@@ -40,6 +40,7 @@ class Kind(str, Enum):
     ARTIFACT = "artifact"
     COVERAGE = "coverage"
     PROBLEM = "problem"
+    EVIDENCE = "evidence"
     MANIFEST = "manifest"
 
     __str__ = str.__str__
@@ -89,6 +90,10 @@ def _integer(value: object) -> bool:
 def _number(value: object) -> bool:
     """A figure that can be compared: text for "not a number" would be written and never read."""
     return _integer(value) or (type(value) is float and math.isfinite(value))
+
+
+def _share(value: object) -> bool:
+    return _number(value) and 0 <= value <= 1  # type: ignore[operator]
 
 
 def _truth(value: object) -> bool:
@@ -214,6 +219,15 @@ _FIELDS: dict[str, dict[str, tuple[Check, bool, str]]] = {
         "files": (_list, True, "a list"),
     },
     Kind.PROBLEM.value: {"what": (_text, True, "text"), "detail": (_text, False, "text")},
+    Kind.EVIDENCE.value: {
+        "what": (_text, True, "a kind of evidence"),
+        "class": (_text, True, "a failure class"),
+        "source": (_text, True, "text"),
+        "confidence": (_share, True, "a number from 0 to 1"),
+        "detail": (_text, False, "text"),
+        "device": (_text, False, "a device's identity"),
+        "test": (_text, False, "a test identifier"),
+    },
     Kind.MANIFEST.value: {
         "count": (_count, True, "the number of records before it"),
         "tests": (_count, True, "the number of tests with a result"),

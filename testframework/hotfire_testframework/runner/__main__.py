@@ -27,6 +27,7 @@ from hotfire_testframework.runner.session import Session
 from hotfire_testframework.runner.spool import DiskFullError, Spool
 from hotfire_testframework.runner.stop import StopRequest
 from hotfire_testframework.runner.supervise import Supervisor
+from hotfire_testframework.runner.telemetry.closing import closing_evidence, take_baseline
 
 USAGE = "usage: python -m hotfire_testframework.runner ATTEMPT_DIR"
 OBSERVE = "--observe"
@@ -108,9 +109,12 @@ def _run_and_close(
         supervisor=Supervisor(directory, stop),
     )
     code = int(RunnerExit.UPLOAD_OR_DISK)
+    baseline = take_baseline()
     try:
         spool.emit(Kind.SESSION, _session_body(attempt, claim))
         code = int(run_phases(session))
+        for item in closing_evidence(baseline, code):
+            session.witness(item)
     except DiskFullError as error:
         print(error, file=sys.stderr)
     finally:

@@ -7,6 +7,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotfire_testframework.contract.evidence import Witness
 from hotfire_testframework.contract.failure import FailureClass
 from hotfire_testframework.contract.outcomes import Outcome
 
@@ -22,6 +23,7 @@ class Death:
     outcome: Outcome
     failure_class: FailureClass
     message: str
+    witness: Witness
 
     @property
     def is_infrastructure(self) -> bool:
@@ -36,22 +38,27 @@ def judge_death(
     crash_signal: str | None,
     guest_signal: str | None,
     memory_limit_hit: bool,
+    machine_out_of_memory: bool = False,
 ) -> Death:
     """Return what the death of a process means for the test it was in.
 
     Evidence of the product comes first: the process wrote its own crash event, or qemu names the
     guest's signal. An emulator that dies without either has died itself. A native process reports its
     signal honestly, except SIGKILL, which comes from outside unless the task's memory limit sent it.
+    `machine_out_of_memory`: the kernel killed somebody for want of memory meanwhile, at no limit of ours.
     """
     evidence = crash_signal or guest_signal
+    is_killed = returncode in (-int(getattr(signal, "SIGKILL", 9)), 137)
     if evidence:
         return _crash(f"crashed with {evidence}")
     if memory_limit_hit:
-        return _crash("killed at the task's own memory limit")
+        return _crash("killed at the task's own memory limit", Witness.MEMORY_LIMIT)
+    if is_killed and machine_out_of_memory:
+        return _infrastructure("killed: the machine ran out of memory", Witness.OUT_OF_MEMORY)
     if is_emulated:
-        return _infrastructure(f"the emulator died ({describe_end(returncode)})")
+        return _infrastructure(f"the emulator died ({describe_end(returncode)})", Witness.EMULATOR)
     if returncode == -int(getattr(signal, "SIGKILL", 9)):
-        return _infrastructure("killed (SIGKILL) from outside")
+        return _infrastructure("killed (SIGKILL) from outside", Witness.KILLED)
     if returncode < 0:
         return _crash(f"crashed with {describe_end(returncode)}")
     return _crash(f"the process ended with {describe_end(returncode)} in the middle of the test")
@@ -85,23 +92,19 @@ def describe_end(returncode: int) -> str:
     return f"exit 0x{returncode:08X}" if returncode > 255 else f"exit {returncode}"
 
 
-def count_memory_kills() -> int | None:
-    """Return how often the kernel killed at a memory limit of our own control group; None if it has none."""
-    try:
-        own = Path("/proc/self/cgroup").read_text().strip().rpartition("::")[2].lstrip("/")
-        group = Path("/sys/fs/cgroup", own)
-        if (group / "memory.max").read_text().strip() == "max":
-            return None
-        events = (group / "memory.events").read_text()
-        counts = {name: int(value) for name, value in map(str.split, events.splitlines())}
-        return counts["oom_kill"]
-    except (OSError, ValueError, KeyError):
-        return None
+def _crash(message: str, witness: Witness = Witness.CRASH) -> Death:
+    return Death(
+        outcome=Outcome.FAILED,
+        failure_class=FailureClass.PRODUCT,
+        message=message,
+        witness=witness,
+    )
 
 
-def _crash(message: str) -> Death:
-    return Death(outcome=Outcome.FAILED, failure_class=FailureClass.PRODUCT, message=message)
-
-
-def _infrastructure(message: str) -> Death:
-    return Death(outcome=Outcome.ERRORED, failure_class=FailureClass.INFRA_NODE, message=message)
+def _infrastructure(message: str, witness: Witness) -> Death:
+    return Death(
+        outcome=Outcome.ERRORED,
+        failure_class=FailureClass.INFRA_NODE,
+        message=message,
+        witness=witness,
+    )

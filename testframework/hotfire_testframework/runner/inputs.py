@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from hotfire_testframework.contract.evidence import Evidence, Witness
 from hotfire_testframework.contract.exit_codes import RunnerExit
 from hotfire_testframework.contract.task import ResolvedInput
 from hotfire_testframework.errors import RunnerError
@@ -30,11 +31,14 @@ def prepare_inputs(session: Session) -> None:
 def _prepare(session: Session, item: ResolvedInput) -> Path:
     path = Path(item.path)
     if not path.exists():
-        raise RunnerError(f"input {item.name!r}: {item.path} is not there", RunnerExit.DOWNLOAD)
+        message = f"input {item.name!r}: {item.path} is not there"
+        session.witness(Evidence.of(Witness.DOWNLOAD_FAILED, "runner", message, confidence=0.7))
+        raise RunnerError(message, RunnerExit.DOWNLOAD)
     if item.sha256 is not None and path.is_file():
         found = _sha256_of(path)
         if found != item.sha256:
             message = f"input {item.name!r}: {path.name} has sha256 {found}, expected {item.sha256}"
+            session.witness(Evidence.of(Witness.DOWNLOAD_CORRUPT, "runner", message))
             raise RunnerError(message, RunnerExit.DOWNLOAD)
     if not item.unpack:
         return path

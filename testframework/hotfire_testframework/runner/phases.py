@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from hotfire_testframework.contract.evidence import Evidence, Witness
 from hotfire_testframework.contract.exit_codes import RunnerExit
 from hotfire_testframework.contract.outcomes import Harness, Phase
 from hotfire_testframework.contract.stream import Kind
@@ -48,6 +49,8 @@ def _guarded(session: Session, step: Callable[[Session], None]) -> int | None:
     except DiskFullError as error:
         session.spool.release_ballast()
         _report_last(session, error)
+        with contextlib.suppress(DiskFullError):
+            session.witness(Evidence.of(Witness.DISK_FULL, "runner", str(error)))
         return error.exit_code
     except RunnerError as error:
         _report_last(session, error)

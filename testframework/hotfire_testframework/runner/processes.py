@@ -16,6 +16,8 @@ from typing import IO
 IS_WINDOWS = sys.platform == "win32"
 PR_SET_CHILD_SUBREAPER = 36
 POLL_SECONDS = 0.02
+UNKILLABLE_SECONDS = 20.0
+"""From SIGKILL until a process counts as stuck in the kernel."""
 
 
 def become_subreaper() -> None:
@@ -62,8 +64,12 @@ def end_tree(process: subprocess.Popen[bytes], grace_s: float) -> None:
     kill_tree(process)
 
 
-def kill_tree(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process, its session and its descendants, and reap it."""
+def kill_tree(process: subprocess.Popen[bytes]) -> list[int]:
+    """Kill the process, its session and its descendants, and reap it; returns what did not die.
+
+    SIGKILL waits for a process inside the kernel (a driver that hangs): waiting with it for ever would
+    keep the attempt alive for ever.
+    """
     if IS_WINDOWS:
         with contextlib.suppress(OSError):
             subprocess.run(
@@ -76,7 +82,11 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         with contextlib.suppress(OSError):
             process.kill()
-    process.wait()
+    try:
+        process.wait(UNKILLABLE_SECONDS)
+    except subprocess.TimeoutExpired:
+        return [process.pid, *(pid for pid in tree_of(process.pid) if pid != process.pid)]
+    return []
 
 
 def kill_descendants() -> int:
@@ -126,6 +136,15 @@ def _processes() -> list[tuple[int, int, int]]:
             if fields[0] != "Z":
                 result.append((int(name), int(fields[1]), int(fields[3])))
     return result
+
+
+def wait_channel(pid: int) -> str:
+    """Return the kernel's function in which a process waits; its number where that is not said."""
+    try:
+        found = Path("/proc", str(pid), "wchan").read_text(errors="replace").strip()
+    except OSError:
+        found = ""
+    return found if found not in ("", "0") else f"process {pid}"
 
 
 def _ask_to_end(process: subprocess.Popen[bytes]) -> None:

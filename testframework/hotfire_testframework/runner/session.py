@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from hotfire_testframework.contract.evidence import Evidence, Witness
 from hotfire_testframework.contract.exit_codes import RunnerExit
 from hotfire_testframework.contract.failure import FailureClass
 from hotfire_testframework.contract.stream import Kind
@@ -15,9 +16,10 @@ from hotfire_testframework.errors import ContractError, RunnerError
 from hotfire_testframework.runner.attempt_dir import AttemptDir
 from hotfire_testframework.runner.heartbeat import Heartbeat
 from hotfire_testframework.runner.placeholders import Placeholders
+from hotfire_testframework.runner.processes import wait_channel
 from hotfire_testframework.runner.spool import DiskFullError, Spool, is_disk_full
 from hotfire_testframework.runner.stop import StopRequest
-from hotfire_testframework.runner.supervise import Limits, Supervisor
+from hotfire_testframework.runner.supervise import CommandEnd, Limits, Supervisor
 
 # Failure classes that make an attempt red rather than errored.
 RED = frozenset({FailureClass.PRODUCT, FailureClass.TEST, FailureClass.TIMEOUT})
@@ -62,6 +64,8 @@ class Session:
         self.environment = dict(os.environ)
         self.environment.update(self.placeholders.fill_environment(self.spec.env))
         self.environment.setdefault("PYTHONUNBUFFERED", "1")
+        # A Python that hangs is asked for its stacks by SIGABRT.
+        self.environment.setdefault("PYTHONFAULTHANDLER", "1")
         self.environment["HOTFIRE_ATTEMPT"] = self.attempt.attempt
 
     def run_limits(self, deadline: float) -> Limits:
@@ -91,6 +95,8 @@ class Session:
                 "failure_class": FailureClass.INFRA_NODE.value,
                 "message": f"no space left on the device; the test said: {body.get('message', '')}",
             }
+            test = str(body["test"])
+            self.witness(Evidence.of(Witness.DISK_FULL, "runner", str(body["message"]), test=test))
             self.spool.emit(Kind.TEST_ATTEMPT, body)
             raise DiskFullError("the test's own files")
         self.spool.emit(Kind.TEST_ATTEMPT, body)
@@ -102,6 +108,23 @@ class Session:
         self.problems.append(what)
         body = {"what": what, "detail": detail} if detail else {"what": what}
         self.spool.emit(Kind.PROBLEM, body)
+
+    def witness(self, item: Evidence) -> None:
+        """Record evidence of a failure, at the point where it is seen."""
+        self.spool.emit(Kind.EVIDENCE, item.to_json())
+
+    def require_killed(self, end: CommandEnd) -> None:
+        """Raise for processes that SIGKILL did not end: what they hold cannot be given to others."""
+        if not end.unkillable:
+            return
+        waits = ", ".join(wait_channel(pid) for pid in end.unkillable)
+        message = f"{len(end.unkillable)} processes do not die of SIGKILL; they wait in {waits}"
+        is_driver = "nv" in waits or "uvm" in waits
+        failure = FailureClass.INFRA_DEVICE if is_driver else None
+        item = Evidence.of(Witness.UNKILLABLE, "runner", message, failure_class=failure)
+        self.witness(item)
+        code = RunnerExit.DEVICE_FAULT if is_driver else RunnerExit.LAUNCHER_DIED
+        raise RunnerError(message, code)
 
     def pass_on(self, kind: str, body: dict[str, Any]) -> None:
         """Emit a record that came from a harness; a broken one is reported, not dropped in silence."""

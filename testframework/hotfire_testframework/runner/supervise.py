@@ -12,12 +12,13 @@ from pathlib import Path
 
 from hotfire_testframework.runner.attempt_dir import AttemptDir
 from hotfire_testframework.runner.processes import end_tree, kill_tree, start_process
-from hotfire_testframework.runner.stacks import save_stacks
+from hotfire_testframework.runner.stacks import CORES_LIMIT, Captured, save_stacks
 from hotfire_testframework.runner.stop import StopRequest
 
 TICK_SHORTEST = 0.002
 TICK_LONGEST = 0.05
 STACKS_LIMIT = 1 << 20
+HANG_GRACE_SECONDS = 2.0
 LOG_LIMIT = 1 << 30
 """Both logs of an attempt together; a test that writes more would fill the disk of others."""
 
@@ -33,6 +34,10 @@ class Ended(str, Enum):
     FLOOD = "flood"
 
     __str__ = str.__str__
+
+
+HANGS = frozenset({Ended.SILENCE, Ended.TEST_TIMEOUT, Ended.RUN_TIMEOUT})
+"""Ends of which it has to be known what they waited for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +58,20 @@ class CommandEnd:
     ended: Ended
     stacks: str | None = None
     """Name of the artifact that holds the stacks of a hang."""
+    core: str | None = None
+    """Name of the artifact with the core of its innermost native process."""
+    unkillable: tuple[int, ...] = ()
+    """Processes that SIGKILL did not end: they wait inside the kernel, as a rule in a driver."""
+
+    @property
+    def artifacts(self) -> tuple[str, ...]:
+        """What was saved, to be recorded."""
+        return tuple(name for name in (self.stacks, self.core) if name)
+
+    @property
+    def remains(self) -> str:
+        """Where to look, for a message."""
+        return f"stacks are in {self.stacks}" if self.stacks else "no stacks could be saved"
 
 
 @dataclass(slots=True)
@@ -83,7 +102,6 @@ class Supervisor:
         env: Mapping[str, str],
         limits: Limits,
         watch: Watch | None = None,
-        is_python: bool = False,
     ) -> CommandEnd:
         """Run a command to its end or to the first limit; the whole tree is gone afterwards.
 
@@ -93,16 +111,25 @@ class Supervisor:
         with self._directory.stdout.open("ab") as out, self._directory.stderr.open("ab") as err:
             process = start_process(argv, env=env, cwd=self._directory.work, stdout=out, stderr=err)
         stacks: str | None = None
+        captured = Captured(python=())
+        left: list[int] = []
         try:
             ended = self._watch(process, limits, watch)
-            if ended in (Ended.SILENCE, Ended.TEST_TIMEOUT):
-                stacks = self._save_stacks(process, is_python)
+            if ended in HANGS:
+                stacks, captured = self._save_stacks(process)
             if ended is not Ended.ITSELF:
-                end_tree(process, limits.grace_s if ended is Ended.CANCELLED else 0.0)
+                end_tree(process, _grace(limits, ended))
         finally:
-            kill_tree(process)
+            left = kill_tree(process)
         watch.pump()
-        return CommandEnd(returncode=process.returncode, ended=ended, stacks=stacks)
+        return CommandEnd(
+            # A process that cannot be killed has no status; it was sent SIGKILL.
+            returncode=-9 if process.returncode is None else process.returncode,
+            ended=ended,
+            stacks=stacks,
+            core=captured.core or None,
+            unkillable=tuple(left),
+        )
 
     def _watch(self, process: subprocess.Popen[bytes], limits: Limits, watch: Watch) -> Ended:
         quiet_since = time.monotonic()
@@ -145,15 +172,22 @@ class Supervisor:
     def _log_sizes(self) -> tuple[int, int]:
         return _size(self._directory.stdout), _size(self._directory.stderr)
 
-    def _save_stacks(self, process: subprocess.Popen[bytes], is_python: bool) -> str:
+    def _save_stacks(self, process: subprocess.Popen[bytes]) -> tuple[str, Captured]:
         self._hangs += 1
         name = f"hang-{self._hangs}.stacks.txt"
         target = self._directory.artifacts / name
+        core = self._directory.artifacts / f"hang-{self._hangs}.core"
         offset = _size(self._directory.stderr)
-        save_stacks(process, target, is_python=is_python)
-        if is_python:
+        wanted = core if self._hangs <= CORES_LIMIT else None
+        captured = save_stacks(process.pid, target, core=wanted)
+        if captured.python:
             _append_tail(self._directory.stderr, offset, target)
-        return name
+        return name, captured
+
+
+def _grace(limits: Limits, ended: Ended) -> float:
+    """Return how long the tree may take to end: a hang has used up its time, and must not hold a device."""
+    return limits.grace_s if ended is Ended.CANCELLED else min(limits.grace_s, HANG_GRACE_SECONDS)
 
 
 def _append_tail(log: Path, offset: int, target: Path) -> None:

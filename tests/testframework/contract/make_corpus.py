@@ -110,11 +110,26 @@ def version_0() -> bytes:
     return with_manifest(0, lines, 1, 1, 0)
 
 
+def with_evidence() -> bytes:
+    """An attempt that was killed: what its runner saw, and a witness of a later version."""
+    seen = {"what": "xid", "class": "infra-device", "source": "kernel", "confidence": 0.95}
+    later = {"what": "omen", "class": "infra-cosmos", "source": "star", "confidence": 1, "more": []}
+    lines = [
+        session(1),
+        line(1, 2, "collected", harness="cases", tests=TESTS[:1]),
+        line(1, 3, "test_start", test=TESTS[0], **{"try": 1}),
+        line(1, 4, "evidence", **seen, detail="Xid 79", device="GPU-1", test=TESTS[0]),
+        line(1, 5, "evidence", **later),
+    ]
+    return with_manifest(1, lines, 0, 1, 31)
+
+
 def corpus() -> dict[str, bytes]:
     whole = every_kind()
     lines = whole.splitlines(keepends=True)
     return {
         "v1-every-kind.jsonl": whole,
+        "v1-evidence.jsonl": with_evidence(),
         "v0-passed.jsonl": version_0(),
         "v1-killed.jsonl": b"".join(lines[:8]) + lines[8][:40],
         "v1-gap.jsonl": b"".join(lines[:5] + lines[6:]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from hotfire_testframework.contract.evidence import Evidence, Witness
 from hotfire_testframework.contract.exit_codes import RunnerExit
 from hotfire_testframework.contract.failure import FailureClass
 from hotfire_testframework.contract.identifiers import command_test_id
@@ -12,7 +13,6 @@ from hotfire_testframework.contract.stream import Kind
 from hotfire_testframework.errors import RunnerError
 from hotfire_testframework.runner.artifacts import record_artifact
 from hotfire_testframework.runner.deaths import (
-    count_memory_kills,
     describe_end,
     find_guest_signal,
     judge_death,
@@ -25,8 +25,9 @@ from hotfire_testframework.runner.session import (
 )
 from hotfire_testframework.runner.supervise import CommandEnd, Ended, Watch
 from hotfire_testframework.runner.tail import Tail
+from hotfire_testframework.runner.telemetry.memory import MemoryCounters, read_counters
 
-PASSED_ON = frozenset({"measurement", "accuracy_sample", "coverage"})
+PASSED_ON = frozenset({"measurement", "accuracy_sample", "coverage", "evidence"})
 TAIL_LINES = 40
 
 
@@ -39,7 +40,7 @@ def run_command(session: Session, deadline: float) -> None:
     launcher = session.placeholders.launcher
     argv = [*launcher, *session.placeholders.fill_argv((*session.spec.command, *session.spec.args))]
     error_offset = _size(session)
-    kills_before = count_memory_kills()
+    memory_before = read_counters()
     session.start_test(test, 1)
     began = time.monotonic()
 
@@ -61,15 +62,16 @@ def run_command(session: Session, deadline: float) -> None:
     except OSError as error:
         _refuse_start(session, test, argv[0], error)
     body = {"test": test, "try": 1, "duration_ns": duration_since(began)}
-    body.update(_judge(session, end, error_offset, count_memory_kills() != kills_before))
+    body.update(_judge(session, end, error_offset, memory_before))
     _finish(session, end, body)
 
 
 def _finish(session: Session, end: CommandEnd, body: dict[str, Any]) -> None:
+    session.require_killed(end)
     if end.ended is Ended.CANCELLED:
         raise CancelledError(session.stop.reason)
-    if end.stacks:
-        record_artifact(session.directory, session.spool, end.stacks)
+    for name in end.artifacts:
+        record_artifact(session.directory, session.spool, name)
     session.end_test(body)
     if end.ended is Ended.RUN_TIMEOUT:
         raise RunTimeoutError("run", session.spec.timeouts.run_s)
@@ -78,7 +80,7 @@ def _finish(session: Session, end: CommandEnd, body: dict[str, Any]) -> None:
 
 
 def _judge(
-    session: Session, end: CommandEnd, error_offset: int, memory_limit_hit: bool
+    session: Session, end: CommandEnd, error_offset: int, memory_before: MemoryCounters
 ) -> dict[str, Any]:
     if end.ended is Ended.ITSELF and end.returncode == 0:
         return {"outcome": "passed"}
@@ -86,12 +88,7 @@ def _judge(
         if end.ended is Ended.FLOOD:
             message = "wrote more log than an attempt may"
             return {"outcome": "failed", "failure_class": "product", "message": message}
-        limit = {Ended.SILENCE: "no output for too long"}.get(end.ended, "took too long")
-        return {
-            "outcome": "failed",
-            "failure_class": "timeout",
-            "message": f"{limit} ({end.ended})",
-        }
+        return _hang(session, end)
     detail = _last_lines(session)
     if end.returncode > 0:
         message = f"the command ended with {describe_end(end.returncode)}"
@@ -106,14 +103,29 @@ def _judge(
         is_emulated=session.spec.emulated and bool(session.spec.launcher),
         crash_signal=None,
         guest_signal=find_guest_signal(session.directory.stderr, error_offset),
-        memory_limit_hit=memory_limit_hit,
+        memory_limit_hit=(now := read_counters()).hit_limit_since(memory_before),
+        machine_out_of_memory=now.hit_machine_since(memory_before),
     )
+    test = session.heartbeat.test
+    session.witness(Evidence.of(death.witness, "runner", death.message, test=test))
     return {
         "outcome": death.outcome.value,
         "failure_class": death.failure_class.value,
         "message": death.message,
         "detail": detail,
     }
+
+
+def _hang(session: Session, end: CommandEnd) -> dict[str, Any]:
+    times = session.spec.timeouts
+    words = {
+        Ended.SILENCE: f"gave no output for {times.silence_s:g} s",
+        Ended.TEST_TIMEOUT: f"took longer than {times.test_s:g} s",
+    }.get(end.ended, f"took longer than the run's {times.run_s:g} s")
+    message = f"{words}; {end.remains}"
+    test = session.heartbeat.test
+    session.witness(Evidence.of(Witness.HANG, "runner", f"{test} {message}", test=test))
+    return {"outcome": "failed", "failure_class": "timeout", "message": message}
 
 
 def _refuse_start(session: Session, test: str, program: str, error: OSError) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from hotfire_testframework.contract.evidence import Evidence, Witness
 from hotfire_testframework.contract.exit_codes import RunnerExit
 from hotfire_testframework.contract.failure import FailureClass
 from hotfire_testframework.contract.outcomes import Outcome
@@ -16,7 +17,6 @@ from hotfire_testframework.errors import ContractError, RunnerError
 from hotfire_testframework.runner.artifacts import record_artifact
 from hotfire_testframework.runner.deaths import (
     Death,
-    count_memory_kills,
     describe_end,
     find_guest_signal,
     judge_death,
@@ -29,7 +29,9 @@ from hotfire_testframework.runner.session import (
 )
 from hotfire_testframework.runner.supervise import CommandEnd, Ended, Watch
 from hotfire_testframework.runner.tail import Tail
+from hotfire_testframework.runner.telemetry.memory import MemoryCounters, read_counters
 
+NAMED_TESTS = 3
 LAUNCHES_LIMIT = 500
 """Crashes and hangs of one attempt; beyond that something is wrong with all of it."""
 
@@ -41,7 +43,6 @@ class Launch:
     argv: Sequence[str]
     env: Mapping[str, str]
     events: Path
-    is_python: bool = False
 
 
 class Driver(Protocol):
@@ -110,14 +111,13 @@ class ListRun:
         error_offset = (
             session.directory.stderr.stat().st_size if session.directory.stderr.exists() else 0
         )
-        kills_before = count_memory_kills()
+        memory_before = read_counters()
         try:
             end = session.supervisor.run(
                 launch.argv,
                 env=launch.env,
                 limits=session.run_limits(self._deadline),
                 watch=Watch(pump=lambda: self._pump(tail.read()), test_began=self._oldest_start),
-                is_python=launch.is_python,
             )
         except OSError as error:
             message = f"{launch.argv[0]!r} cannot be started: {error.strerror or error}"
@@ -125,9 +125,9 @@ class ListRun:
         self._pump(tail.read_all())
         for line in tail.broken:
             session.report("an event is no JSON object", line)
-        if end.stacks:
-            record_artifact(session.directory, session.spool, end.stacks)
-        return self._settle(end, error_offset, count_memory_kills() != kills_before)
+        for name in end.artifacts:
+            record_artifact(session.directory, session.spool, name)
+        return self._settle(end, error_offset, memory_before)
 
     # -- events ---------------------------------------------------------------------------------
 
@@ -209,13 +209,14 @@ class ListRun:
 
     # -- the end of a process -------------------------------------------------------------------
 
-    def _settle(self, end: CommandEnd, error_offset: int, memory_limit_hit: bool) -> bool:
+    def _settle(self, end: CommandEnd, error_offset: int, memory: MemoryCounters) -> bool:
+        self._session.require_killed(end)
         if end.ended is Ended.CANCELLED:
             raise CancelledError(self._session.stop.reason)
         if end.ended is Ended.RUN_TIMEOUT:
-            self._fail_in_flight(
-                Outcome.ERRORED, FailureClass.TIMEOUT, "the run's time was used up"
-            )
+            message = f"the run's time was used up; {end.remains}"
+            self._witness(Witness.HANG, message)
+            self._fail_in_flight(Outcome.ERRORED, FailureClass.TIMEOUT, message)
             raise RunTimeoutError("run", self._session.spec.timeouts.run_s)
         if end.ended is not Ended.ITSELF:
             return self._settle_hang(end)
@@ -228,7 +229,8 @@ class ListRun:
             is_emulated=self._session.spec.emulated,
             crash_signal=process.crash_signal,
             guest_signal=find_guest_signal(self._session.directory.stderr, error_offset),
-            memory_limit_hit=memory_limit_hit,
+            memory_limit_hit=(now := read_counters()).hit_limit_since(memory),
+            machine_out_of_memory=now.hit_machine_since(memory),
         )
         return self._settle_in_flight(death) if process.in_flight else self._settle_idle(end, death)
 
@@ -241,13 +243,23 @@ class ListRun:
         seconds = limits.test_s if end.ended is Ended.TEST_TIMEOUT else limits.silence_s
         words = "took longer than" if end.ended is Ended.TEST_TIMEOUT else "gave no output for"
         if not self._process.in_flight:
-            message = f"no output for {seconds:g} s outside of any test"
+            message = f"no output for {seconds:g} s outside of any test; {end.remains}"
+            self._witness(Witness.HANG, message)
             raise RunnerError(message, RunnerExit.TIMED_OUT)
-        message = f"{words} {seconds:g} s; stacks are in {end.stacks}"
+        message = f"{words} {seconds:g} s; {end.remains}"
+        self._witness(Witness.HANG, message)
         self._fail_in_flight(Outcome.FAILED, FailureClass.TIMEOUT, message)
         return bool(self._remaining())
 
+    def _witness(self, kind: Witness, message: str) -> None:
+        tests = list(self._process.in_flight)
+        name = ", ".join(tests[:NAMED_TESTS])
+        detail = f"{name}: {message}" if tests else message
+        test = tests[0] if len(tests) == 1 else ""
+        self._session.witness(Evidence.of(kind, "runner", detail, test=test))
+
     def _settle_in_flight(self, death: Death) -> bool:
+        self._witness(death.witness, death.message)
         self._fail_in_flight(death.outcome, death.failure_class, death.message)
         if death.is_infrastructure:
             raise RunnerError(death.message, RunnerExit.LAUNCHER_DIED)
@@ -265,6 +277,7 @@ class ListRun:
         if not remaining:
             self._judge_late_crash(end)
             return False
+        self._witness(death.witness, death.message)
         if death.is_infrastructure:
             raise RunnerError(death.message, RunnerExit.LAUNCHER_DIED)
         if self._process.ended:

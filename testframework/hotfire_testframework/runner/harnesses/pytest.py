@@ -57,7 +57,7 @@ class PytestDriver:
                 "".join(f"{test}\n" for test in finished), encoding="utf-8", newline="\n"
             )
             env["HOTFIRE_FINISHED"] = str(skip)
-        return Launch(argv=argv, env=env, events=events, is_python=True)
+        return Launch(argv=argv, env=env, events=events)
 
     def translate(self, event: dict[str, Any]) -> dict[str, Any]:
         """The plugin already speaks the words of the contract."""

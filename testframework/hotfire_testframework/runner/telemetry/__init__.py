@@ -1,0 +1,1 @@
+"""How the runner drives the tests of a task: one command, native executables, pytest."""
