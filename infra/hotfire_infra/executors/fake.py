@@ -164,6 +164,9 @@ class FakeExecutor:
         """Remove the artifacts; that the attempt ran stays on record."""
         shutil.rmtree(self.spool(attempt).root / "artifacts", ignore_errors=True)
 
+    def wait(self, seconds: float) -> None:
+        """Return at once: every look plays a step."""
+
 
 def _play(
     spool: Spool, spec: AttemptSpec, script: Script, environment: Mapping[str, Any]

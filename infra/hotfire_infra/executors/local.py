@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -200,6 +201,10 @@ class LocalExecutor:
             shutil.rmtree(spool.root / name, ignore_errors=True)
         with contextlib.suppress(FileNotFoundError):
             (spool.root / "token").unlink()
+
+    def wait(self, seconds: float) -> None:
+        """Sleep."""
+        time.sleep(seconds)
 
 
 def _intend(path: Path) -> bool:

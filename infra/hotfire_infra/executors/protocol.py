@@ -143,3 +143,6 @@ class Executor(Protocol):
 
     def release(self, attempt: Ulid) -> None:
         """Free everything the attempt holds."""
+
+    def wait(self, seconds: float) -> None:
+        """Return when something of an attempt may have changed, at the latest after `seconds`."""

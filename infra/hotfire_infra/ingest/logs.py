@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from sqlalchemy import Connection, func, select
 
 from hotfire_infra.executors.spool import STREAMS, Spool
@@ -15,31 +17,48 @@ CHUNK_BYTES = 1 << 20
 
 def ingest_logs(store: Store, attempt_id: int, spool: Spool, *, is_final: bool) -> int:
     """Store what the logs have grown by; return the bytes stored."""
-    return sum(_ingest(store, attempt_id, spool, name, is_final) for name in STREAMS)
+    rows = read_logs(store, attempt_id, spool, is_final=is_final)
+    if rows:
+        with store.writing() as connection:
+            write_logs(connection, rows)
+    return sum(row[3] for row in rows)
 
 
-def _ingest(store: Store, attempt_id: int, spool: Spool, name: str, is_final: bool) -> int:
+def read_logs(
+    store: Store, attempt_id: int, spool: Spool, *, is_final: bool
+) -> list[tuple[int, str, int, int, str]]:
+    """Put what the logs have grown by into blobs; return the rows that will name them."""
+    return [
+        row for name in STREAMS for row in _read(store, attempt_id, spool, name, is_final=is_final)
+    ]
+
+
+def write_logs(connection: Connection, rows: Sequence[tuple[int, str, int, int, str]]) -> None:
+    """Name the chunks in rows; those that are there already stay."""
+    results.insert_rows(connection, results.BLOB, [(row[4], row[3]) for row in rows])
+    results.insert_rows(connection, results.LOG_CHUNK, rows)
+
+
+def _read(
+    store: Store, attempt_id: int, spool: Spool, name: str, *, is_final: bool
+) -> Iterator[tuple[int, str, int, int, str]]:
     try:
         size = spool.log(name).stat().st_size
     except OSError:
-        return 0
+        return
+    if size < (1 if is_final else CHUNK_BYTES):
+        return  # Without asking the store: this is the rule, and every round comes by here.
     with store.reading() as connection:
         start = stored_bytes(connection, attempt_id, name)
-    stored = 0
     with spool.log(name).open("rb") as file:
         file.seek(start)
         while start < size and (is_final or size - start >= CHUNK_BYTES):
             content = file.read(CHUNK_BYTES)
             if not content:
-                break
+                return
             blob = store.blobs.put_bytes(content)
-            with store.writing() as connection:
-                results.insert_rows(connection, results.BLOB, [(blob.sha256, blob.size)])
-                row = (attempt_id, name, start, blob.size, blob.sha256)
-                results.insert_rows(connection, results.LOG_CHUNK, [row])
+            yield (attempt_id, name, start, blob.size, blob.sha256)
             start += len(content)
-            stored += len(content)
-    return stored
 
 
 def stored_bytes(connection: Connection, attempt_id: int, name: str) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, update
 
 from hotfire_infra.executors.spool import Spool
 from hotfire_infra.ingest.artifacts import Moved, move_artifacts, write_artifacts
-from hotfire_infra.ingest.context import AttemptContext, context_of
+from hotfire_infra.ingest.context import context_of
 from hotfire_infra.ingest.records import in_flight_after, write_records
 from hotfire_infra.states import ATTEMPT_LIVE
 from hotfire_infra.store import results
@@ -19,8 +20,8 @@ from hotfire_testframework.contract.stream import Kind
 from hotfire_testframework.contract.stream_reader import (
     Position,
     StreamPart,
+    StreamVerdict,
     read_stream,
-    verify_stream,
 )
 
 BATCH_RECORDS = 5_000
@@ -50,6 +51,23 @@ class ManifestCheck:
     """Nothing was collected."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """Records that were read from a spool, and their files in the blob store; no row yet."""
+
+    acked_seq: int
+    """What was stored when they were read."""
+    part: StreamPart
+    moved: tuple[Moved, ...]
+    lost: tuple[tuple[int, str], ...]
+    """(seq, reason) of artifacts whose file did not come."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more may be waiting behind this batch."""
+        return len(self.part.records) >= BATCH_RECORDS
+
+
 def ingest_stream(store: Store, attempt: AttemptRow, spool: Spool) -> Ingested:
     """Store all records that have arrived; call it again as often as you like.
 
@@ -57,22 +75,32 @@ def ingest_stream(store: Store, attempt: AttemptRow, spool: Spool) -> Ingested:
     noted once, what lies behind it is not stored, and the attempt cannot succeed.
     """
     with store.reading() as connection:
-        context = context_of(connection, attempt)
         acked_seq, acked_bytes = _acked(connection, attempt.id)
     stored, problem, is_complete = 0, None, False
     while True:
-        position = Position(offset=acked_bytes, seq=acked_seq + 1)
-        part = read_stream(spool.stream, position, limit=BATCH_RECORDS)
-        problem = part.problem
-        moved, lost = move_artifacts(store.blobs, spool, part.records)
-        if not _store(store, context, acked_seq, part, moved, lost):
+        arrival = read_arrival(store, spool, acked_seq=acked_seq, acked_bytes=acked_bytes)
+        if arrival is None:
             break
-        stored += len(part.records)
-        is_complete = part.is_complete or is_complete
-        acked_seq, acked_bytes = part.position.seq - 1, part.position.offset
-        if not part.records:
+        problem = arrival.part.problem
+        with store.writing() as connection:
+            if store_arrival(connection, attempt, arrival) is None:
+                break
+        stored += len(arrival.part.records)
+        is_complete = arrival.part.is_complete or is_complete
+        acked_seq, acked_bytes = arrival.part.position.seq - 1, arrival.part.position.offset
+        if not arrival.part.records:
             break
     return Ingested(stored=stored, is_complete=is_complete, problem=problem)
+
+
+def read_arrival(store: Store, spool: Spool, *, acked_seq: int, acked_bytes: int) -> Arrival | None:
+    """Read what has arrived behind the acknowledged prefix; None: nothing has."""
+    position = Position(offset=acked_bytes, seq=acked_seq + 1)
+    part = read_stream(spool.stream, position, limit=BATCH_RECORDS)
+    if not part.records and part.problem is None:
+        return None
+    moved, lost = move_artifacts(store.blobs, spool, part.records)
+    return Arrival(acked_seq=acked_seq, part=part, moved=tuple(moved), lost=tuple(lost))
 
 
 def _acked(connection: Connection, attempt_id: int) -> tuple[int, int]:
@@ -81,44 +109,46 @@ def _acked(connection: Connection, attempt_id: int) -> tuple[int, int]:
     return seq, offset
 
 
-def _store(
-    store: Store,
-    context: AttemptContext,
-    acked_seq: int,
-    part: StreamPart,
-    moved: list[Moved],
-    lost: list[tuple[int, str]],
-) -> bool:
-    """Store one part and move the acknowledgement, or nothing if another reader was first."""
-    if not part.records and part.problem is None:
-        return False
-    with store.writing() as connection:
-        row = connection.execute(
-            select(Attempt.in_flight).where(
-                Attempt.id == context.attempt_id,
-                Attempt.acked_seq == acked_seq,
-                Attempt.state.in_(ATTEMPT_LIVE),
-            )
-        ).one_or_none()
-        if row is None:
-            return False
-        connection.execute(
-            update(Attempt)
-            .where(Attempt.id == context.attempt_id)
-            .values(
-                acked_seq=part.position.seq - 1,
-                acked_bytes=part.position.offset,
-                in_flight=in_flight_after(row.in_flight or (), part.records),
-            )
+def store_arrival(
+    connection: Connection, attempt: AttemptRow, arrival: Arrival
+) -> list[str] | None:
+    """Store one batch and move the acknowledgement; return the tests in flight behind it.
+
+    None: nothing was written, because another reader was first, the attempt is over, or it has
+    another fence by now.
+    """
+    row = connection.execute(
+        select(Attempt.in_flight)
+        .where(
+            Attempt.id == attempt.id,
+            Attempt.acked_seq == arrival.acked_seq,
+            Attempt.fence == attempt.fence,
+            Attempt.state.in_(ATTEMPT_LIVE),
         )
-        write_records(connection, context, part.records)
-        write_artifacts(connection, context, moved)
-        _note_problems(connection, context.attempt_id, part, lost)
-    return True
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        return None
+    part = arrival.part
+    in_flight = in_flight_after(row.in_flight or (), part.records)
+    connection.execute(
+        update(Attempt)
+        .where(Attempt.id == attempt.id)
+        .values(
+            acked_seq=part.position.seq - 1,
+            acked_bytes=part.position.offset,
+            in_flight=in_flight,
+        )
+    )
+    context = context_of(connection, attempt)
+    write_records(connection, context, part.records)
+    write_artifacts(connection, context, arrival.moved)
+    _note_problems(connection, attempt.id, part, arrival.lost)
+    return in_flight
 
 
 def _note_problems(
-    connection: Connection, attempt_id: int, part: StreamPart, lost: list[tuple[int, str]]
+    connection: Connection, attempt_id: int, part: StreamPart, lost: Sequence[tuple[int, str]]
 ) -> None:
     rows = [(attempt_id, -seq, reason) for seq, reason in lost]
     if part.problem is not None:
@@ -126,13 +156,13 @@ def _note_problems(
     results.insert_rows(connection, results.PROBLEM, rows)
 
 
-def check_manifest(store: Store, attempt: AttemptRow, spool: Spool) -> ManifestCheck:
+def check_manifest(
+    connection: Connection, attempt: AttemptRow, verdict: StreamVerdict
+) -> ManifestCheck:
     """Hold the finished stream against its manifest and against what was stored of it."""
-    verdict = verify_stream(spool.stream)
-    with store.reading() as connection:
-        acked_seq, _ = _acked(connection, attempt.id)
-        noted = select(StreamProblem.reason).where(StreamProblem.attempt_id == attempt.id)
-        problems = [*verdict.problems, *connection.execute(noted).scalars()]
+    acked_seq, _ = _acked(connection, attempt.id)
+    noted = select(StreamProblem.reason).where(StreamProblem.attempt_id == attempt.id)
+    problems = [*verdict.problems, *connection.execute(noted).scalars()]
     if verdict.manifest is None:
         problems.append("the stream ends without a manifest")
     if verdict.records != acked_seq:
@@ -146,7 +176,7 @@ def check_manifest(store: Store, attempt: AttemptRow, spool: Spool) -> ManifestC
     )
 
 
-def first_problem(store: Store, attempt_id: int) -> str:
+def first_problem(connection: Connection, attempt_id: int) -> str:
     """Return the first trouble that the runner itself reported, shortened; empty if there was none."""
     query = (
         select(Record.body)
@@ -154,7 +184,6 @@ def first_problem(store: Store, attempt_id: int) -> str:
         .order_by(Record.seq)
         .limit(1)
     )
-    with store.reading() as connection:
-        body = connection.execute(query).scalar()
+    body = connection.execute(query).scalar()
     what = str((body or {}).get("what", ""))
     return what if len(what) <= PROBLEM_LENGTH else f"{what[:PROBLEM_LENGTH]}…"

@@ -1,23 +1,40 @@
-"""Attend live attempts: grant claims, renew leases, store what arrives, note how they end."""
+"""Attend live attempts: grant claims, renew leases, store what arrives, note how they end.
+
+An attempt is looked at without a transaction (files, processes, blobs), then all that was seen is
+settled in one, and only what that transaction made true has effects outside: a claim is answered
+after it is granted, a runner is killed after its attempt was declared lost. A process that dies in
+between leaves something that the next one finds and repeats.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from hotfire_infra.clock import Clock, SystemClock
 from hotfire_infra.executors.protocol import Executor, Life, Observation
 from hotfire_infra.executors.spool import Spool
-from hotfire_infra.ingest.logs import ingest_logs
-from hotfire_infra.ingest.stream import check_manifest, first_problem, ingest_stream
+from hotfire_infra.ingest.logs import read_logs, write_logs
+from hotfire_infra.ingest.stream import (
+    Arrival,
+    check_manifest,
+    first_problem,
+    read_arrival,
+    store_arrival,
+)
 from hotfire_infra.orchestrator.endings import Ending, ending_of
+from hotfire_infra.orchestrator.lock import HeldLock
 from hotfire_infra.states import ATTEMPT_COUNTED, AttemptState
+from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Attempt, Cell, Task
 from hotfire_infra.store.rows import AttemptRow
 from hotfire_infra.store.transitions import Move, move
+from hotfire_testframework.contract.stream_reader import StreamVerdict, verify_stream
+from hotfire_testframework.contract.ulid import Ulid
 
 LEASE_SECONDS = 30.0
 """A runner that is silent for this long is lost; it sends a heartbeat every half second."""
@@ -25,155 +42,306 @@ CLAIM_SECONDS = 120.0
 """From submission to claim: starting an interpreter on a loaded machine takes seconds."""
 GRANTED, CONFLICT = 200, 409
 
+Effect = Callable[[], object]
+"""What is done outside the store once the transaction is committed; may be done twice."""
+
 
 def seconds_ns(seconds: float) -> int:
     """Return seconds as nanoseconds."""
     return int(seconds * 1e9)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one look at an attempt saw; nothing of it is stored yet."""
+
+    attempt: AttemptRow
+    spool: Spool
+    seen: Observation
+    is_cancelled: bool
+    request: Mapping[str, Any] | None
+    answer: Mapping[str, Any] | None
+    arrival: Arrival | None
+    logs: tuple[tuple[int, str, int, int, str], ...]
+    stream: StreamVerdict | None
+    """Of an attempt that has ended: whether its whole stream can be trusted."""
+    expires: int
+    """When the lease ends by the last heartbeat, on the store's clock."""
+    has_expired: bool
+
+    @property
+    def asks_for_claim(self) -> bool:
+        """Whether a runner waits for its first answer."""
+        return self.attempt.state is AttemptState.LEASED and self.request is not None
+
+    @property
+    def was_never_submitted(self) -> bool:
+        """Whether a service died between the lease and the submission."""
+        return self.attempt.state is AttemptState.LEASED and self.seen.life is Life.ABSENT
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the attempt ends here."""
+        return not self.asks_for_claim and (
+            self.seen.life is Life.ENDED
+            or (self.is_cancelled if self.was_never_submitted else self.has_expired)
+        )
+
+    @property
+    def renews(self) -> bool:
+        """Whether the heartbeat moves the lease far enough to be worth a write."""
+        gained = self.expires - self.attempt.lease_expires_mono_ns
+        return gained >= seconds_ns(LEASE_SECONDS / 3)
+
+    @property
+    def needs_writing(self) -> bool:
+        """Whether there is anything to settle."""
+        return (
+            self.asks_for_claim
+            or self.was_never_submitted
+            or self.is_over
+            or self.renews
+            or self.arrival is not None
+            or bool(self.logs)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What came of a look, in the transaction that is still open."""
+
+    attempt: AttemptRow | None
+    """As it is now; None: somebody else wrote it, read it anew."""
+    has_moved: bool = False
+    effects: tuple[Effect, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Attendant:
-    """Looks after live attempts of one executor, on behalf of `holder`."""
+    """Looks after live attempts of one executor, on behalf of whoever leads."""
 
     store: Store
     executor: Executor
-    holder: str
+    lock: HeldLock
 
-    def attend(self, attempt: AttemptRow, *, is_cancelled: bool, grace_seconds: float) -> bool:
-        """Look at one attempt once; True if its state changed."""
-        spool = self.executor.spool(_ulid(attempt))
+    def look(self, attempt: AttemptRow, *, is_cancelled: bool, grace_seconds: float) -> Look:
+        """See what there is of an attempt; pass a cancellation on to its runner."""
+        ulid = Ulid(attempt.ulid)
+        spool = self.executor.spool(ulid)
         if is_cancelled:
-            self.executor.cancel(_ulid(attempt), grace_seconds=grace_seconds)
-        seen = self.executor.attach(_ulid(attempt))
+            self.executor.cancel(ulid, grace_seconds=grace_seconds)
+        # The order matters: what is read after the end was seen is whole.
+        seen = self.executor.attach(ulid)
         request = spool.claim_request()
-        if attempt.state is AttemptState.LEASED and request is not None:
-            return self._answer_claim(attempt, spool, request)
-        self._answer_again(attempt, spool, request)
-        ingest_stream(self.store, attempt, spool)
-        if seen.life is Life.ENDED:
-            self._end(attempt, spool, seen, is_cancelled=is_cancelled)
-            return True
-        ingest_logs(self.store, attempt.id, spool, is_final=False)
-        expires = self._renew(attempt, spool)
-        if self._has_expired(attempt, expires):
-            return self._reap(attempt, spool, seen)
-        return False
+        is_ended = seen.life is Life.ENDED
+        arrival: Arrival | None = None
+        if attempt.state is AttemptState.STARTED or is_ended:
+            attempt, arrival = self._arrived(attempt, spool)
+        expires, has_expired = self._lease(attempt, spool)
+        return Look(
+            attempt=attempt,
+            spool=spool,
+            seen=seen,
+            is_cancelled=is_cancelled,
+            request=request,
+            answer=spool.claim_answer() if request is not None else None,
+            arrival=arrival,
+            logs=tuple(read_logs(self.store, attempt.id, spool, is_final=is_ended or has_expired)),
+            stream=verify_stream(spool.stream) if is_ended else None,
+            expires=expires,
+            has_expired=has_expired and not is_ended,
+        )
 
-    def _answer_claim(self, attempt: AttemptRow, spool: Spool, request: Mapping[str, Any]) -> bool:
-        status, fence = grant_claim(self.store, attempt.id, str(request.get("holder", "")))
-        spool.answer_claim(status, fence)
-        return status == GRANTED
-
-    def _answer_again(
-        self, attempt: AttemptRow, spool: Spool, request: Mapping[str, Any] | None
-    ) -> None:
-        """Repeat an answer that died with the process that was about to write it."""
-        if attempt.state is AttemptState.STARTED and request and spool.claim_answer() is None:
-            status, fence = grant_claim(self.store, attempt.id, str(request.get("holder", "")))
-            spool.answer_claim(status, fence)
-
-    def _renew(self, attempt: AttemptRow, spool: Spool) -> int:
-        """Move the lease on by the runner's last heartbeat; return when it expires."""
-        beat = spool.heartbeat() if attempt.state is AttemptState.STARTED else None
-        if not beat or beat.get("boot_id") != self.store.clock.boot_id:
-            return attempt.lease_expires_mono_ns
-        if beat.get("fence") != attempt.fence:
-            return attempt.lease_expires_mono_ns
-        # A heartbeat from the future is a damaged file, not a longer lease.
-        beaten = min(int(beat.get("mono_ns", 0)), self.store.clock.mono_ns())
-        expires = beaten + seconds_ns(LEASE_SECONDS)
-        is_same_boot = attempt.boot_id == self.store.clock.boot_id
-        # A write per heartbeat would be the busiest statement of the store.
-        if is_same_boot and expires - attempt.lease_expires_mono_ns < seconds_ns(LEASE_SECONDS / 3):
-            return max(expires, attempt.lease_expires_mono_ns)
-        with self.store.writing() as connection:
-            connection.execute(
-                update(Attempt)
-                .where(Attempt.id == attempt.id, Attempt.fence == attempt.fence)
-                .values(lease_expires_mono_ns=expires, boot_id=self.store.clock.boot_id)
+    def _arrived(self, attempt: AttemptRow, spool: Spool) -> tuple[AttemptRow, Arrival | None]:
+        """Store full batches at once, each in a transaction of its own; return what is left."""
+        while True:
+            arrival = read_arrival(
+                self.store, spool, acked_seq=attempt.acked_seq, acked_bytes=attempt.acked_bytes
             )
-        return expires
+            if arrival is None or not arrival.is_full:
+                return attempt, arrival
+            with self.lock.writing() as connection:
+                in_flight = store_arrival(connection, attempt, arrival)
+            if in_flight is None:
+                return attempt, arrival
+            attempt = _acknowledged(attempt, arrival, in_flight)
 
-    def _has_expired(self, attempt: AttemptRow, expires: int) -> bool:
-        now = self.store.clock.mono_ns()
-        if expires != attempt.lease_expires_mono_ns:
-            return now > expires
-        return attempt.boot_id != self.store.clock.boot_id or now > expires
+    def _lease(self, attempt: AttemptRow, spool: Spool) -> tuple[int, bool]:
+        """Return when the lease ends by the last heartbeat, and whether that is past."""
+        clock = self.store.clock
+        expires, boot_id = attempt.lease_expires_mono_ns, attempt.boot_id
+        beat = spool.heartbeat() if attempt.state is AttemptState.STARTED else None
+        machine = machine_clock(self.store)
+        is_valid = (
+            beat is not None
+            and beat.get("boot_id") == machine.boot_id
+            and beat.get("fence") == attempt.fence
+        )
+        if beat is not None and is_valid:
+            # A heartbeat from the future is a damaged file, not a longer lease.
+            age = max(0, machine.mono_ns() - int(beat.get("mono_ns", 0)))
+            renewed = clock.mono_ns() - age + seconds_ns(LEASE_SECONDS)
+            expires = max(expires, renewed) if boot_id == clock.boot_id else renewed
+            boot_id = clock.boot_id
+        return expires, boot_id != clock.boot_id or clock.mono_ns() > expires
 
-    def _reap(self, attempt: AttemptRow, spool: Spool, seen: Observation) -> bool:
-        """End an attempt whose runner is silent: kill what is left of it, then say it is lost."""
-        self.executor.cancel(_ulid(attempt), grace_seconds=0)
-        self.executor.attach(_ulid(attempt))
-        ingest_stream(self.store, attempt, spool)
-        what = "no runner claimed it" if attempt.state is AttemptState.LEASED else "no heartbeat"
-        detail = f" ({seen.detail})" if seen.detail else ""
-        self._close(attempt, spool, Ending.lost(f"lease expired: {what}{detail}", "lease"), None)
-        return True
+    def settle(self, connection: Connection, look: Look) -> Settled:
+        """Write what a look saw, guarded by state and fence; effects wait for the commit."""
+        attempt = look.attempt
+        if look.asks_for_claim:
+            return self._grant(connection, look)
+        if look.arrival is not None:
+            in_flight = store_arrival(connection, attempt, look.arrival)
+            if in_flight is None:
+                return Settled(attempt=None)
+            attempt = _acknowledged(attempt, look.arrival, in_flight)
+        write_logs(connection, look.logs)
+        if look.is_over:
+            return self._end(connection, replace(look, attempt=attempt))
+        if look.renews:
+            attempt = self._renew(connection, attempt, look.expires)
+        return Settled(attempt=attempt)
 
-    def _end(
-        self, attempt: AttemptRow, spool: Spool, seen: Observation, *, is_cancelled: bool
-    ) -> None:
-        manifest = check_manifest(self.store, attempt, spool)
+    def _grant(self, connection: Connection, look: Look) -> Settled:
+        holder = str((look.request or {}).get("holder", ""))
+        status, fence = grant_claim(connection, self.store, look.attempt.id, holder)
+        return Settled(
+            attempt=None if status == CONFLICT else _read(connection, look.attempt),
+            has_moved=status == GRANTED,
+            effects=(lambda: look.spool.answer_claim(status, fence),),
+        )
+
+    def answer_again(self, look: Look) -> None:
+        """Repeat an answer that died with the process that was about to write it."""
+        attempt, request = look.attempt, look.request
+        is_due = attempt.state is AttemptState.STARTED and look.answer is None
+        if is_due and request is not None:
+            is_holder = request.get("holder") == attempt.holder
+            fence = attempt.fence if is_holder else None
+            look.spool.answer_claim(GRANTED if is_holder else CONFLICT, fence)
+
+    def _renew(self, connection: Connection, attempt: AttemptRow, expires: int) -> AttemptRow:
+        values: dict[str, Any] = {
+            "lease_expires_mono_ns": expires,
+            "boot_id": self.store.clock.boot_id,
+        }
+        connection.execute(
+            update(Attempt)
+            .where(Attempt.id == attempt.id, Attempt.fence == attempt.fence)
+            .values(**values)
+        )
+        return replace(attempt, **values)
+
+    def _end(self, connection: Connection, look: Look) -> Settled:
+        """Make the last transition; then free the machine: kill what is left, remove its files."""
+        attempt = look.attempt
+        if look.has_expired and not self._has_expired(connection, attempt):
+            return Settled(attempt=None)  # Renewed by another way than the spool.
+        ended = end_attempt(
+            connection,
+            attempt,
+            self._ending(connection, look),
+            exit_code=look.seen.exit_code,
+            by=self.lock.holder,
+            at_ns=self.store.clock.wall_ns(),
+        )
+        if not ended:
+            return Settled(attempt=None)
+        return Settled(
+            attempt=_read(connection, attempt),
+            has_moved=True,
+            effects=(lambda: self.free(attempt, is_silent=look.has_expired),),
+        )
+
+    def free(self, attempt: AttemptRow, *, is_silent: bool) -> None:
+        """Release what an ended attempt holds; a runner that is only silent is killed first."""
+        ulid = Ulid(attempt.ulid)
+        if is_silent:
+            self.executor.cancel(ulid, grace_seconds=0)
+            self.executor.attach(ulid)
+        self.executor.release(ulid)
+
+    def _has_expired(self, connection: Connection, attempt: AttemptRow) -> bool:
+        query = select(Attempt.lease_expires_mono_ns, Attempt.boot_id)
+        row = connection.execute(query.where(Attempt.id == attempt.id).with_for_update()).one()
+        clock = self.store.clock
+        return bool(row.boot_id != clock.boot_id or clock.mono_ns() > row.lease_expires_mono_ns)
+
+    def _ending(self, connection: Connection, look: Look) -> Ending:
+        attempt, seen = look.attempt, look.seen
+        if look.stream is None:
+            return self._silent_ending(look)
         ending = ending_of(
-            seen, manifest, is_cancelled=is_cancelled, problem=first_problem(self.store, attempt.id)
+            seen,
+            check_manifest(connection, attempt, look.stream),
+            is_cancelled=look.is_cancelled,
+            problem=first_problem(connection, attempt.id),
         )
         if attempt.state is AttemptState.LEASED and ending.state in ATTEMPT_COUNTED:
-            ending = Ending.unclaimed(ending.reason)
-        self._close(attempt, spool, ending, seen.exit_code)
+            return Ending.unclaimed(ending.reason)
+        return ending
 
-    def _close(
-        self, attempt: AttemptRow, spool: Spool, ending: Ending, exit_code: int | None
-    ) -> None:
-        """Store the rest, make the last transition, free the machine; in this order."""
-        ingest_logs(self.store, attempt.id, spool, is_final=True)
-        with self.store.writing() as connection:
-            ended = end_attempt(
-                connection,
-                attempt,
-                ending,
-                exit_code=exit_code,
-                by=self.holder,
-                at_ns=self.store.clock.wall_ns(),
-            )
-        if ended:
-            self.executor.release(_ulid(attempt))
+    def _silent_ending(self, look: Look) -> Ending:
+        if look.is_cancelled and look.was_never_submitted:
+            return Ending.cancelled()
+        is_leased = look.attempt.state is AttemptState.LEASED
+        what = "no runner claimed it" if is_leased else "no heartbeat"
+        detail = f" ({look.seen.detail})" if look.seen.detail else ""
+        return Ending.lost(f"lease expired: {what}{detail}", "lease")
 
 
-def _ulid(attempt: AttemptRow) -> Any:
-    return attempt.ulid
+def machine_clock(store: Store) -> Clock:
+    """Return the clock that heartbeats in a spool go by: this machine's own."""
+    return SystemClock() if store.is_shared else store.clock
 
 
-def grant_claim(store: Store, attempt_id: int, holder: str) -> tuple[int, int | None]:
+def _acknowledged(attempt: AttemptRow, arrival: Arrival, in_flight: list[str]) -> AttemptRow:
+    position = arrival.part.position
+    return replace(
+        attempt,
+        acked_seq=position.seq - 1,
+        acked_bytes=position.offset,
+        in_flight=tuple(in_flight),
+    )
+
+
+def _read(connection: Connection, attempt: AttemptRow) -> AttemptRow | None:
+
+    return queries.attempt_by_ulid(connection, attempt.ulid)
+
+
+def grant_claim(
+    connection: Connection, store: Store, attempt_id: int, holder: str
+) -> tuple[int, int | None]:
     """Grant the claim of the first holder that asks (leased → started); 409 to any other.
 
     The same holder asking again gets the same fence: its first answer may have been lost.
     """
-    with store.writing() as connection:
-        row = connection.execute(
-            select(Attempt.holder, Attempt.fence, Attempt.state).where(Attempt.id == attempt_id)
-        ).one()
-        if row.state is AttemptState.STARTED and row.holder == holder:
-            return GRANTED, int(row.fence)
-        fence = int(row.fence) + 1
-        now = store.clock.wall_ns()
-        step = Move(
-            entity="attempt",
-            entity_id=attempt_id,
-            to_state=AttemptState.STARTED,
-            reason=f"claimed by {holder}",
-            by=holder,
-            **describe_attempt(connection, attempt_id),
-            values={
-                "holder": holder,
-                "fence": fence,
-                "started_ns": now,
-                "boot_id": store.clock.boot_id,
-                "lease_expires_mono_ns": store.clock.mono_ns() + seconds_ns(LEASE_SECONDS),
-            },
-            fence=int(row.fence),
-        )
-        if not move(connection, step, now):
-            return CONFLICT, None
+    row = connection.execute(
+        select(Attempt.holder, Attempt.fence, Attempt.state).where(Attempt.id == attempt_id)
+    ).one()
+    if row.state is AttemptState.STARTED and row.holder == holder:
+        return GRANTED, int(row.fence)
+    fence = int(row.fence) + 1
+    now = store.clock.wall_ns()
+    step = Move(
+        entity="attempt",
+        entity_id=attempt_id,
+        to_state=AttemptState.STARTED,
+        reason=f"claimed by {holder}",
+        by=holder,
+        **describe_attempt(connection, attempt_id),
+        values={
+            "holder": holder,
+            "fence": fence,
+            "started_ns": now,
+            "boot_id": store.clock.boot_id,
+            "lease_expires_mono_ns": store.clock.mono_ns() + seconds_ns(LEASE_SECONDS),
+        },
+        fence=int(row.fence),
+    )
+    if not move(connection, step, now):
+        return CONFLICT, None
     return GRANTED, fence
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -21,6 +22,7 @@ from hotfire_infra.orchestrator.attendance import (
 from hotfire_infra.orchestrator.endings import Ending
 from hotfire_infra.orchestrator.facts import read_spec
 from hotfire_infra.orchestrator.inputs import expected_tests, resolve_inputs
+from hotfire_infra.orchestrator.lock import HeldLock
 from hotfire_infra.states import AttemptState, TaskState
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
@@ -35,54 +37,44 @@ CLAIM_TIMEOUT_SECONDS = 600.0
 """How long a runner waits for its answer: longer than it takes to resume a killed service."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leased:
+    """An attempt with its token, to be submitted once its transaction is committed."""
+
+    run: RunRow
+    task: TaskRow
+    attempt: AttemptRow
+    token: str
+
+
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
-    """Leases tasks and submits attempts, on behalf of `holder`."""
+    """Leases tasks and submits attempts, on behalf of whoever leads."""
 
     store: Store
     executor: Executor
     cache: Path
-    holder: str
+    lock: HeldLock
 
-    def dispatch(self, run: RunRow, task: TaskRow) -> None:
-        """Lease a queued task and submit its new attempt."""
-        token = secrets.token_urlsafe(32)
-        with self.store.writing() as connection:
-            attempt = self._lease(connection, task, token)
-        if attempt is not None:
-            self._submit(run, task, attempt, token)
-
-    def resubmit(self, run: RunRow, task: TaskRow, attempt: AttemptRow) -> None:
-        """Submit an attempt whose service died between lease and submission."""
-        token = secrets.token_urlsafe(32)
-        with self.store.writing() as connection:
-            connection.execute(
-                update(Attempt)
-                .where(Attempt.id == attempt.id, Attempt.state == AttemptState.LEASED)
-                .values(
-                    token_sha256=_digest(token),
-                    boot_id=self.store.clock.boot_id,
-                    lease_expires_mono_ns=self._claim_deadline(),
-                )
-            )
-        self._submit(run, task, attempt, token)
-
-    def _claim_deadline(self) -> int:
-        return self.store.clock.mono_ns() + seconds_ns(CLAIM_SECONDS)
-
-    def _lease(self, connection: Connection, task: TaskRow, token: str) -> AttemptRow | None:
+    def lease(self, connection: Connection, run: RunRow, task: TaskRow) -> Leased | None:
+        """Lease a queued task to a new attempt; None: the task is not queued any more."""
         now = self.store.clock.wall_ns()
         step = Move(
             entity="task",
             entity_id=task.id,
             to_state=TaskState.RUNNING,
             reason="leased",
-            by=self.holder,
+            by=self.lock.holder,
             run_id=task.run_id,
             subject={"task": task.key},
         )
         if not move(connection, step, now):
             return None
+        token = secrets.token_urlsafe(32)
+        attempt = self._insert(connection, task, token, now)
+        return Leased(run=run, task=task, attempt=attempt, token=token)
+
+    def _insert(self, connection: Connection, task: TaskRow, token: str, now: int) -> AttemptRow:
         numbers = select(func.max(Attempt.number)).where(Attempt.task_id == task.id)
         number = (connection.execute(numbers).scalar() or 0) + 1
         ulid = new_ulid()
@@ -104,17 +96,42 @@ class Dispatcher:
             entity_id=attempt_id,
             to_state=AttemptState.LEASED,
             reason=f"attempt {number}",
-            by=self.holder,
+            by=self.lock.holder,
             **describe_attempt(connection, attempt_id),
         )
         record_history(connection, leased, None, now)
-        return queries.attempt_by_ulid(connection, ulid)
+        attempt = queries.attempt_by_ulid(connection, ulid)
+        assert attempt is not None
+        return attempt
 
-    def _submit(self, run: RunRow, task: TaskRow, attempt: AttemptRow, token: str) -> None:
+    def renew(
+        self, connection: Connection, run: RunRow, task: TaskRow, attempt: AttemptRow
+    ) -> Leased:
+        """Give an attempt whose service died before it was submitted a new token and deadline."""
+        token = secrets.token_urlsafe(32)
+        values: dict[str, Any] = {
+            "boot_id": self.store.clock.boot_id,
+            "lease_expires_mono_ns": self._claim_deadline(),
+        }
+        connection.execute(
+            update(Attempt)
+            .where(Attempt.id == attempt.id, Attempt.state == AttemptState.LEASED)
+            .values(token_sha256=_digest(token), **values)
+        )
+        return Leased(run=run, task=task, attempt=replace(attempt, **values), token=token)
+
+    def _claim_deadline(self) -> int:
+        return self.store.clock.mono_ns() + seconds_ns(CLAIM_SECONDS)
+
+    def submit(self, leased: Leased) -> bool:
+        """Hand an attempt to the executor; False: it could not be, and has ended."""
         try:
-            self.executor.submit(Order(spec=self._spec(run, task, attempt), token=token))
+            spec = self._spec(leased.run, leased.task, leased.attempt)
+            self.executor.submit(Order(spec=spec, token=leased.token))
         except InfraError as error:
-            self._give_up(attempt, error)
+            self._give_up(leased.attempt, error)
+            return False
+        return True
 
     def _spec(self, run: RunRow, task: TaskRow, attempt: AttemptRow) -> AttemptSpec:
         with self.store.reading() as connection:
@@ -140,13 +157,13 @@ class Dispatcher:
             failure_class=(FailureClass.INFRA_NODE if is_ours else FailureClass.CONFIG).value,
             source="executor",
         )
-        with self.store.writing() as connection:
+        with self.lock.writing() as connection:
             end_attempt(
                 connection,
                 attempt,
                 ending,
                 exit_code=None,
-                by=self.holder,
+                by=self.lock.holder,
                 at_ns=self.store.clock.wall_ns(),
             )
 

@@ -37,6 +37,16 @@ class Ending:
         )
 
     @classmethod
+    def cancelled(cls) -> Self:
+        """Return the end of an attempt that was asked to end, or had not begun when it was."""
+        return cls(
+            state=AttemptState.CANCELLED,
+            reason="cancelled on request",
+            failure_class=None,
+            source="request",
+        )
+
+    @classmethod
     def unclaimed(cls, reason: str) -> Self:
         """Return the end of an attempt whose runner never claimed: what it did does not count."""
         return cls(
@@ -53,7 +63,7 @@ def ending_of(
     """Classify an attempt of which nothing runs any more; `problem` is what its runner met first."""
     code = seen.exit_code
     if is_cancelled and code in (None, SIGKILL, SIGTERM, RunnerExit.KILLED, RunnerExit.TERMINATED):
-        return _cancelled()
+        return Ending.cancelled()
     if code is None or code == SIGKILL:
         how = seen.detail or ("killed by SIGKILL" if code == SIGKILL else "it left no exit code")
         return Ending.lost(f"the runner vanished: {how}", "executor")
@@ -78,15 +88,6 @@ def ending_of(
         reason=reason,
         failure_class=None if meaning.failure_class is None else meaning.failure_class.value,
         source="manifest" if is_incomplete else "runner",
-    )
-
-
-def _cancelled() -> Ending:
-    return Ending(
-        state=AttemptState.CANCELLED,
-        reason="cancelled on request",
-        failure_class=None,
-        source="request",
     )
 
 

@@ -1,16 +1,23 @@
-"""What one round needs to know of a run, read in a few statements."""
+"""What the orchestrator knows of the runs under way: read once, then kept up to date.
+
+A thousand tasks are read when a run is first seen, when somebody else wrote about it, and after any
+trouble; a round otherwise touches only what changed. Nothing here is truth: every write is guarded
+in the store, so an outdated fact costs a round, never a wrong state.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from hotfire_infra.executors.protocol import Need
-from hotfire_infra.orchestrator.folds import AttemptFacts
+from hotfire_infra.orchestrator.folds import AttemptFacts, TaskFold
+from hotfire_infra.states import ATTEMPT_LIVE, TaskState
 from hotfire_infra.store import queries
-from hotfire_infra.store.models import Edge, Task
+from hotfire_infra.store.models import Edge, Outbox, Task
 from hotfire_infra.store.rows import AttemptRow, CellRow, RunRow, TaskRow
 from hotfire_testframework.contract.failure import FailureClass
 from hotfire_testframework.contract.task import TaskSpec
@@ -25,40 +32,201 @@ class TaskTerms:
     grace_seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RunFacts:
-    """A run as one round sees it."""
+    """A run as the orchestrator knows it, with the folds that were made of it."""
 
     run: RunRow
-    cells: Mapping[int, CellRow]
-    tasks: Mapping[int, TaskRow]
-    attempts: Mapping[int, tuple[AttemptRow, ...]]
+    cells: dict[int, CellRow]
+    tasks: dict[int, TaskRow]
+    attempts: dict[int, tuple[AttemptRow, ...]]
     """By task, oldest first."""
     upstream: Mapping[int, tuple[int, ...]]
     """Tasks that a task waits for."""
+    downstream: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    tasks_of_cell: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    folds: dict[int, TaskFold] = field(default_factory=dict)
+    touched: set[int] = field(default_factory=set)
+    """Tasks to fold again."""
+    live: dict[int, int] = field(default_factory=dict)
+    """Task by attempt that is leased or started."""
+    queued: set[int] = field(default_factory=set)
+    open_tasks: int = 0
+    """Tasks whose fold is not over."""
 
     @property
     def is_cancelled(self) -> bool:
         """Whether somebody asked for the run's end."""
         return self.run.cancel_requested_ns is not None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen to any task."""
+        return not self.touched and self.open_tasks == 0
+
+    def note_task(self, task_id: int, **values: Any) -> None:
+        """Remember what was just written to a task."""
+        task = self.tasks[task_id] = replace(self.tasks[task_id], **values)
+        if task.state is TaskState.QUEUED:
+            self.queued.add(task_id)
+        else:
+            self.queued.discard(task_id)
+
+    def note_cell(self, cell_id: int, **values: Any) -> None:
+        """Remember what was just written to a cell."""
+        self.cells[cell_id] = replace(self.cells[cell_id], **values)
+
+    def note_attempt(self, attempt: AttemptRow) -> None:
+        """Remember a new attempt, or a known one as it is now; its task is folded again."""
+        known = self.attempts.get(attempt.task_id, ())
+        others = tuple(row for row in known if row.id != attempt.id)
+        self.attempts[attempt.task_id] = (*others, attempt) if others else (attempt,)
+        if attempt.state in ATTEMPT_LIVE:
+            self.live[attempt.id] = attempt.task_id
+        else:
+            self.live.pop(attempt.id, None)
+        self.touched.add(attempt.task_id)
+
+    def note_fold(self, task_id: int, fold: TaskFold) -> bool:
+        """Remember a fold; True if it differs from the one before."""
+        before = self.folds.get(task_id)
+        if before == fold:
+            return False
+        was_open = before is None or not before.is_over
+        self.open_tasks += (not fold.is_over) - was_open
+        self.folds[task_id] = fold
+        return True
+
+    def live_attempts(self) -> Iterator[AttemptRow]:
+        """Yield the attempts that are leased or started."""
+        for attempt_id, task_id in self.live.items():
+            yield next(row for row in self.attempts[task_id] if row.id == attempt_id)
+
+    def describe(self, attempt: AttemptRow) -> dict[str, Any]:
+        """Return what watchers are told about an attempt: its run and who it is."""
+        cell = self.cells[attempt.cell_id]
+        subject = {
+            "task": attempt.task_key,
+            "cell": cell.key,
+            "platform": cell.platform,
+            "attempt": attempt.ulid,
+            "number": attempt.number,
+        }
+        return {"run_id": attempt.run_id, "subject": subject}
+
 
 def read_run(connection: Connection, run: RunRow) -> RunFacts:
-    """Read a run with its tasks, attempts and edges."""
+    """Read a run with its tasks, attempts and edges; all of it is to be folded."""
     attempts: dict[int, list[AttemptRow]] = {}
     for attempt in queries.attempts_of(connection, run.id):
         attempts.setdefault(attempt.task_id, []).append(attempt)
-    upstream: dict[int, list[int]] = {}
+    upstream: dict[int, set[int]] = {}
+    downstream: dict[int, set[int]] = {}
     edges = select(Edge.from_task_id, Edge.to_task_id).where(Edge.run_id == run.id)
     for earlier, later in connection.execute(edges):
-        upstream.setdefault(later, []).append(earlier)
+        upstream.setdefault(later, set()).add(earlier)
+        downstream.setdefault(earlier, set()).add(later)
+    tasks = {task.id: task for task in queries.tasks_of(connection, run.id)}
+    members: dict[int, list[int]] = {}
+    for task in tasks.values():
+        members.setdefault(task.cell_id, []).append(task.id)
     return RunFacts(
         run=run,
         cells={cell.id: cell for cell in queries.cells_of(connection, run.id)},
-        tasks={task.id: task for task in queries.tasks_of(connection, run.id)},
+        tasks=tasks,
         attempts={key: tuple(rows) for key, rows in attempts.items()},
-        upstream={key: tuple(sorted(set(rows))) for key, rows in upstream.items()},
+        upstream={key: tuple(sorted(rows)) for key, rows in upstream.items()},
+        downstream={key: tuple(sorted(rows)) for key, rows in downstream.items()},
+        tasks_of_cell={key: tuple(rows) for key, rows in members.items()},
+        touched=set(tasks),
+        live={
+            row.id: row.task_id
+            for rows in attempts.values()
+            for row in rows
+            if row.state in ATTEMPT_LIVE
+        },
+        queued={task.id for task in tasks.values() if task.state is TaskState.QUEUED},
+        open_tasks=len(tasks),
     )
+
+
+@dataclass(slots=True)
+class RunBook:
+    """The facts of all unfinished runs, and up to which event of the outbox they are true.
+
+    Every transition writes an event in its transaction. Events that this process did not write
+    itself are somebody else's doing: the runs that they name are read anew.
+    """
+
+    runs: dict[int, RunFacts] = field(default_factory=dict)
+    others: dict[int, AttemptRow] = field(default_factory=dict)
+    """Live attempts of runs that are over: reruns for somebody else's question."""
+    last_event: int = -1
+    """-1: nothing is known yet."""
+    is_outdated: bool = False
+    """A run was forgotten since the last look."""
+
+    def forget(self) -> None:
+        """Trust nothing any more: what was noted may not have been committed."""
+        self.runs.clear()
+        self.others.clear()
+        self.last_event = -1
+
+    def forget_run(self, run_id: int) -> None:
+        """Read this run anew at the next look."""
+        self.runs.pop(run_id, None)
+        self.is_outdated = True
+
+    def look(self, connection: Connection) -> bool:
+        """Take in what others wrote; True if there was anything."""
+        newest = last_event(connection)
+        if newest == self.last_event and not self.is_outdated:
+            return False
+        self.is_outdated = False
+        unfinished = {run.id: run for run in queries.unfinished_runs(connection)}
+        for run_id in set(self.runs) - set(unfinished) | self._changed_by_others(connection):
+            self.runs.pop(run_id, None)
+        for run_id, run in unfinished.items():
+            if run_id not in self.runs:
+                self.runs[run_id] = read_run(connection, run)
+        self.runs = {run_id: self.runs[run_id] for run_id in unfinished}
+        live = queries.live_attempts(connection)
+        self.others = {row.id: row for row in live if row.run_id not in self.runs}
+        self.last_event = newest
+        return True
+
+    def _changed_by_others(self, connection: Connection) -> set[int]:
+        query = select(Outbox.run_id).where(Outbox.id > self.last_event).distinct()
+        return {key for key in connection.execute(query).scalars() if key is not None}
+
+    def live_attempts(self) -> list[AttemptRow]:
+        """Return the attempts that are leased or started, oldest first."""
+        found = [row for facts in self.runs.values() for row in facts.live_attempts()]
+        return sorted([*found, *self.others.values()], key=lambda row: row.id)
+
+    def replace_attempt(self, attempt: AttemptRow) -> None:
+        """Remember how far an attempt's stream and lease are, on which no fold depends."""
+        facts = self.runs.get(attempt.run_id)
+        if facts is None:
+            self.others[attempt.id] = attempt
+            return
+        facts.attempts[attempt.task_id] = tuple(
+            attempt if row.id == attempt.id else row for row in facts.attempts[attempt.task_id]
+        )
+
+    def note_attempt(self, attempt: AttemptRow) -> None:
+        """Remember an attempt as it is now."""
+        if attempt.run_id in self.runs:
+            self.runs[attempt.run_id].note_attempt(attempt)
+        elif attempt.state in ATTEMPT_LIVE:
+            self.others[attempt.id] = attempt
+        else:
+            self.others.pop(attempt.id, None)
+
+
+def last_event(connection: Connection) -> int:
+    """Return the id of the newest event, 0 before the first."""
+    return int(connection.execute(select(func.max(Outbox.id))).scalar() or 0)
 
 
 def attempt_facts(attempt: AttemptRow) -> AttemptFacts:
@@ -83,14 +251,30 @@ class TermsCache:
 
     def __init__(self) -> None:
         self._known: dict[int, TaskTerms] = {}
+        self._loaded: set[int] = set()
+
+    def load(self, connection: Connection, run_ids: Iterable[int]) -> None:
+        """Read the specifications of whole runs, each run once."""
+        for run_id in set(run_ids) - self._loaded:
+            specs = select(Task.id, Task.spec).where(Task.run_id == run_id)
+            for task_id, value in connection.execute(specs):
+                self._known[task_id] = _terms(TaskSpec.from_json(value))
+            self._loaded.add(run_id)
 
     def get(self, connection: Connection, task_id: int) -> TaskTerms:
         """Return the terms of a task, reading its specification once."""
         if task_id not in self._known:
-            spec = read_spec(connection, task_id)
-            self._known[task_id] = TaskTerms(
-                retries=spec.retries,
-                need=Need(cpus=spec.cpus, exclusive=spec.exclusive),
-                grace_seconds=spec.timeouts.grace_s,
-            )
+            self._known[task_id] = _terms(read_spec(connection, task_id))
         return self._known[task_id]
+
+    def __getitem__(self, task_id: int) -> TaskTerms:
+        """Return the terms of a task that was read before."""
+        return self._known[task_id]
+
+
+def _terms(spec: TaskSpec) -> TaskTerms:
+    return TaskTerms(
+        retries=spec.retries,
+        need=Need(cpus=spec.cpus, exclusive=spec.exclusive),
+        grace_seconds=spec.timeouts.grace_s,
+    )

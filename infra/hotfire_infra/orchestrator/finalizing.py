@@ -11,7 +11,9 @@ from sqlalchemy import select
 from hotfire_infra.analysis.gate import GateCell, GateDecision, Required, decide
 from hotfire_infra.analysis.headline import final_headline
 from hotfire_infra.analysis.performance import analyse_performance
+from hotfire_infra.orchestrator.crashpoints import CrashPoint, Passing, pass_by
 from hotfire_infra.orchestrator.facts import RunFacts
+from hotfire_infra.orchestrator.lock import HeldLock
 from hotfire_infra.orchestrator.series import name_series
 from hotfire_infra.states import RunState, RunVerdict
 from hotfire_infra.store import queries
@@ -33,17 +35,19 @@ ANALYSES: tuple[Analysis, ...] = (name_series, analyse_performance)
 
 @dataclass(frozen=True, slots=True)
 class Finalizer:
-    """Takes runs from running to finalized or cancelled, on behalf of `holder`."""
+    """Takes runs from running to finalized or cancelled, on behalf of whoever leads."""
 
     store: Store
     analyses: tuple[Analysis, ...]
-    holder: str
+    lock: HeldLock
+    at: Passing = pass_by
 
     def finalize(self, facts: RunFacts) -> None:
         """Finish a run all of whose tasks are over; every step can be repeated after a crash."""
         run_id = facts.run.id
         self._move(run_id, RunState.FINALIZING, "", {})
         regressions = [line for step in self.analyses for line in step(self.store, run_id)]
+        self.at(CrashPoint.ANALYSED)
         decision = self._decide(run_id, facts.is_cancelled, regressions)
         is_cancelled = decision.verdict is RunVerdict.CANCELLED
         state = RunState.CANCELLED if is_cancelled else RunState.FINALIZED
@@ -84,12 +88,12 @@ class Finalizer:
             entity_id=run_id,
             to_state=state,
             reason=reason,
-            by=self.holder,
+            by=self.lock.holder,
             run_id=run_id,
             subject={"verdict": str(values["verdict"])} if "verdict" in values else {},
             values=values,
         )
-        with self.store.writing() as connection:
+        with self.lock.writing() as connection:
             move(connection, step, self.store.clock.wall_ns())
 
 

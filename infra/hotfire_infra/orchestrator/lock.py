@@ -1,14 +1,24 @@
-"""The lock row: whoever holds it executes; the lock of a process that is gone is taken over."""
+"""Who executes: one lock row with a fencing counter, kept alive by its process or by its lease.
+
+SQLite belongs to one machine: the lock of a living process is never taken. PostgreSQL is shared by
+machines that cannot see each other's processes, so there the lock is a lease by the store's clock.
+In both, every taking raises the fence, and every write of a round checks holder and fence in its
+own transaction: a process that lost the lock while it slept can change nothing.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from hotfire_infra.errors import LockLostError
 from hotfire_infra.executors.processes import ProcessIdentity, identify
@@ -16,38 +26,56 @@ from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Lock
 
 LOCK_NAME = "executor"
+LEADER_SECONDS = 15.0
+"""A leader that gives no sign of life for this long is deposed (PostgreSQL)."""
+NOBODY = ""
+"""Holder of a released lock; the row stays, because its fence must go on counting."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldLock:
-    """Proof that this process executes the store; every round begins with `refresh`."""
+    """Proof that this process executes the store."""
 
     store: Store
     holder: str
+    fence: int
+    is_fenced: bool = True
+    """False only in the test that shows what the fence is for."""
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Begin a write transaction of the process that leads; LockLostError if it is another."""
+        with self.store.writing() as connection:
+            self.check(connection)
+            yield connection
+
+    def check(self, connection: Connection) -> None:
+        """Raise unless this process still leads; on PostgreSQL nobody can take over before commit."""
+        query = select(Lock.holder, Lock.fence).where(Lock.name == LOCK_NAME)
+        found = connection.execute(query.with_for_update(read=True)).one_or_none()
+        if self.is_fenced and (found is None or tuple(found) != (self.holder, self.fence)):
+            who = "nobody" if found is None or found.holder == NOBODY else found.holder
+            raise LockLostError(f"this store is executed by {who} now; watching only")
+
+    def touch(self, connection: Connection) -> None:
+        """Give a sign of life within a transaction; raise if somebody took the lock over."""
+        mine = [Lock.name == LOCK_NAME]
+        if self.is_fenced:
+            mine += [Lock.holder == self.holder, Lock.fence == self.fence]
+        step = update(Lock).where(*mine).values(mono_ns=self.store.clock.mono_ns())
+        if connection.execute(step).rowcount != 1:
+            self.check(connection)
 
     def refresh(self) -> None:
         """Give a sign of life; raise if somebody took the lock over."""
         with self.store.writing() as connection:
-            self.check(connection)
-            connection.execute(
-                update(Lock)
-                .where(Lock.name == LOCK_NAME)
-                .values(mono_ns=self.store.clock.mono_ns())
-            )
-
-    def check(self, connection: Connection) -> None:
-        """Raise unless this process still holds the lock."""
-        query = select(Lock.holder).where(Lock.name == LOCK_NAME)
-        found = connection.execute(query).scalar()
-        if found != self.holder:
-            raise LockLostError(f"this store is executed by {found} now; watching only")
+            self.touch(connection)
 
     def release(self) -> None:
         """Let somebody else execute."""
+        mine = (Lock.name == LOCK_NAME, Lock.holder == self.holder, Lock.fence == self.fence)
         with self.store.writing() as connection:
-            connection.execute(
-                delete(Lock).where(Lock.name == LOCK_NAME, Lock.holder == self.holder)
-            )
+            connection.execute(update(Lock).where(*mine).values(holder=NOBODY))
 
 
 def acquire(store: Store, *, label: str = "") -> HeldLock | None:
@@ -55,36 +83,52 @@ def acquire(store: Store, *, label: str = "") -> HeldLock | None:
     me = identify(os.getpid())
     # Two orchestrators within one process (tests, a server) are still two holders.
     holder = f"{me}:{label}" if label else str(me)
+    values = {
+        "holder": holder,
+        "boot_id": store.clock.boot_id,
+        "mono_ns": store.clock.mono_ns(),
+        "info": {
+            "pid": me.pid,
+            "start_time": me.start_time,
+            "machine_boot_id": me.boot_id,
+            "host": socket.gethostname(),
+            "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200],
+        },
+    }
     with store.writing() as connection:
-        row = connection.execute(select(Lock).where(Lock.name == LOCK_NAME)).one_or_none()
-        if row is not None and row.holder != holder and _is_alive(row, store):
+        query = select(Lock).where(Lock.name == LOCK_NAME).with_for_update()
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            return _insert(connection, store, holder, values)
+        if row.holder not in (holder, NOBODY) and _is_alive(connection, row, store):
             return None
-        connection.execute(delete(Lock).where(Lock.name == LOCK_NAME))
-        connection.execute(
-            insert(Lock).values(
-                name=LOCK_NAME,
-                holder=holder,
-                boot_id=store.clock.boot_id,
-                mono_ns=store.clock.mono_ns(),
-                info={
-                    "pid": me.pid,
-                    "start_time": me.start_time,
-                    "host": socket.gethostname(),
-                    "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200],
-                },
-            )
-        )
-    return HeldLock(store, holder)
+        fence = int(row.fence) + 1
+        connection.execute(update(Lock).where(Lock.name == LOCK_NAME).values(**values, fence=fence))
+    return HeldLock(store, holder, fence)
 
 
-def _is_alive(row: object, store: Store) -> bool:
-    boot_id = getattr(row, "boot_id", "")
-    info = getattr(row, "info", {})
-    if boot_id != store.clock.boot_id:
-        return False
+def _insert(
+    connection: Connection, store: Store, holder: str, values: dict[str, Any]
+) -> HeldLock | None:
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(Lock).values(name=LOCK_NAME, fence=1, **values))
+    except IntegrityError:
+        return None  # Another process made the row in the same moment (PostgreSQL only).
+    return HeldLock(store, holder, 1)
+
+
+def _is_alive(connection: Connection, row: Any, store: Store) -> bool:
+    here = identify(os.getpid()).boot_id
     identity = ProcessIdentity(
-        boot_id=identify(os.getpid()).boot_id,
-        pid=int(info.get("pid", 0)),
-        start_time=int(info.get("start_time", 0)),
+        boot_id=here,
+        pid=int(row.info.get("pid", 0)),
+        start_time=int(row.info.get("start_time", 0)),
     )
-    return identity.is_alive()
+    if connection.dialect.name == "sqlite":
+        return bool(row.boot_id == store.clock.boot_id) and identity.is_alive()
+    is_ours_to_see = row.info.get("machine_boot_id") == here
+    if is_ours_to_see and not identity.is_alive():
+        return False
+    age_ns = store.clock.mono_ns() - int(row.mono_ns)
+    return bool(row.boot_id == store.clock.boot_id) and age_ns < LEADER_SECONDS * 1e9

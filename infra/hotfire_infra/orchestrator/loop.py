@@ -7,31 +7,40 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hotfire_infra.executors.protocol import Executor, Life
-from hotfire_infra.executors.slots import fits
-from hotfire_infra.orchestrator.attendance import Attendant
-from hotfire_infra.orchestrator.dispatch import Dispatcher, in_order
-from hotfire_infra.orchestrator.facts import RunFacts, TermsCache, read_run
+from sqlalchemy import Connection
+
+from hotfire_infra.errors import InfraError
+from hotfire_infra.executors.protocol import Executor
+from hotfire_infra.executors.slots import Room
+from hotfire_infra.orchestrator.attendance import Attendant, Effect, Look, Settled
+from hotfire_infra.orchestrator.crashpoints import CrashPoint, Passing, pass_by
+from hotfire_infra.orchestrator.dispatch import Dispatcher, Leased, in_order
+from hotfire_infra.orchestrator.facts import RunBook, TermsCache, last_event
 from hotfire_infra.orchestrator.finalizing import Analysis, Finalizer
-from hotfire_infra.orchestrator.lock import HeldLock
+from hotfire_infra.orchestrator.lock import LEADER_SECONDS, HeldLock
 from hotfire_infra.orchestrator.progress import Progress
 from hotfire_infra.orchestrator.requests import RequestBook
-from hotfire_infra.states import ATTEMPT_TERMINAL, AttemptState, RunState, TaskState
+from hotfire_infra.states import ATTEMPT_TERMINAL, RunState, TaskState
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
+from hotfire_infra.store.postgres import serialise
 from hotfire_infra.store.rows import AttemptRow, TaskRow
-from hotfire_testframework.contract.ulid import Ulid
+from hotfire_infra.store.transitions import OUTBOX
 
 IDLE_SECONDS = 0.2
-"""Between rounds in which nothing changed."""
+"""At most between rounds in which nothing changed; an executor that hears of a change ends it."""
+UNRELEASED = ("*/token", "*/work")
+"""What an attempt's directory holds until it is released."""
 
 
 @dataclass(slots=True)
 class Orchestrator:
     """Carries out the runs of one store while it holds its lock.
 
-    A round reads everything anew: there is no state here that a crash could lose. Its order matters
-    after a crash: live attempts are looked at, and their spools stored, before any lease is judged.
+    A round looks at live attempts, settles in one transaction whatever that showed (with folds and
+    new leases), and then acts outside. What it knows of runs between rounds is a copy that any
+    crash may lose. Its order matters after a crash: live attempts are looked at, and their spools
+    stored, before any lease is judged.
     """
 
     store: Store
@@ -39,105 +48,232 @@ class Orchestrator:
     cache: Path
     lock: HeldLock
     analyses: Sequence[Analysis] = ()
+    at: Passing = pass_by
+    book: RunBook = field(default_factory=RunBook)
     _terms: TermsCache = field(default_factory=TermsCache)
+    _touched_ns: int = 0
 
     def sweep(self) -> None:
         """Release attempts that ended and whose service died before it could free them."""
-        folders = sorted(self.store.attempts.glob("*/work"))
-        for folder in folders:
+        names = {
+            path.parent.name for pattern in UNRELEASED for path in self.store.attempts.glob(pattern)
+        }
+        for name in sorted(names):
             with self.store.reading() as connection:
-                attempt = queries.attempt_by_ulid(connection, folder.parent.name)
+                attempt = queries.attempt_by_ulid(connection, name)
             if attempt is not None and attempt.state in ATTEMPT_TERMINAL:
-                self.executor.release(Ulid(attempt.ulid))
+                self._attendant().free(attempt, is_silent=True)
 
     def run_until_idle(self, stop: threading.Event, *, forever: bool = False) -> None:
         """Go round until no run is unfinished (or, with `forever`, until `stop`)."""
         self.sweep()
         while not stop.is_set():
             changed = self.round()
-            if not forever and not changed and not self._unfinished():
+            if not forever and not changed and not self.book.runs:
                 return
             if not changed:
-                stop.wait(IDLE_SECONDS)
-
-    def _unfinished(self) -> bool:
-        with self.store.reading() as connection:
-            return bool(queries.unfinished_runs(connection))
+                self.executor.wait(IDLE_SECONDS)
 
     def round(self) -> bool:
-        """Do all that can be done now; True if anything moved."""
-        self.lock.refresh()
-        changed = RequestBook(self.store).carry_out(self.lock.holder)
-        changed |= self._attend()
-        with self.store.reading() as connection:
-            runs = queries.unfinished_runs(connection)
-        for run in runs:
-            changed |= self._advance(run.id)
-        return self._dispatch() or changed
+        """Do all that can be done now; True if anything moved.
 
-    def _facts(self, run_id: int) -> RunFacts:
-        with self.store.reading() as connection:
-            return read_run(connection, queries.run_by_id(connection, run_id))
+        Raises LockLostError when another process leads by now: nothing was changed then.
+        """
+        try:
+            return self._round()
+        except BaseException:
+            # What was noted may not have been committed.
+            self.book.forget()
+            raise
 
-    def _attend(self) -> bool:
-        attendant = Attendant(self.store, self.executor, self.lock.holder)
+    def _round(self) -> bool:
+        changed = self._take_in()
+        looks = self._look()
+        self.at(CrashPoint.LOOKED)
+        refused = {
+            run_id: self._progress().refusals(facts)
+            for run_id, facts in self.book.runs.items()
+            if facts.run.state is RunState.PLANNED
+        }
+        if self._has_work(looks, refused):
+            changed |= self._settle(looks, refused)
+        elif self._is_touch_due():
+            self.lock.refresh()
+            self._touched_ns = self.store.clock.mono_ns()
+        return self._finalize() or changed
+
+    def _take_in(self) -> bool:
+        """Learn what others wrote, and carry out what they ask."""
+        requests = RequestBook(self.store)
         with self.store.reading() as connection:
-            live = queries.live_attempts(connection)
-            runs = {a.run_id: queries.run_by_id(connection, a.run_id) for a in live}
-            terms = {a.id: self._terms.get(connection, a.task_id) for a in live}
-        changed = False
+            has_news = self._learn(connection)
+            is_asked = has_news and requests.has_open(connection)
+        if not is_asked:
+            return has_news
+        with self.lock.writing() as connection:
+            requests.carry_out(connection, self.lock.holder)
+        with self.store.reading() as connection:
+            self._learn(connection)
+        return True
+
+    def _learn(self, connection: Connection) -> bool:
+        has_news = self.book.look(connection)
+        self._terms.load(connection, self.book.runs)
+        for attempt in self.book.others.values():
+            self._terms.get(connection, attempt.task_id)
+        return has_news
+
+    def _look(self) -> list[Look]:
+        attendant = self._attendant()
+        live = self.book.live_attempts()
+        looks = []
         for attempt in live:
-            changed |= self._ensure_submitted(attempt)
-            changed |= attendant.attend(
+            facts = self.book.runs.get(attempt.run_id)
+            look = attendant.look(
                 attempt,
-                is_cancelled=runs[attempt.run_id].cancel_requested_ns is not None,
-                grace_seconds=terms[attempt.id].grace_seconds,
+                is_cancelled=facts is not None and facts.is_cancelled,
+                grace_seconds=self._terms[attempt.task_id].grace_seconds,
             )
-        return changed
+            attendant.answer_again(look)
+            looks.append(look)
+        return looks
 
-    def _ensure_submitted(self, attempt: AttemptRow) -> bool:
+    def _has_work(self, looks: Sequence[Look], refused: dict[int, dict[int, str]]) -> bool:
+        return (
+            bool(refused)
+            or any(look.needs_writing for look in looks)
+            or any(facts.touched for facts in self.book.runs.values())
+            or bool(self._picks())
+        )
+
+    def _settle(self, looks: Sequence[Look], refused: dict[int, dict[int, str]]) -> bool:
+        """Write in one transaction all that follows from what was seen, then act on it."""
+        effects: list[Effect] = []
+        leased: list[Leased] = []
+        has_moved = bool(refused)
+        with self.lock.writing() as connection:
+            serialise(connection, OUTBOX)
+            is_alone = last_event(connection) == self.book.last_event
+            self._touch(connection)
+            for look in looks:
+                if look.needs_writing:
+                    settled = self._settle_one(connection, look, leased)
+                    effects += settled.effects
+                    has_moved |= settled.has_moved
+            self.at(CrashPoint.SETTLED)
+            self._fold(connection, refused)
+            leased += self._dispatch(connection)
+            self.at(CrashPoint.LEASED)
+            newest = last_event(connection)
+        has_moved |= newest != self.book.last_event
+        if is_alone:
+            self.book.last_event = newest
+        self.at(CrashPoint.COMMITTED)
+        self._act(effects, leased)
+        return has_moved
+
+    def _settle_one(self, connection: Connection, look: Look, leased: list[Leased]) -> Settled:
+        attempt = look.attempt
+        if look.was_never_submitted and not look.is_over:
+            leased += self._submit_again(connection, attempt)
+            return Settled(attempt=attempt)
+        settled = self._attendant().settle(connection, look)
+        if settled.attempt is None:
+            self.book.forget_run(attempt.run_id)
+        elif settled.has_moved:
+            self.book.note_attempt(settled.attempt)
+        else:
+            self.book.replace_attempt(settled.attempt)
+        return settled
+
+    def _submit_again(self, connection: Connection, attempt: AttemptRow) -> list[Leased]:
         """Submit what was leased by a process that died before it could."""
-        if attempt.state is not AttemptState.LEASED:
-            return False
-        if self.executor.attach(Ulid(attempt.ulid)).life is not Life.ABSENT:
-            return False
-        facts = self._facts(attempt.run_id)
-        if facts.is_cancelled:
-            return False
-        self._dispatcher().resubmit(facts.run, facts.tasks[attempt.task_id], attempt)
-        return True
+        facts = self.book.runs.get(attempt.run_id)
+        if facts is None:
+            return []
+        task = facts.tasks[attempt.task_id]
+        return [self._dispatcher().renew(connection, facts.run, task, attempt)]
 
-    def _advance(self, run_id: int) -> bool:
-        facts = self._facts(run_id)
-        progress = Progress(self.store, self.executor, self._terms, self.lock.holder)
-        if facts.run.state is RunState.PLANNED:
-            progress.start(facts.run, facts)
-            return True
-        if not progress.advance(facts):
-            return False
-        Finalizer(self.store, tuple(self.analyses), self.lock.holder).finalize(facts)
-        return True
+    def _fold(self, connection: Connection, refused: dict[int, dict[int, str]]) -> None:
+        progress = self._progress()
+        for run_id, facts in list(self.book.runs.items()):
+            if run_id in refused:
+                progress.start(connection, facts, refused[run_id])
+            if facts.touched:
+                progress.advance(connection, facts)
+
+    def _picks(self) -> list[TaskRow]:
+        """Choose the queued tasks that start now."""
+        room = Room(self.executor.capacity)
+        for attempt in self.book.live_attempts():
+            room.take(self._terms[attempt.task_id].need)
+        queued = [
+            facts.tasks[task_id]
+            for facts in self.book.runs.values()
+            if not facts.is_cancelled
+            for task_id in facts.queued
+        ]
+        needs = {task.id: self._terms[task.id].need for task in queued}
+        exclusive = frozenset(key for key, need in needs.items() if need.exclusive)
+        picks = []
+        for task in in_order(queued, exclusive):
+            if room.fits(needs[task.id]):
+                room.take(needs[task.id])
+                picks.append(task)
+        return picks
+
+    def _dispatch(self, connection: Connection) -> list[Leased]:
+        """Lease what was chosen; it is submitted once the transaction is committed."""
+        leased = []
+        for task in self._picks():
+            facts = self.book.runs[task.run_id]
+            found = self._dispatcher().lease(connection, facts.run, task)
+            if found is None:
+                self.book.forget_run(task.run_id)
+                continue
+            facts.note_task(task.id, state=TaskState.RUNNING)
+            facts.note_attempt(found.attempt)
+            leased.append(found)
+        return leased
+
+    def _act(self, effects: Sequence[Effect], leased: Sequence[Leased]) -> None:
+        """Do what the store says already; one failure keeps nothing else from happening."""
+        failures: list[Exception] = []
+        for effect in effects:
+            try:
+                effect()
+            except (InfraError, OSError) as error:
+                failures.append(error)
+            self.at(CrashPoint.ANSWERED)
+        for found in leased:
+            self.at(CrashPoint.SUBMITTING)
+            if not self._dispatcher().submit(found):
+                self.book.forget_run(found.run.id)
+            self.at(CrashPoint.SUBMITTED)
+        if failures:
+            raise failures[0]
+
+    def _is_touch_due(self) -> bool:
+        age = self.store.clock.mono_ns() - self._touched_ns
+        return age > LEADER_SECONDS / 3 * 1e9
+
+    def _touch(self, connection: Connection) -> None:
+        if self._is_touch_due():
+            self.lock.touch(connection)
+            self._touched_ns = self.store.clock.mono_ns()
+
+    def _finalize(self) -> bool:
+        over = [facts for facts in self.book.runs.values() if facts.is_over]
+        for facts in over:
+            Finalizer(self.store, tuple(self.analyses), self.lock, self.at).finalize(facts)
+            self.at(CrashPoint.FINALIZED)
+        return bool(over)
+
+    def _attendant(self) -> Attendant:
+        return Attendant(self.store, self.executor, self.lock)
+
+    def _progress(self) -> Progress:
+        return Progress(self.store, self.executor, self._terms, self.lock.holder)
 
     def _dispatcher(self) -> Dispatcher:
-        return Dispatcher(self.store, self.executor, self.cache, self.lock.holder)
-
-    def _dispatch(self) -> bool:
-        with self.store.reading() as connection:
-            runs = queries.unfinished_runs(connection)
-            queued: list[TaskRow] = []
-            for run in runs:
-                if run.cancel_requested_ns is None:
-                    tasks = queries.tasks_of(connection, run.id)
-                    queued += [task for task in tasks if task.state is TaskState.QUEUED]
-            needs = {task.id: self._terms.get(connection, task.id).need for task in queued}
-            live = queries.live_attempts(connection)
-            running = [self._terms.get(connection, attempt.task_id).need for attempt in live]
-        by_id = {run.id: run for run in runs}
-        exclusive = frozenset(key for key, need in needs.items() if need.exclusive)
-        changed = False
-        for task in in_order(queued, exclusive):
-            if fits(self.executor.capacity, running, needs[task.id]):
-                self._dispatcher().dispatch(by_id[task.run_id], task)
-                running.append(needs[task.id])
-                changed = True
-        return changed
+        return Dispatcher(self.store, self.executor, self.cache, self.lock)

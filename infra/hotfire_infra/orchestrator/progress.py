@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 from typing import Any
 
 from sqlalchemy import Connection, update
@@ -15,7 +16,7 @@ from hotfire_infra.orchestrator.verdicts import record_inventory, write_verdicts
 from hotfire_infra.states import ATTEMPT_LIVE, TASK_TERMINAL, RunState, TaskState
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Cell
-from hotfire_infra.store.rows import CellRow, RunRow, TaskRow
+from hotfire_infra.store.rows import CellRow, TaskRow
 from hotfire_infra.store.transitions import Move, move, publish
 from hotfire_testframework.contract.outcomes import Verdict
 
@@ -29,47 +30,59 @@ class Progress:
     terms: TermsCache
     holder: str
 
-    def start(self, run: RunRow, facts: RunFacts) -> None:
-        """Ask the executor about every cell, once, and begin the run."""
-        refusals: dict[int, str] = {}
+    def refusals(self, facts: RunFacts) -> dict[int, str]:
+        """Ask the executor about every cell; return why it cannot run those it cannot."""
+        found: dict[int, str] = {}
         for cell in facts.cells.values():
             refusal = self.executor.can_execute(cell.requires or {})
             if refusal is not None:
-                refusals[cell.id] = refusal.reason
-        with self.store.writing() as connection:
-            for task in facts.tasks.values():
-                if task.cell_id in refusals:
-                    reason = refusals[task.cell_id]
-                    self._resolve(connection, task, TaskState.NOT_EXECUTABLE, reason)
-            now = self.store.clock.wall_ns()
-            step = Move(
-                entity="run",
-                entity_id=run.id,
-                to_state=RunState.RUNNING,
-                reason="",
-                by=self.holder,
-                run_id=run.id,
-                values={"started_ns": now},
-            )
-            move(connection, step, now)
+                found[cell.id] = refusal.reason
+        return found
 
-    def advance(self, facts: RunFacts) -> bool:
-        """Fold all tasks and cells of a run; True once nothing more will happen to it."""
-        with self.store.writing() as connection:
-            folds = self._fold_tasks(connection, facts)
-            for task_id, fold in folds.items():
-                self._note_task(connection, facts.tasks[task_id], fold)
-            for cell in facts.cells.values():
-                if cell.verdict is None:
-                    self._fold_cell(connection, facts, cell, folds)
-        return all(fold.is_over for fold in folds.values())
+    def start(self, connection: Connection, facts: RunFacts, refusals: Mapping[int, str]) -> None:
+        """Begin a run; the cells that were refused are not executable."""
+        for task in list(facts.tasks.values()):
+            if task.cell_id in refusals:
+                reason = refusals[task.cell_id]
+                self._resolve(connection, facts, task, TaskState.NOT_EXECUTABLE, reason)
+        now = self.store.clock.wall_ns()
+        step = Move(
+            entity="run",
+            entity_id=facts.run.id,
+            to_state=RunState.RUNNING,
+            reason="",
+            by=self.holder,
+            run_id=facts.run.id,
+            values={"started_ns": now},
+        )
+        if move(connection, step, now):
+            facts.run = replace(facts.run, state=RunState.RUNNING, started_ns=now)
 
-    def _fold_tasks(self, connection: Connection, facts: RunFacts) -> dict[int, TaskFold]:
+    def advance(self, connection: Connection, facts: RunFacts) -> None:
+        """Fold the tasks that were touched, those that wait for them, and the cells of both."""
+        cells = dict.fromkeys(
+            facts.tasks[task_id].cell_id for task_id in self._fold_tasks(connection, facts)
+        )
+        for cell_id in cells:
+            if facts.cells[cell_id].verdict is None:
+                self._fold_cell(connection, facts, facts.cells[cell_id])
+
+    def _fold_tasks(self, connection: Connection, facts: RunFacts) -> list[int]:
         """Fold in the order of the plan, which is the order of the edges: one pass suffices."""
-        folds: dict[int, TaskFold] = {}
-        for task in facts.tasks.values():
-            folds[task.id] = self._fold_one(connection, facts, task, folds)
-        return folds
+        waiting, folded = sorted(facts.touched), []
+        seen = set(waiting)
+        facts.touched.clear()
+        while waiting:
+            task_id = heappop(waiting)
+            folded.append(task_id)
+            fold = self._fold_one(connection, facts, facts.tasks[task_id], facts.folds)
+            if facts.note_fold(task_id, fold):
+                for later in facts.downstream.get(task_id, ()):
+                    if later not in seen:
+                        seen.add(later)
+                        heappush(waiting, later)
+            self._note_task(connection, facts, facts.tasks[task_id], fold)
+        return folded
 
     def _fold_one(
         self,
@@ -96,29 +109,38 @@ class Progress:
             resolution, reason = TaskState.CANCELLED, "the run was cancelled"
             folded = TaskFold(state=resolution, verdict=Verdict.MISSING, reason=reason)
         if resolution is not None and task.resolution is None:
-            self._resolve(connection, task, resolution, reason)
+            self._resolve(connection, facts, task, resolution, reason)
         return folded
 
     def _resolve(
-        self, connection: Connection, task: TaskRow, resolution: TaskState, reason: str
+        self,
+        connection: Connection,
+        facts: RunFacts,
+        task: TaskRow,
+        resolution: TaskState,
+        reason: str,
     ) -> None:
         values = {"resolution": resolution, "reason": reason}
-        self._move_task(connection, task, resolution, reason, values)
+        self._move_task(connection, facts, task, resolution, reason, values)
 
-    def _note_task(self, connection: Connection, task: TaskRow, fold: TaskFold) -> None:
+    def _note_task(
+        self, connection: Connection, facts: RunFacts, task: TaskRow, fold: TaskFold
+    ) -> None:
         if fold.state is task.state or task.state in TASK_TERMINAL or task.resolution is not None:
             return
         if fold.state in TASK_TERMINAL and fold.state is not TaskState.DONE:
             return  # Written by `_resolve`, or a cancelled attempt's end below.
         if task.state is TaskState.WAITING and fold.state in (TaskState.RUNNING, TaskState.DONE):
-            self._move_task(connection, task, TaskState.QUEUED, "", {})
+            self._move_task(connection, facts, task, TaskState.QUEUED, "", {})
         if task.state is TaskState.QUEUED and fold.state is TaskState.DONE:
-            self._move_task(connection, task, TaskState.RUNNING, "", {})
-        self._move_task(connection, task, fold.state, fold.reason, {"reason": fold.reason})
+            self._move_task(connection, facts, task, TaskState.RUNNING, "", {})
+        values = {"reason": fold.reason}
+        self._move_task(connection, facts, task, fold.state, fold.reason, values)
 
     def _move_task(
         self,
         connection: Connection,
+        facts: RunFacts,
         task: TaskRow,
         to_state: TaskState,
         reason: str,
@@ -134,31 +156,25 @@ class Progress:
             subject={"task": task.key},
             values=values,
         )
-        move(connection, step, self.store.clock.wall_ns())
+        if move(connection, step, self.store.clock.wall_ns()):
+            facts.note_task(task.id, state=to_state, **values)
 
-    def _fold_cell(
-        self,
-        connection: Connection,
-        facts: RunFacts,
-        cell: CellRow,
-        folds: Mapping[int, TaskFold],
-    ) -> None:
-        tasks = [folds[task.id] for task in facts.tasks.values() if task.cell_id == cell.id]
+    def _fold_cell(self, connection: Connection, facts: RunFacts, cell: CellRow) -> None:
+        tasks = [facts.folds[task_id] for task_id in facts.tasks_of_cell[cell.id]]
         if all(task.is_over for task in tasks):
             self._decide_cell(connection, facts, cell, tasks)
             return
         folded = fold_cell(tasks, ())
         if (folded.state, folded.reason) != (cell.state, cell.reason):
-            self._write_cell(connection, facts.run, cell, folded.state, None, folded.reason, None)
+            self._write_cell(connection, facts, cell, folded.state, None, folded.reason, None)
 
     def _decide_cell(
         self, connection: Connection, facts: RunFacts, cell: CellRow, tasks: list[TaskFold]
     ) -> None:
         attempts = [
             attempt
-            for task in facts.tasks.values()
-            if task.cell_id == cell.id
-            for attempt in facts.attempts.get(task.id, ())[-1:]
+            for task_id in facts.tasks_of_cell[cell.id]
+            for attempt in facts.attempts.get(task_id, ())[-1:]
         ]
         tests = write_verdicts(self.store, connection, facts.run, cell, tasks, attempts)
         if all(task.state is TaskState.DONE and not task.crashed_tests for task in tasks):
@@ -166,12 +182,12 @@ class Progress:
         folded = fold_cell(tasks, tests)
         failure = folded.failure_class.value if folded.failure_class else None
         verdict = folded.verdict or Verdict.MISSING
-        self._write_cell(connection, facts.run, cell, folded.state, verdict, folded.reason, failure)
+        self._write_cell(connection, facts, cell, folded.state, verdict, folded.reason, failure)
 
     def _write_cell(
         self,
         connection: Connection,
-        run: RunRow,
+        facts: RunFacts,
         cell: CellRow,
         state: TaskState,
         verdict: Verdict | None,
@@ -186,11 +202,12 @@ class Progress:
             "failure_class": failure_class,
         }
         connection.execute(update(Cell).where(Cell.id == cell.id).values(**values))
+        facts.note_cell(cell.id, **values)
         names = {"cell": cell.key, "task": cell.task, "platform": cell.platform}
         publish(
             connection,
             topic=f"cell.{state}",
-            run_id=run.id,
+            run_id=facts.run.id,
             payload={**names, **values, "state": str(state)},
             at_ns=self.store.clock.wall_ns(),
         )

@@ -15,6 +15,36 @@ from hotfire_infra.store.transitions import Move, move, publish, record_history
 from hotfire_testframework.contract.ulid import new_ulid
 
 
+def record_request(
+    connection: Connection,
+    kind: RequestKind,
+    run_id: int,
+    *,
+    payload: Mapping[str, Any],
+    requested_by: str,
+    at_ns: int,
+) -> None:
+    """Record a request in the transaction of what it belongs to."""
+    row = insert(Request).values(
+        ulid=new_ulid(),
+        kind=kind,
+        run_id=run_id,
+        payload=dict(payload),
+        state=RequestState.OPEN,
+        requested_by=requested_by,
+        created_ns=at_ns,
+    )
+    step = Move(
+        entity="request",
+        entity_id=connection.execute(row.returning(Request.id)).scalar_one(),
+        to_state=RequestState.OPEN,
+        reason=kind.value,
+        by=requested_by,
+        run_id=run_id,
+    )
+    record_history(connection, step, None, at_ns)
+
+
 @dataclass(frozen=True, slots=True)
 class RequestBook:
     """Write requests from any process, answer them from the one that executes."""
@@ -25,37 +55,26 @@ class RequestBook:
         self, kind: RequestKind, run_id: int, *, payload: Mapping[str, Any], requested_by: str
     ) -> None:
         """Record a request."""
-        now = self.store.clock.wall_ns()
         with self.store.writing() as connection:
-            row = insert(Request).values(
-                ulid=new_ulid(),
-                kind=kind,
-                run_id=run_id,
-                payload=dict(payload),
-                state=RequestState.OPEN,
+            record_request(
+                connection,
+                kind,
+                run_id,
+                payload=payload,
                 requested_by=requested_by,
-                created_ns=now,
+                at_ns=self.store.clock.wall_ns(),
             )
-            key = connection.execute(row.returning(Request.id)).scalar_one()
-            step = Move(
-                entity="request",
-                entity_id=key,
-                to_state=RequestState.OPEN,
-                reason=kind.value,
-                by=requested_by,
-                run_id=run_id,
-            )
-            record_history(connection, step, None, now)
 
-    def carry_out(self, by: str) -> bool:
-        """Act on all open requests; True if there were any."""
-        with self.store.reading() as connection:
-            query = select(Request).where(Request.state == RequestState.OPEN).order_by(Request.id)
-            rows = connection.execute(query).all()
-        for row in rows:
-            with self.store.writing() as connection:
-                self._carry_out(connection, row, by)
-        return bool(rows)
+    def has_open(self, connection: Connection) -> bool:
+        """Whether anybody waits for an answer."""
+        query = select(Request.id).where(Request.state == RequestState.OPEN).limit(1)
+        return connection.execute(query).scalar() is not None
+
+    def carry_out(self, connection: Connection, by: str) -> None:
+        """Act on all open requests, in their order."""
+        query = select(Request).where(Request.state == RequestState.OPEN).order_by(Request.id)
+        for row in connection.execute(query).all():
+            self._carry_out(connection, row, by)
 
     def _carry_out(self, connection: Connection, row: Any, by: str) -> None:
         now = self.store.clock.wall_ns()

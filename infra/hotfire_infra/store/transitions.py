@@ -17,6 +17,10 @@ from hotfire_infra.states import (
     states_before,
 )
 from hotfire_infra.store.models import Attempt, Base, History, Outbox, Request, Run, Task
+from hotfire_infra.store.postgres import serialise
+
+OUTBOX = "outbox"
+"""Name of the queue of transactions that publish (PostgreSQL gives out ids before the commit)."""
 
 _ENTITIES: dict[str, tuple[type[Base], Mapping[Any, frozenset[Any]]]] = {
     "attempt": (Attempt, ATTEMPT_TRANSITIONS),
@@ -94,7 +98,11 @@ def publish(
     payload: Mapping[str, Any],
     at_ns: int,
 ) -> None:
-    """Put an event into the outbox of the current transaction."""
+    """Put an event into the outbox of the current transaction.
+
+    Events become visible in the order of their ids: whoever reads on from the last id misses none.
+    """
+    serialise(connection, OUTBOX)
     connection.execute(
         insert(Outbox).values(topic=topic, run_id=run_id, payload=dict(payload), created_ns=at_ns)
     )

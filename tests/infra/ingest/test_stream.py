@@ -26,6 +26,7 @@ from hotfire_infra.store.models import (
     StreamProblem,
 )
 from hotfire_testframework.contract.stream import encode_record
+from hotfire_testframework.contract.stream_reader import verify_stream
 
 
 @pytest.fixture
@@ -75,6 +76,11 @@ def count(store, model) -> int:
         return connection.execute(select(func.count()).select_from(model)).scalar_one()
 
 
+def checked(store, attempt, spool):
+    with store.reading() as connection:
+        return check_manifest(connection, attempt, verify_stream(spool.stream))
+
+
 def acked(store, attempt) -> int:
     with store.reading() as connection:
         return queries.attempt_by_ulid(connection, attempt.ulid).acked_seq
@@ -117,7 +123,7 @@ def test_behind_a_broken_line_or_a_gap_nothing_counts(store, attempt, spool, bro
     assert ingest_stream(store, attempt, spool).problem is not None
     ingest_stream(store, attempt, spool)
     assert (acked(store, attempt), count(store, Result), count(store, StreamProblem)) == (1, 1, 1)
-    assert not check_manifest(store, attempt, spool).is_valid
+    assert not checked(store, attempt, spool).is_valid
 
 
 def test_unknown_kinds_are_kept_whole(store, attempt, spool):
@@ -144,14 +150,14 @@ def test_a_whole_stream_satisfies_its_manifest(store, attempt, spool):
     collected = ("collected", {"harness": "command", "tests": ["m/s/a"]})
     spool.stream.write_bytes(whole(collected, result("m/s/a")))
     assert ingest_stream(store, attempt, spool).is_complete
-    assert check_manifest(store, attempt, spool).is_valid
+    assert checked(store, attempt, spool).is_valid
 
 
 def test_a_collected_test_without_a_result_is_not_a_success(store, attempt, spool):
     collected = ("collected", {"harness": "command", "tests": ["m/s/a", "m/s/b"]})
     spool.stream.write_bytes(whole(collected, result("m/s/a")))
     ingest_stream(store, attempt, spool)
-    check = check_manifest(store, attempt, spool)
+    check = checked(store, attempt, spool)
     assert not check.is_valid
     assert "m/s/b" in check.reason
 
@@ -198,7 +204,7 @@ def test_an_artifact_that_is_not_what_was_announced_is_a_problem(
     spool.stream.write_bytes(lines(artifact(path, announced)))
     ingest_stream(store, attempt, spool)
     assert count(store, Artifact) == 0
-    assert "out.bin" in check_manifest(store, attempt, spool).reason
+    assert "out.bin" in checked(store, attempt, spool).reason
 
 
 def test_text_that_no_database_can_hold_is_stored_as_well_as_can_be(store, attempt, spool):

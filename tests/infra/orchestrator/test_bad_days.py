@@ -205,9 +205,10 @@ def test_a_second_claimant_gets_409_and_the_first_its_fence_again(make_stand, ma
     stand.rounds(3)
     with store.reading() as connection:
         (attempt,) = queries.attempts_of(connection, run_id)
-    assert grant_claim(store, attempt.id, "boot:1") == (200, 1)
-    assert grant_claim(store, attempt.id, "boot:2") == (409, None)
-    assert grant_claim(store, attempt.id, "boot:1") == (200, 1)
+    with store.writing() as connection:
+        assert grant_claim(connection, store, attempt.id, "boot:1") == (200, 1)
+        assert grant_claim(connection, store, attempt.id, "boot:2") == (409, None)
+        assert grant_claim(connection, store, attempt.id, "boot:1") == (200, 1)
 
 
 def test_a_runner_that_never_claims_is_lost_and_retried(make_stand, make_plan, clock):
@@ -275,7 +276,6 @@ def test_a_full_disk_is_said_clearly_and_resuming_loses_nothing(
 def test_success_without_a_whole_stream_is_an_error_and_never_a_pass(make_stand, make_plan):
     stand = make_stand()
     run_id = stand.start(make_plan({"kernels": [ONE, TWO]}))
-    stand.rounds(3)
     truncate_when_written(stand)
     done = stand.finish(run_id)
     assert done.run.verdict is RunVerdict.ERRORED
