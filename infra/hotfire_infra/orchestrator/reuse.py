@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Row, Select, or_, select
 
@@ -66,6 +66,9 @@ class Origin:
     def reason(self) -> str:
         """What every reader of the task sees."""
         return f"reused from run {self.run_number}, attempt {self.attempt}"
+
+
+_Candidate: TypeAlias = "Row[int, str, AttemptState, str | None, int]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +142,7 @@ class ReuseBook:
 
     def _candidates(
         self, connection: Connection, task: TaskRow, terms: _RunTerms, digest: str
-    ) -> Sequence[Row[Any]]:
+    ) -> Sequence[_Candidate]:
         query = _with_digest(digest)
         if terms.is_trusted:
             # What an untrusted change did to a machine must not vouch for others.
@@ -182,8 +185,8 @@ class ReuseBook:
         )
 
 
-def _with_digest(digest: str) -> Select[Any]:
-    query: Select[Any] = (
+def _with_digest(digest: str) -> Select[int, str, AttemptState, str | None, int]:
+    return (
         select(
             Attempt.id,
             Attempt.ulid,
@@ -203,10 +206,9 @@ def _with_digest(digest: str) -> Select[Any]:
         )
         .order_by(Attempt.id.desc())
     )
-    return query
 
 
-def _origin_among(rows: Sequence[Row[Any]], observed: str | None) -> Row[Any] | None:
+def _origin_among(rows: Sequence[_Candidate], observed: str | None) -> _Candidate | None:
     """Return the newest pass; none where the same action has also failed: it is not decided by it."""
     same = [row for row in rows if observed is not None and row.observed_digest == observed]
     if any(row.state is not AttemptState.PASSED for row in same):

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, insert, select, update
 
 from hotfire_infra.errors import RequestRefusedError
-from hotfire_infra.states import ATTEMPT_LIVE
+from hotfire_infra.states import ATTEMPT_LIVE, AttemptState
 from hotfire_infra.store.audit import AuditEntry, AuditOutcome, record_audit
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Attempt, Device, Environment, Invalidation, Run, Task
@@ -187,14 +187,15 @@ def invalidations_of_run(connection: Connection, run_id: int) -> tuple[RunInvali
 
 def _matching(connection: Connection, predicate: Predicate) -> tuple[list[int], int]:
     """Return the attempts that agree and are over, and how many agree and are not."""
-    columns: Select[Any] = select(Attempt.id, Attempt.state)
-    query = _agreeing(columns, connection, predicate)
+    query = _agreeing(select(Attempt.id, Attempt.state), connection, predicate)
     rows = connection.execute(query.where(Attempt.invalidation_id.is_(None))).all()
     live = sum(row.state in ATTEMPT_LIVE for row in rows)
     return [row.id for row in rows if row.state not in ATTEMPT_LIVE], live
 
 
-def _agreeing(query: Select[Any], connection: Connection, said: Predicate) -> Select[Any]:
+def _agreeing(
+    query: Select[int, AttemptState], connection: Connection, said: Predicate
+) -> Select[int, AttemptState]:
     began = func.coalesce(Attempt.started_ns, Attempt.created_ns)
     if said.devices:
         ids = select(Device.id).where(Device.identity.in_(said.devices))
