@@ -22,6 +22,7 @@ from hotfire_pipelines.plan import (
     PlannedPlatform,
     PlannedTask,
     Policy,
+    QueueOrder,
     Source,
     inventory_digest,
 )
@@ -102,9 +103,18 @@ def freeze(
         waivers=tuple(waivers),
         runner_sha256=runner_sha256,
         policy=_policy(pipeline),
+        order=_order(pipeline),
         estimate=estimate(_loads(pieces, edges), slots),
         created=created,
     )
+
+
+def _order(pipeline: Pipeline) -> QueueOrder | None:
+    written = pipeline.definition
+    if written.priority is None and written.supersede is None:
+        return None
+    priority = written.priority.value if written.priority else None
+    return QueueOrder(priority=priority, supersede=written.supersede)
 
 
 def _in_order(cells: Sequence[Cell], links: Links) -> list[Cell]:

@@ -93,6 +93,16 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueueOrder:
+    """What the pipeline says about its place in the queue; not part of the digest."""
+
+    priority: str | None = None
+    """Class of its runs; none: by the pipeline's name, else `developer`."""
+    supersede: bool | None = None
+    """Whether a newer run of a change ends the older ones; none: by the class."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """Expected wall time of the whole plan and duration of each task; not part of the digest."""
 
@@ -116,12 +126,14 @@ class Plan:
     waivers: tuple[Mapping[str, Any], ...] = ()
     runner_sha256: str | None = None
     policy: Policy = Policy()
+    order: QueueOrder | None = None
     estimate: Estimate | None = None
     created: str | None = None
 
     def frozen(self) -> dict[str, Any]:
-        """Everything that the digest covers: all but price, estimates and times."""
+        """Everything that the digest covers: all but order, price, estimates and times."""
         plain: dict[str, Any] = to_json(self)
+        plain.pop("order", None)
         plain.pop("estimate", None)
         plain.pop("created", None)
         for planned, task in zip(plain["tasks"], self.tasks, strict=True):
@@ -142,7 +154,11 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: the frozen part, its digest, and what lies outside it."""
-        outside = {"estimate": to_json(self.estimate), "created": self.created}
+        outside = {
+            "order": to_json(self.order),
+            "estimate": to_json(self.estimate),
+            "created": self.created,
+        }
         kept = {name: value for name, value in outside.items() if value is not None}
         return {**self.frozen(), "digest": self.digest, **kept}
 

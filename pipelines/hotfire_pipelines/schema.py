@@ -285,6 +285,16 @@ class Gone(Strict):
     """Of a cell's tests; when more are gone at once, the suite has stopped collecting them."""
 
 
+class PriorityClass(StrEnum):
+    """Classes of runs, most urgent first."""
+
+    GATE = "gate"
+    PRE_MERGE = "pre-merge"
+    DEVELOPER = "developer"
+    NIGHTLY = "nightly"
+    BACKFILL = "backfill"
+
+
 class PipelineFile(Strict):
     """One pipeline file as written."""
 
@@ -293,6 +303,10 @@ class PipelineFile(Strict):
     description: str = ""
     axes: dict[AxisName, Axis]
     required: dict[Name, Required] = {}
+    priority: PriorityClass | None = None
+    """Class of its runs in the queue; none: by the pipeline's name, else `developer`."""
+    supersede: bool | None = None
+    """Whether a newer run of a change ends the older ones; none: not for nightly and backfill."""
     reuse: bool = False
     """Take over results whose action digest is equal, unless the run is told otherwise."""
     exonerate: Exonerate = Exonerate()

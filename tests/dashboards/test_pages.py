@@ -153,7 +153,7 @@ def test_columns_are_those_of_the_command_line(client):
 def test_document_of_a_run_has_exactly_the_public_keys(client):
     assert list(json.loads(client.get("/r/7.json").text)) == [
         "id", "pipeline", "source", "plan_digest", "state", "verdict", "reasons", "url", "cells",
-        "totals",
+        "totals", "priority", "team", "change", "superseded_by", "supersedes", "holds",
     ]  # fmt: skip
 
 

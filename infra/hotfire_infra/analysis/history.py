@@ -23,6 +23,10 @@ class RunSummary:
     created_ns: int | None
     duration_ns: int | None
     totals: Mapping[str, int]
+    priority: str = "developer"
+    team: str = "default"
+    note: str = ""
+    """Why nothing of it runs yet, or which newer run it was ended for."""
 
     @property
     def word(self) -> str:

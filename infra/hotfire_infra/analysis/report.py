@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from hotfire_infra.analysis.coverage import LanguageCoverage
 
@@ -81,6 +81,8 @@ class CellReport:
     summary: str = ""
     expected: int | None = None
     failures: tuple[FailedTest, ...] = ()
+    pending: str = ""
+    """Why nothing of it runs yet."""
 
     @property
     def word(self) -> str:
@@ -99,6 +101,8 @@ class CellReport:
             parts.append("emulated")
         if self.verdict == "not_executable" and self.required == "when-available":
             parts.append("required: when-available")
+        if self.verdict is None:
+            parts.append(self.pending)
         return " · ".join(part for part in parts if part)
 
     @property
@@ -106,6 +110,23 @@ class CellReport:
         """The axes beside platform and execution, `build_type=release` as `release`."""
         hidden = {"platform", "execution"}
         return " ".join(v for k, v in sorted(self.variant.items()) if k not in hidden)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldReport:
+    """A machine that is kept after a failed attempt, and how to use it."""
+
+    id: str
+    run: int
+    cell: str
+    attempt: str
+    attempt_number: int
+    held_by: str
+    until: str
+    """RFC 3339, UTC."""
+    seconds_left: int
+    directory: str
+    """Where its files lie, on the machine that ran it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +153,14 @@ class RunReport:
     parent_number: int | None = None
     requested_by: str = ""
     not_here: Mapping[str, str] = field(default_factory=dict)
+    priority: str = "developer"
+    team: str = "default"
+    change: str | None = None
+    superseded_by: int | None = None
+    """Number of the newer run that this one was ended for."""
+    supersedes: tuple[int, ...] = ()
+    """Numbers of the runs that were ended for this one."""
+    holds: tuple[HoldReport, ...] = ()
 
     @property
     def is_final(self) -> bool:
@@ -177,6 +206,7 @@ def cell_document(cell: CellReport) -> dict[str, object]:
         "failure_class": cell.failure_class,
         "attempts": cell.attempts,
         "tests": dict(cell.tests),
+        "pending": cell.pending,
     }
 
 
@@ -198,4 +228,10 @@ def run_document(report: RunReport) -> dict[str, object]:
         "url": report.url,
         "cells": [cell_document(cell) for cell in report.cells],
         "totals": report.totals,
+        "priority": report.priority,
+        "team": report.team,
+        "change": report.change,
+        "superseded_by": report.superseded_by,
+        "supersedes": list(report.supersedes),
+        "holds": [asdict(hold) for hold in report.holds],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -20,18 +21,22 @@ from hotfire_infra.analysis.history import (
     TestOccurrence,
 )
 from hotfire_infra.analysis.performance import latest_points
+from hotfire_infra.analysis.quantities import NANOSECONDS, iso_utc
 from hotfire_infra.analysis.report import (
     CellReport,
     FailedTest,
+    HoldReport,
     PerformancePoint,
     RunReport,
     Source,
 )
 from hotfire_infra.analysis.summaries import cell_summary
 from hotfire_infra.errors import AmbiguousRunError, RunNotFoundError
+from hotfire_infra.states import RUN_TERMINAL, RunVerdict
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.queries import find_run, newest_runs, snapshot, verdicts_of
 from hotfire_infra.store.queries_cells import cells_by_verdict
+from hotfire_infra.store.queries_holds import HoldRow, active_holds, active_holds_of_runs
 from hotfire_infra.store.queries_measurements import (
     ComparisonRow,
     MeasurementRow,
@@ -42,6 +47,7 @@ from hotfire_infra.store.queries_measurements import (
     series_called,
     series_of_test,
 )
+from hotfire_infra.store.queries_pending import pending_of_runs, superseded_by
 from hotfire_infra.store.queries_tests import (
     CellFigures,
     ResultRow,
@@ -72,7 +78,11 @@ class StoreReports:
         with self._store.reading() as connection:
             rows = newest_runs(connection, limit=limit)
             verdicts = cells_by_verdict(connection, [run.id for run in rows])
-        return tuple(_summary(run, verdicts.get(run.id, {})) for run in rows)
+            unfinished = [run.id for run in rows if run.state not in RUN_TERMINAL]
+            pending = pending_of_runs(connection, unfinished)
+        return tuple(
+            _summary(run, verdicts.get(run.id, {}), pending.get(run.id, "")) for run in rows
+        )
 
     def report(self, run: str) -> RunReport | None:
         """Return a run by any of its names; None when there is none or several."""
@@ -85,7 +95,31 @@ class StoreReports:
         """Return a run by any of its names, or raise what is wrong with the name."""
         with self._store.reading() as connection:
             row = find_run(connection, run)
-            return _report(connection, snapshot(connection, row.id), self._base_url)
+            whole = snapshot(connection, row.id)
+            report = _report(connection, whole, self._base_url)
+            return replace(report, holds=self._holds(connection, row.id))
+
+    def holds(self) -> tuple[HoldReport, ...]:
+        """Return all machines that are kept now."""
+        with self._store.reading() as connection:
+            return tuple(self._hold(row) for row in active_holds(connection))
+
+    def _holds(self, connection: Connection, run_id: int) -> tuple[HoldReport, ...]:
+        return tuple(self._hold(row) for row in active_holds_of_runs(connection, [run_id]))
+
+    def _hold(self, row: HoldRow) -> HoldReport:
+        left = row.until_mono_ns - self._store.clock.mono_ns()
+        return HoldReport(
+            id=row.ulid,
+            run=row.run_number,
+            cell=row.cell_key,
+            attempt=row.attempt_ulid,
+            attempt_number=row.attempt_number,
+            held_by=row.held_by,
+            until=iso_utc(row.until_ns) or "",
+            seconds_left=max(0, left // NANOSECONDS),
+            directory=str(self._store.attempts / row.attempt_ulid / "work"),
+        )
 
     def measured(self, number: int) -> tuple[MeasurementRow, ...]:
         """Return the measurements of a run by its number."""
@@ -124,7 +158,7 @@ class StoreReports:
         return _series(points, judged)
 
 
-def _summary(run: RunRow, verdicts: Mapping[str | None, int]) -> RunSummary:
+def _summary(run: RunRow, verdicts: Mapping[str | None, int], pending: str) -> RunSummary:
     totals = {verdict: n for verdict, n in verdicts.items() if verdict is not None}
     undecided = verdicts.get(None, 0)
     if undecided:
@@ -140,7 +174,15 @@ def _summary(run: RunRow, verdicts: Mapping[str | None, int]) -> RunSummary:
         created_ns=run.created_ns,
         duration_ns=run.finalized_ns - run.created_ns if run.finalized_ns else None,
         totals=totals,
+        priority=run.priority.value,
+        team=run.team,
+        note=_superseded(run) or pending,
     )
+
+
+def _superseded(run: RunRow) -> str:
+    number = run.superseded_by_number
+    return "" if number is None else f"superseded by run {number}"
 
 
 def _source(row: SourceRow) -> Source:
@@ -166,7 +208,7 @@ def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunRep
         plan_digest=run.plan_digest,
         state=run.state,
         verdict=run.verdict,
-        reasons=run.reasons,
+        reasons=_reasons(run),
         url=f"{base_url}/r/{run.number}",
         cells=tuple(_cell(cell, tests, measured, figures) for cell in whole.cells),
         tasks=len(whole.tasks),
@@ -178,7 +220,20 @@ def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunRep
         performance=_performance(connection, run.id, measured),
         parent_number=run.parent_number,
         requested_by=run.requested_by,
+        priority=run.priority.value,
+        team=run.team,
+        change=run.change,
+        superseded_by=run.superseded_by_number,
+        supersedes=superseded_by(connection, run.id),
     )
+
+
+def _reasons(run: RunRow) -> tuple[str, ...]:
+    """Return the run's reasons; why it was ended says more than that it was."""
+    superseded = _superseded(run)
+    if superseded and run.verdict is RunVerdict.CANCELLED:
+        return (superseded,)
+    return run.reasons
 
 
 def _open_tests(connection: Connection, whole: RunSnapshot) -> tuple[TestRow, ...]:
@@ -217,6 +272,7 @@ def _cell(
         summary=cell_summary(mine, figures.get(cell.id)),
         expected=cell.expected,
         failures=tuple(_failure(row) for row in tests if row.cell_id == cell.id),
+        pending=cell.pending,
     )
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from hotfire_infra.analysis.history import Reports, RunSummary
 from hotfire_infra.analysis.quantities import iso_utc
-from hotfire_infra.analysis.report import FailedTest, RunReport, run_document
+from hotfire_infra.analysis.report import FailedTest, HoldReport, RunReport, run_document
 
 
 class SourceDocument(BaseModel):
@@ -32,6 +32,7 @@ class CellDocument(BaseModel):
     failure_class: str | None
     attempts: int
     tests: dict[str, int]
+    pending: str
 
 
 class RunDocument(BaseModel):
@@ -47,6 +48,12 @@ class RunDocument(BaseModel):
     url: str
     cells: list[CellDocument]
     totals: dict[str, int]
+    priority: str
+    team: str
+    change: str | None
+    superseded_by: int | None
+    supersedes: list[int]
+    holds: list[HoldReport]
 
 
 class RunLine(BaseModel):

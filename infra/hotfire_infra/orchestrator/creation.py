@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select
 
 from hotfire_infra.errors import PlanRefusedError
+from hotfire_infra.orchestrator.run_order import RunOrder, priority_of, supersedes
+from hotfire_infra.orchestrator.supersession import supersede
 from hotfire_infra.source.stamp import StoredSource
 from hotfire_infra.states import RunState, TaskState
 from hotfire_infra.store import results
@@ -31,6 +33,7 @@ class RunRequest:
     parent_run_id: int | None = None
     ulid: Ulid | None = None
     """Chosen by the client, so that asking twice creates once."""
+    order: RunOrder = field(default_factory=RunOrder)
     merge_base: str | None = None
     """Revision of the target branch that the change started from."""
     is_trusted: bool = True
@@ -74,7 +77,15 @@ def create_run(store: Store, request: RunRequest) -> int:
                     kind=edge.kind,
                 )
             )
+        _supersede(connection, request, run_id, store.clock.wall_ns())
     return run_id
+
+
+def _supersede(connection: Connection, request: RunRequest, run_id: int, now_ns: int) -> None:
+    # A retry is of an older push, whatever its number: it replaces nothing.
+    is_new = request.order.change is not None and request.parent_run_id is None
+    if is_new and supersedes(request.plan, priority_of(request.plan, request.order)):
+        supersede(connection, run_id, requested_by=request.requested_by, at_ns=now_ns)
 
 
 def _insert_run(
@@ -92,6 +103,10 @@ def _insert_run(
             plan_sha256=plan_sha256,
             state=RunState.PLANNED,
             parent_run_id=request.parent_run_id,
+            priority=priority_of(request.plan, request.order),
+            team=request.order.team,
+            change=request.order.change,
+            hold_seconds=request.order.hold_seconds,
             requested_by=request.requested_by,
             created_ns=now_ns,
             merge_base=request.merge_base,

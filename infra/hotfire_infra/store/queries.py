@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 from sqlalchemy.orm import aliased
 
 from hotfire_infra.errors import AmbiguousRunError, RunNotFoundError
-from hotfire_infra.states import ATTEMPT_LIVE, RUN_LIVE
+from hotfire_infra.states import ATTEMPT_LIVE, RUN_LIVE, TaskState
 from hotfire_infra.store.models import (
     Attempt,
     Base,
@@ -29,6 +29,7 @@ from hotfire_infra.store.models import (
     Variant,
     Verdict,
 )
+from hotfire_infra.store.queries_pending import pending_of_cells
 from hotfire_infra.store.rows import (
     AttemptRow,
     CellRow,
@@ -44,6 +45,7 @@ from hotfire_infra.store.rows import (
 SHORTEST_PREFIX = 4
 LATEST = {"latest", "@latest"}
 _Parent = aliased(Run)
+_Successor = aliased(Run)
 
 
 def _columns(model: type[Base]) -> list[Any]:
@@ -52,9 +54,15 @@ def _columns(model: type[Base]) -> list[Any]:
 
 def _runs() -> Select[Any]:
     return (
-        select(*_columns(Run), *_source_columns(), _Parent.number.label("parent_number"))
+        select(
+            *_columns(Run),
+            *_source_columns(),
+            _Parent.number.label("parent_number"),
+            _Successor.number.label("superseded_by_number"),
+        )
         .join(SourceStamp, SourceStamp.id == Run.source_stamp_id)
         .outerjoin(_Parent, _Parent.id == Run.parent_run_id)
+        .outerjoin(_Successor, _Successor.id == Run.superseded_by_run_id)
     )
 
 
@@ -86,6 +94,11 @@ def _run_row(row: Row[Any]) -> RunRow:
         started_ns=row.started_ns,
         finalized_ns=row.finalized_ns,
         cancel_requested_ns=row.cancel_requested_ns,
+        priority=row.priority,
+        team=row.team,
+        change=row.change,
+        hold_seconds=row.hold_seconds,
+        superseded_by_number=row.superseded_by_number,
         source=SourceRow(
             repository=row.repository,
             revision=row.revision,
@@ -158,6 +171,7 @@ def cells_of(connection: Connection, run_id: int) -> tuple[CellRow, ...]:
     """Return the cells of a run with counts of attempts and of tests by verdict."""
     tests = _test_counts(connection, run_id)
     spans = _attempt_spans(connection, run_id)
+    pending = pending_of_cells(connection, run_id)
     query = (
         select(*_columns(Cell), Variant.axes, Variant.hash, Inventory.tests.label("expected"))
         .join(Variant, Variant.id == Cell.variant_id)
@@ -190,6 +204,7 @@ def cells_of(connection: Connection, run_id: int) -> tuple[CellRow, ...]:
                 tests=tests.get(row.id, {}),
                 started_ns=started_ns,
                 ended_ns=ended_ns,
+                pending=pending.get(row.id, ""),
             )
         )
     return tuple(cells)
@@ -252,6 +267,8 @@ def tasks_of(connection: Connection, run_id: int) -> tuple[TaskRow, ...]:
             resolution=row.resolution,
             reason=row.reason,
             requested_digest=row.requested_digest,
+            pending=row.pending if row.state is TaskState.QUEUED else "",
+            queued_ns=row.queued_ns,
             origin_attempt_id=row.origin_attempt_id,
         )
         for row in connection.execute(query)

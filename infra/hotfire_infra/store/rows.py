@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hotfire_infra.states import AttemptState, RunState, RunVerdict, TaskState
+from hotfire_infra.states import AttemptState, Priority, RunState, RunVerdict, TaskState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,12 @@ class RunRow:
     finalized_ns: int | None
     cancel_requested_ns: int | None
     source: SourceRow
+    priority: Priority = Priority.DEVELOPER
+    team: str = "default"
+    change: str | None = None
+    hold_seconds: int = 0
+    superseded_by_number: int | None = None
+    """The newer run of the same change that it was ended for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +77,8 @@ class CellRow:
     """Number of tests by verdict; while the cell runs, by outcome of what has come in."""
     started_ns: int | None
     ended_ns: int | None
+    pending: str = ""
+    """Why nothing of it runs yet; empty once something does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +97,9 @@ class TaskRow:
     requested_digest: str
     origin_attempt_id: int | None = None
     """Where the results of a reused task come from."""
+    pending: str = ""
+    """Why a queued task has not started yet."""
+    queued_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

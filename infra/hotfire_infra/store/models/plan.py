@@ -49,6 +49,8 @@ class Run(Base):
         Index(None, "state"),
         # A new push looks for the runs that it supersedes.
         Index(None, "change", "state"),
+        # Which runs were ended for this one.
+        Index(None, "superseded_by_run_id"),
     )
 
     id: Mapped[Key]

@@ -252,6 +252,7 @@ def _extend_run() -> None:
             "fk_run_superseded_by_run_id_run", "run", ["superseded_by_run_id"], ["id"]
         )
         batch.create_index("ix_run_change_state", ["change", "state"])
+        batch.create_index("ix_run_superseded_by_run_id", ["superseded_by_run_id"])
 
 
 def _extend_task_and_attempt() -> None:
@@ -316,6 +317,7 @@ def downgrade() -> None:
         for name in ("invalidation_id", "purpose", "observed_digest", "evidence", "device_id"):
             batch.drop_column(name)
     with op.batch_alter_table("run") as batch:
+        batch.drop_index("ix_run_superseded_by_run_id")
         batch.drop_index("ix_run_change_state")
         batch.drop_constraint("fk_run_superseded_by_run_id_run", type_="foreignkey")
         batch.drop_constraint(op.f("ck_run_priority"), type_="check")
