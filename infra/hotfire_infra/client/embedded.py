@@ -22,7 +22,7 @@ from hotfire_infra.orchestrator.loop import Orchestrator
 from hotfire_infra.orchestrator.requests import RequestBook
 from hotfire_infra.orchestrator.run_options import inherited_terms, options_of
 from hotfire_infra.settings import Settings, find_checkout
-from hotfire_infra.source.merge_base import find_merge_base
+from hotfire_infra.source.merge_base import MergeBase, find_merge_base
 from hotfire_infra.source.stamp import StoredSource, read_stamp, store_source
 from hotfire_infra.states import ATTEMPT_LIVE, RUN_TERMINAL, RequestKind
 from hotfire_infra.store import queries
@@ -90,15 +90,34 @@ class EmbeddedClient:
         checkout = find_checkout(source or Path.cwd())
         stored = store_source(checkout, self._store.blobs)
         base = find_merge_base(checkout, self._configuration.gate.target_branches)
+        return self.record_run(plan, stored, base, requested_by=requested_by, wish=wish)
+
+    def record_run(
+        self,
+        plan: Plan,
+        source: StoredSource,
+        base: MergeBase | None,
+        *,
+        requested_by: str | None = None,
+        wish: RunWish = AS_PLANNED,
+        ulid: Ulid | None = None,
+    ) -> RunRow:
+        """Record a run whose source archive is a blob already; once for a `ulid` of the caller's."""
+        self._check_plan(plan)
         request = RunRequest(
             plan=plan,
-            source=stored,
+            source=source,
             requested_by=requested_by or self._settings.user,
+            ulid=ulid,
             merge_base=base.revision if base else None,
             is_trusted=wish.is_trusted,
             options=options_of(plan, wish.reuse, base),
         )
         return self._create(request)
+
+    def build_driver(self, label: str) -> Driver:
+        """Return what executes this store in the background of a service."""
+        return Driver(self._store, self._orchestrator, label=label)
 
     def _check_plan(self, plan: Plan) -> None:
         if plan.runner_sha256 not in (None, bundle_sha256()):
