@@ -9,6 +9,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from hotfire_infra.cli.trees import tokens
+
 EPILOG = "Examples:  hotfire run pre-merge    hotfire show latest    hotfire repro TEST"
 
 app = typer.Typer(
@@ -21,6 +23,7 @@ app = typer.Typer(
 )
 config = typer.Typer(help="Look at what this machine offers.", no_args_is_help=True)
 app.add_typer(config, name="config")
+app.add_typer(tokens.tree, name="tokens")
 
 
 class Output(StrEnum):
@@ -216,6 +219,22 @@ def serve(
     from hotfire_infra.cli.verbs import serve as verb
 
     return verb.serve(host, port)
+
+
+@app.command()
+def audit(
+    actor: Annotated[str | None, typer.Option(help="token:NAME, user:SUBJECT, …")] = None,
+    action: Annotated[str | None, typer.Option(help="Beginning of the action.")] = None,
+    outcome: Annotated[str | None, typer.Option(help="allowed, denied or failed.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many lines.")] = 50,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Say who did what, and who was refused. Example: hotfire audit --outcome denied"""
+    from hotfire_infra.cli.verbs import tokens as verb
+    from hotfire_infra.store.audit import AuditFilter
+
+    wanted = AuditFilter(actor=actor, action=action, outcome=outcome)
+    return verb.audit(wanted, limit, as_json=output is Output.JSON)
 
 
 @config.command()

@@ -70,6 +70,7 @@ def secure(
     if section.oidc is not None:
         provider = Provider(section.oidc, f"{section.public_url}/login/callback", store.clock)
     install_access(app, access)
+    app.state.limits = limits
     app.include_router(administration_router(store))
     app.include_router(sign_in_router(SignIn(store, section, auditor, provider)))
     believed = section if is_open else section.model_copy(update={"required": True})

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from hotfire_infra.analysis.quantities import iso_utc
 from hotfire_infra.api.access import Principal, require
+from hotfire_infra.client.administration import DAY_NS, audit_values, token_values
 from hotfire_infra.states import Role
 from hotfire_infra.store import credentials
-from hotfire_infra.store.audit import AuditFilter, AuditOutcome, AuditRow, audit_log
-from hotfire_infra.store.credentials import TokenRow, TokenWish
+from hotfire_infra.store.audit import AuditFilter, AuditOutcome, audit_log
+from hotfire_infra.store.credentials import TokenWish
 from hotfire_infra.store.database import Store
 
 Admin = Annotated[Principal, Depends(require(Role.ADMIN))]
@@ -21,8 +21,6 @@ _OPERATOR_ONLY = [Depends(require(Role.OPERATOR))]
 TokenName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="Unique while in force")
 ]
-
-DAY_NS = 86_400 * 1_000_000_000
 
 
 class TokenDocument(BaseModel):
@@ -100,7 +98,7 @@ def administration_router(store: Store) -> APIRouter:
         with store.reading() as connection:
             rows = audit_log(connection, wanted, limit=limit)
         return AuditPage(
-            items=[audit_document(row) for row in rows],
+            items=[AuditDocument(**audit_values(row)) for row in rows],
             next=rows[-1].id if len(rows) == limit else None,
         )
 
@@ -111,7 +109,7 @@ def _attach_tokens(router: APIRouter, store: Store) -> None:
     @router.get("/tokens", summary="List tokens, newest first", dependencies=_ADMIN_ONLY)
     def tokens() -> list[TokenDocument]:
         with store.reading() as connection:
-            return [token_document(row) for row in credentials.tokens(connection)]
+            return [TokenDocument(**token_values(row)) for row in credentials.tokens(connection)]
 
     @router.post(
         "/tokens",
@@ -130,7 +128,7 @@ def _attach_tokens(router: APIRouter, store: Store) -> None:
             row, secret = credentials.create_token(
                 connection, made, created_by=principal.actor, now_ns=now_ns
             )
-        return CreatedToken(**token_document(row).model_dump(), token=secret)
+        return CreatedToken(**token_values(row), token=secret)
 
     @router.delete(
         "/tokens/{name}",
@@ -143,22 +141,4 @@ def _attach_tokens(router: APIRouter, store: Store) -> None:
     ) -> TokenDocument:
         with store.writing() as connection:
             row = credentials.revoke_token(connection, name, now_ns=store.clock.wall_ns())
-        return token_document(row)
-
-
-def token_document(row: TokenRow) -> TokenDocument:
-    """Return a token as the API and `hotfire tokens list -o json` show it."""
-    return TokenDocument(
-        id=row.ulid, name=row.name, role=row.role, team=row.team, created_by=row.created_by,
-        created=iso_utc(row.created_ns) or "", expires=iso_utc(row.expires_ns),
-        revoked=iso_utc(row.revoked_ns), last_used=iso_utc(row.last_used_ns),
-    )  # fmt: skip
-
-
-def audit_document(row: AuditRow) -> AuditDocument:
-    """Return a line as the API and `hotfire audit -o json` show it."""
-    return AuditDocument(
-        id=row.id, at=iso_utc(row.at_ns), actor=row.actor, action=row.action, target=row.target,
-        outcome=AuditOutcome(row.outcome), address=row.address, run=row.run, reason=row.reason,
-        detail=dict(row.detail),
-    )  # fmt: skip
+        return TokenDocument(**token_values(row))

@@ -1,0 +1,1 @@
+"""Command trees of their own: a word, then a verb."""
