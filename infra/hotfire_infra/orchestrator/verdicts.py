@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from hotfire_infra.orchestrator.folds import TaskFold, fold_test
+from hotfire_infra.orchestrator.gone import Absent, judge_absent, note_gone
 from hotfire_infra.orchestrator.inputs import read_inventory
-from hotfire_infra.states import ATTEMPT_COUNTED
+from hotfire_infra.states import ATTEMPT_COUNTED, TaskState
 from hotfire_infra.store import results
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.dictionaries import intern_messages, intern_tests
@@ -60,13 +61,15 @@ class _Judgement:
     note_id: int | None
     crashed: frozenset[int]
     crash_note_id: int | None
+    lost_notes: Mapping[int, int | None]
+    """Why a test that was not collected is missing."""
 
     def of(self, test: int, had: _Tries) -> tuple[Verdict, str | None, int | None]:
         """Return verdict, failure class and message of one test."""
         if test in self.crashed:
             return Verdict.FAILED, FailureClass.PRODUCT.value, self.crash_note_id
         if not had.outcomes:
-            return self.without_result, None, self.note_id
+            return self.without_result, None, self.lost_notes.get(test, self.note_id)
         verdict = fold_test(had.outcomes)
         is_bad = verdict in (Verdict.FAILED, Verdict.ERRORED, Verdict.FLAKY)
         return verdict, had.failure_class if is_bad else None, had.message_id
@@ -84,8 +87,14 @@ def write_verdicts(
     counted = [attempt.id for attempt in attempts if attempt.state in ATTEMPT_COUNTED]
     tries = _tries_of(connection, counted)
     expected = _expected(store, connection, cell)
-    judgement = _judgement(connection, folds)
-    known = expected | _collected_by(connection, counted) | set(tries) | judgement.crashed
+    reported = _collected_by(connection, counted) | set(tries)
+    absent = Absent()
+    if all(fold.state is TaskState.DONE and not fold.crashed_tests for fold in folds):
+        lacking = expected - reported
+        absent = judge_absent(store, connection, run, cell, attempts, lacking, len(expected))
+        note_gone(connection, run, cell, absent.gone)
+    judgement = _judgement(connection, folds, absent)
+    known = (expected - set(absent.gone)) | reported | judgement.crashed
     rows, verdicts = [], []
     for test in sorted(known):
         had = tries.get(test, _Tries())
@@ -102,7 +111,7 @@ def write_verdicts(
     return verdicts
 
 
-def _judgement(connection: Connection, folds: Sequence[TaskFold]) -> _Judgement:
+def _judgement(connection: Connection, folds: Sequence[TaskFold], absent: Absent) -> _Judgement:
     without = _verdict_without_result(folds)
     reason = next((fold.reason for fold in folds if fold.verdict is without and fold.reason), "")
     crashed = {test for fold in folds for test in fold.crashed_tests}
@@ -112,6 +121,7 @@ def _judgement(connection: Connection, folds: Sequence[TaskFold]) -> _Judgement:
         note_id=_note(connection, reason),
         crashed=frozenset(intern_tests(connection, crashed).values()),
         crash_note_id=_note(connection, crash_reason),
+        lost_notes={test: _note(connection, why) for test, why in absent.lost.items()},
     )
 
 
@@ -163,7 +173,10 @@ def _note(connection: Connection, text: str) -> int | None:
 def record_inventory(
     store: Store, connection: Connection, run: RunRow, cell: CellRow, attempts: Iterable[AttemptRow]
 ) -> None:
-    """Remember what a cell collected: the expectation of the next plan."""
+    """Remember the expectation of the next plan: what a cell collected, and what it lost.
+
+    A test that is missing stays expected until it is proved gone, or somebody accepts the loss.
+    """
     counted = [attempt.id for attempt in attempts if attempt.state in ATTEMPT_COUNTED]
     query = (
         select(Test.module, Test.scheme, Test.name)
@@ -171,10 +184,26 @@ def record_inventory(
         .where(Collected.attempt_id.in_(counted))
         .distinct()
     )
-    tests = sorted("/".join(parts) for parts in connection.execute(query))
-    if not tests:
+    found = {"/".join(parts) for parts in connection.execute(query)}
+    if not found:
         return
-    blob = store.blobs.put_bytes(canonical_json(tests))
+    keep_inventory(store, connection, run, cell, sorted(found | _missing_of(connection, cell)))
+
+
+def _missing_of(connection: Connection, cell: CellRow) -> set[str]:
+    query = (
+        select(Test.module, Test.scheme, Test.name)
+        .join(VerdictTable, VerdictTable.test_id == Test.id)
+        .where(VerdictTable.cell_id == cell.id, VerdictTable.verdict == Verdict.MISSING.value)
+    )
+    return {"/".join(parts) for parts in connection.execute(query)}
+
+
+def keep_inventory(
+    store: Store, connection: Connection, run: RunRow, cell: CellRow, tests: Sequence[str]
+) -> None:
+    """Make a sorted list of tests what the next plan expects of a cell."""
+    blob = store.blobs.put_bytes(canonical_json(list(tests)))
     results.insert_rows(connection, results.BLOB, [(blob.sha256, blob.size)])
     known = select(Inventory.digest).where(Inventory.digest == blob.sha256)
     if connection.execute(known).scalar() is None:
