@@ -6,7 +6,9 @@ InfraError
 │   ├── TransitionRefusedError
 │   ├── BlobMissingError
 │   ├── BlobCorruptError
+│   ├── DatabaseBusyError
 │   ├── DatabaseDamagedError
+│   ├── DatabaseUnreachableError
 │   ├── DatabaseUnusableError
 │   └── StorageFullError
 ├── SourceError
@@ -14,6 +16,7 @@ InfraError
 ├── RunNotFoundError
 ├── AmbiguousRunError
 ├── RequestRefusedError
+├── ReportRefusedError
 ├── ExecutorError
 │   └── AttemptConflictError
 └── LockLostError
@@ -48,6 +51,14 @@ class BlobMissingError(StoreError):
 
 class BlobCorruptError(StoreError):
     """The bytes of a blob do not have the digest of its name."""
+
+
+class DatabaseBusyError(StoreError):
+    """The database threw a transaction out in favour of another; the same one may be tried again."""
+
+
+class DatabaseUnreachableError(StoreError):
+    """The database server does not answer: not started, restarting, or the way to it is cut."""
 
 
 class DatabaseDamagedError(StoreError):
@@ -90,6 +101,12 @@ class AmbiguousRunError(InfraError):
 
 class RequestRefusedError(InfraError):
     """The recorded request cannot be carried out in the state the run is in."""
+
+    exit_code = 2
+
+
+class ReportRefusedError(InfraError):
+    """A report of another tool cannot be imported as it is."""
 
     exit_code = 2
 

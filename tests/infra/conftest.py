@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.infra import postgres as postgres_server
+from tests.infra.postgres import PostgresServer
 
 from hotfire_infra.clock import ManualClock
 from hotfire_infra.executors.fake import Director, FakeExecutor, everything_passes
@@ -140,14 +143,65 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home / "hotfire.db"
 
 
+DIALECTS = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A running PostgreSQL, one for the session; its databases are the tests'."""
+    yield from postgres_server.serve()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Name of a database with the schema and nothing in it."""
+    name = postgres.create_database()
+    home = tmp_path_factory.mktemp("template-postgres")
+    open_store(home, database=postgres.address(name)).close()
+    return name
+
+
 @pytest.fixture
-def store(tmp_path: Path, clock: ManualClock, empty_database: Path) -> Iterator[Store]:
-    home = tmp_path / "home"
+def postgres_database(postgres: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """Address of a database of the test's own, with the schema."""
+    name = postgres.create_database(postgres_template)
+    yield postgres.address(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def dialect() -> str:
+    """What `store` is on; a module or folder that means both overrides this with DIALECTS."""
+    return "sqlite"
+
+
+@contextmanager
+def opened_store(request: pytest.FixtureRequest, dialect: str, home: Path) -> Iterator[Store]:
+    """Open an empty store of a dialect, on a copy of its template."""
     home.mkdir()
-    shutil.copy(empty_database, home)
-    made = open_store(home, clock=clock)
-    yield made
-    made.close()
+    database = None
+    if dialect == "postgresql":
+        database = request.getfixturevalue("postgres_database")
+    else:
+        shutil.copy(request.getfixturevalue("empty_database"), home)
+    store = open_store(home, database=database, clock=request.getfixturevalue("clock"))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest, dialect: str, tmp_path: Path) -> Iterator[Store]:
+    with opened_store(request, dialect, tmp_path / "home") as opened:
+        yield opened
+
+
+@pytest.fixture(params=DIALECTS)
+def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty store on each dialect in turn."""
+    with opened_store(request, request.param, tmp_path / "any-home") as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def open_session() -> Iterator[Session]:
     from hotfire_infra.client.embedded import EmbeddedClient
 
     settings = read_settings()
-    store = open_store(settings.home)
+    store = open_store(settings.home, database=settings.database)
     client = EmbeddedClient.open(settings)
     try:
         yield Session(settings=settings, client=client, reports=reports_of(store))
@@ -56,7 +56,8 @@ def open_session() -> Iterator[Session]:
 @contextlib.contextmanager
 def open_reports() -> Iterator[StoreReports]:
     """Open the store only to look at it."""
-    store = open_store(read_settings().home)
+    settings = read_settings()
+    store = open_store(settings.home, database=settings.database)
     try:
         yield reports_of(store)
     finally:

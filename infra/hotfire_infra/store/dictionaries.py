@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from hotfire_infra.store.models import Environment, Message, Test, Variant
+from hotfire_infra.store.results import MESSAGE, TEST, insert_rows
 from hotfire_testframework.contract.canonical import canonical_json
 from hotfire_testframework.contract.variants import variant_hash
 
@@ -36,9 +37,8 @@ def intern_tests(connection: Connection, identifiers: Iterable[str]) -> dict[str
     found = _known_tests(connection, wanted)
     new = [split_test(identifier) for identifier in wanted if identifier not in found]
     if new:
-        connection.exec_driver_sql(
-            "INSERT INTO test (module, scheme, name) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", new
-        )
+        # In one order: two writers that add the same tests must not wait for each other.
+        insert_rows(connection, TEST, sorted(new))
         found |= _known_tests(connection, ["/".join(parts) for parts in new])
     return found
 
@@ -64,16 +64,26 @@ def intern_messages(connection: Connection, texts: Iterable[str]) -> dict[str, i
     }
     if not digests:
         return {}
-    connection.exec_driver_sql(
-        "INSERT INTO message (sha256, text) VALUES (?, ?) ON CONFLICT DO NOTHING",
-        [(digest, text.encode("utf-8", "replace").decode()) for digest, text in digests.items()],
+    found = _known_messages(connection, list(digests))
+    # Only what is new: an INSERT that meets a conflict uses up a key of PostgreSQL's sequence.
+    new = sorted(
+        (digest, text.encode("utf-8", "replace").decode())
+        for digest, text in digests.items()
+        if digest not in found
     )
+    if new:
+        insert_rows(connection, MESSAGE, new)
+        found |= _known_messages(connection, [digest for digest, _ in new])
+    return {digests[digest]: key for digest, key in found.items()}
+
+
+def _known_messages(connection: Connection, digests: Sequence[str]) -> dict[str, int]:
     found: dict[str, int] = {}
-    for chunk in _chunks(list(digests)):
+    for chunk in _chunks(digests):
         rows = connection.execute(
             select(Message.sha256, Message.id).where(Message.sha256.in_(chunk))
         )
-        found.update((digests[digest], key) for digest, key in rows)
+        found.update((digest, key) for digest, key in rows)
     return found
 
 

@@ -2,26 +2,21 @@
 
 A deferred transaction that reads and then writes is thrown out by SQLite whenever another writer
 came between (busy_timeout does not help); `BEGIN IMMEDIATE` waits its turn instead.
+PostgreSQL's engines are in `store.postgres`; `transaction` serves both.
 """
 
 from __future__ import annotations
 
-import os
-import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, InterfaceError
 
-from hotfire_infra.errors import (
-    DatabaseDamagedError,
-    DatabaseUnusableError,
-    StorageFullError,
-    StoreError,
-)
+from hotfire_infra.store.trouble import explain
 
 BUSY_TIMEOUT_MS = 30_000
 CACHE_KIB = 32 * 1024
@@ -45,7 +40,12 @@ def _pragmas(connection: Any, *, query_only: bool) -> None:
 
 def sqlite_engine(path: Path, *, query_only: bool) -> Engine:
     """Return an engine on the SQLite file at `path`, for reading only or for writing."""
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    engine = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
+        # An error's text goes into logs; values of a statement may be anything.
+        hide_parameters=True,
+    )
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:
@@ -58,38 +58,36 @@ def sqlite_engine(path: Path, *, query_only: bool) -> Engine:
     return engine
 
 
+def driver_errors() -> tuple[type[Exception], ...]:
+    """Return what SQLAlchemy raises, and what the raw driver may raise past it (COPY)."""
+    psycopg = sys.modules.get("psycopg")
+    wrapped: tuple[type[Exception], ...] = (DatabaseError, InterfaceError)
+    return wrapped if psycopg is None else (*wrapped, psycopg.Error)
+
+
 @contextmanager
-def transaction(engine: Engine) -> Iterator[Connection]:
-    """Run a block in one transaction, committed at its end; trouble of the file has its own errors."""
+def transaction(engine: Engine, *, before: str | None = None) -> Iterator[Connection]:
+    """Run a block in one transaction, committed at its end; trouble of the database has its errors.
+
+    `before` is a PRAGMA that SQLite takes only outside a transaction; the connection is closed
+    afterwards, not returned to the pool. Raises the children of StoreError in
+    `hotfire_infra.errors`; what is about a statement is raised as it is.
+    """
     try:
-        with engine.begin() as connection:
-            yield connection
-    except DatabaseError as error:
-        trouble = _trouble(str(error.orig), Path(engine.url.database or ""))
+        with engine.connect() as connection:
+            if before is not None:
+                _prepare(connection, before)
+            with connection.begin():
+                yield connection
+    except driver_errors() as error:
+        trouble = explain(error, engine.url)
         if trouble is None:
             raise
         raise trouble from error
 
 
-def _trouble(said: str, path: Path) -> StoreError | None:
-    """Return what SQLite said about the file in words for people; None: it is about a statement."""
-    if "disk is full" in said or "disk I/O error" in said:
-        return StorageFullError(
-            f"the database could not be written: {said}; "
-            "free space on its disk, then `hotfire run --resume`"
-        )
-    if "malformed" in said or "not a database" in said:
-        # The whole home: a write-ahead log that stays behind would be read into a new database.
-        home = shlex.quote(str(path.parent))
-        return DatabaseDamagedError(
-            f"{path} is damaged: {said}; put a backup in its place, or begin anew with "
-            f"`mv {home} {home}.damaged`"
-        )
-    # A reading engine of ours says "readonly" too, of a file that could be written: our defect.
-    is_closed = "readonly database" in said and not os.access(path, os.W_OK)
-    if is_closed or "unable to open" in said:
-        return DatabaseUnusableError(
-            f"{path} cannot be opened for writing: {said}; make its folder writable, "
-            "or name another one in HOTFIRE_HOME"
-        )
-    return None
+def _prepare(connection: Connection, pragma: str) -> None:
+    # Past SQLAlchemy, which would begin a transaction first.
+    driver: Any = connection.connection.driver_connection
+    driver.execute(pragma)
+    connection.detach()

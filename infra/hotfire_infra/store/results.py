@@ -1,35 +1,73 @@
-"""Write what attempts report: rows by the raw driver's executemany, never by the ORM.
+"""Write what attempts report: rows by the raw driver, never by the ORM.
 
-The order of values is the order of the columns named beside each statement. Every statement ignores
-a row whose key is there already: the same record twice is one row.
+The order of values is the order of the columns named beside each insertion. Every insertion ignores
+a row whose key is there already: the same record twice is one row. SQLite gets `executemany`,
+PostgreSQL COPY.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
 
+from hotfire_infra.store.postgres import is_postgres
+
 Rows = Sequence[tuple[Any, ...]]
 
+COPY_FROM = 64
+"""Rows from which COPY is worth its round trips."""
 
-def _insert(table: str, columns: str) -> str:
-    names = columns.split()
-    marks = ", ".join("?" for _ in names)
-    return " ".join(
-        [
-            "INSERT INTO",
-            table,
-            f"({', '.join(names)})",
-            f"VALUES ({marks})",
-            "ON CONFLICT DO NOTHING",
-        ]
+
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """One statement of this module, in the words of both drivers."""
+
+    table: str
+    columns: tuple[str, ...]
+    repeats: bool
+    """Rows that are there already are usual, not a redelivery."""
+    sqlite: str
+    postgres: str
+
+    @property
+    def names(self) -> str:
+        """Return the columns, quoted and joined."""
+        return _quoted(self.columns)
+
+
+def _quoted(columns: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)
+
+
+def _insert(table: str, columns: str, *, repeats: bool = False) -> Insertion:
+    names = tuple(columns.split())
+
+    def statement(mark: str) -> str:
+        marks = ", ".join(mark for _ in names)
+        return " ".join(
+            [
+                "INSERT INTO",
+                table,
+                f"({_quoted(names)})",
+                f"VALUES ({marks})",
+                "ON CONFLICT DO NOTHING",
+            ]
+        )
+
+    return Insertion(
+        table=table,
+        columns=names,
+        repeats=repeats,
+        sqlite=statement("?"),
+        postgres=statement("%s"),
     )
 
 
 RECORD = _insert("record", "attempt_id seq kind body")
-PROBLEM = _insert("stream_problem", 'attempt_id "offset" reason')
+PROBLEM = _insert("stream_problem", "attempt_id offset reason")
 COLLECTED = _insert("collected", "attempt_id test_id")
 RESULT = _insert(
     "result",
@@ -49,18 +87,75 @@ COVERAGE = _insert(
     "coverage",
     "run_id attempt_id suite platform language path file_sha256 executable hit",
 )
-BLOB = _insert("blob", "sha256 size")
+BLOB = _insert("blob", "sha256 size", repeats=True)
 ARTIFACT = _insert("artifact", "attempt_id name sha256 size media_type")
-LOG_CHUNK = _insert("log_chunk", 'attempt_id stream "offset" size sha256')
+LOG_CHUNK = _insert("log_chunk", "attempt_id stream offset size sha256")
 VERDICT = _insert(
     "verdict",
     "run_id cell_id test_id variant_id verdict failure_class attempt_id seq tries duration_ns"
     " message_id is_new",
 )
+TEST = _insert("test", "module scheme name", repeats=True)
+MESSAGE = _insert("message", "sha256 text", repeats=True)
 
 
-def insert_rows(connection: Connection, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Write rows with one of the statements above."""
+def insert_rows(
+    connection: Connection, insertion: Insertion, rows: Iterable[tuple[Any, ...]]
+) -> None:
+    """Write rows with one of the insertions above."""
     values = list(rows)
-    if values:
-        connection.exec_driver_sql(statement, values)
+    if not values:
+        return
+    if not is_postgres(connection):
+        connection.exec_driver_sql(insertion.sqlite, values)
+        return
+    values = [_storable(row) for row in values]
+    if len(values) < COPY_FROM:
+        connection.exec_driver_sql(insertion.postgres, values)
+    elif insertion.repeats or not _copy(connection, insertion, values):
+        _copy_and_merge(connection, insertion, values)
+
+
+def _storable(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Show a NUL in a text as its picture: PostgreSQL's texts cannot hold one."""
+    if any(type(value) is str and "\x00" in value for value in row):
+        return tuple(
+            value.replace("\x00", "\u2400") if isinstance(value, str) else value for value in row
+        )
+    return row
+
+
+def _copy(connection: Connection, insertion: Insertion, rows: Rows) -> bool:
+    """COPY straight into the table; False: one of the keys is there already, nothing was written."""
+    import psycopg.errors
+
+    connection.exec_driver_sql("SAVEPOINT bulk")
+    try:
+        _stream(connection, f"COPY {insertion.table} ({insertion.names}) FROM STDIN", rows)
+    except psycopg.errors.UniqueViolation:
+        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT bulk")
+        return False
+    connection.exec_driver_sql("RELEASE SAVEPOINT bulk")
+    return True
+
+
+def _copy_and_merge(connection: Connection, insertion: Insertion, rows: Rows) -> None:
+    """COPY into a temporary table and take over what is new."""
+    names, table = insertion.names, insertion.table
+    staging = f"staged_{table}"
+    connection.exec_driver_sql(
+        f"CREATE TEMPORARY TABLE {staging} ON COMMIT DROP AS SELECT {names} FROM {table} LIMIT 0"
+    )
+    _stream(connection, f"COPY {staging} ({names}) FROM STDIN", rows)
+    connection.exec_driver_sql(
+        f"INSERT INTO {table} ({names}) SELECT {names} FROM {staging} ON CONFLICT DO NOTHING"
+    )
+    connection.exec_driver_sql(f"DROP TABLE {staging}")
+
+
+def _stream(connection: Connection, statement: str, rows: Rows) -> None:
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        write = copy.write_row
+        for row in rows:
+            write(row)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, Engine, inspect, text
 
-from hotfire_infra.errors import SchemaVersionError
+from hotfire_infra.errors import DatabaseDamagedError, SchemaVersionError
 from hotfire_infra.store.engine import transaction
+from hotfire_infra.store.postgres import serialise
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -18,6 +21,7 @@ HEAD = "0002"
 """The revision that this code reads and writes; a test compares it with the migrations."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_PARTITION = re.compile(r"measurement_(\d{6}|default)")
 
 
 def _config(connection: Connection) -> Config:
@@ -32,10 +36,9 @@ def _config(connection: Connection) -> Config:
 
 def stored_revision(connection: Connection) -> str | None:
     """Return the revision of the database at hand, none for an empty one."""
-    try:
-        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    except OperationalError:
+    if not inspect(connection).has_table("alembic_version"):
         return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def ensure_schema(engine: Engine) -> None:
@@ -51,7 +54,7 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
     from alembic import command
     from alembic.util import CommandError
 
-    with transaction(engine) as connection:
+    with _migrating(engine) as connection:
         try:
             command.upgrade(_config(connection), revision)
         except CommandError as error:
@@ -65,8 +68,36 @@ def downgrade(engine: Engine, revision: str) -> None:
     """Run the migrations down to `revision` (`base` for an empty database)."""
     from alembic import command
 
-    with transaction(engine) as connection:
+    with _migrating(engine) as connection:
         command.downgrade(_config(connection), revision)
+
+
+@contextmanager
+def _migrating(engine: Engine) -> Iterator[Connection]:
+    """Begin the one transaction of a migration, one migration at a time.
+
+    SQLite alters a table by copying it, and dropping the old copy would delete or refuse what points
+    to it. Foreign keys cannot be switched off inside a transaction: so before, and checked at its
+    end. A connection of its own, since the pool's keep them switched on.
+    """
+    if engine.dialect.name != "sqlite":
+        with transaction(engine) as connection:
+            serialise(connection, "migration")
+            yield connection
+        return
+    with transaction(engine, before="PRAGMA foreign_keys = 0") as connection:
+        yield connection
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(3)
+        if broken:
+            raise DatabaseDamagedError(
+                f"rows point to rows that do not exist (table, row, to, key): {broken}; nothing "
+                "was changed. Put a backup in its place with `hotfire serve db restore`"
+            )
+
+
+def is_partition(name: str | None) -> bool:
+    """Say whether a table of PostgreSQL is a partition, which no model describes."""
+    return name is not None and _PARTITION.fullmatch(name) is not None
 
 
 def differences(engine: Engine) -> list[Any]:
@@ -76,6 +107,17 @@ def differences(engine: Engine) -> list[Any]:
 
     from hotfire_infra.store.models import Base
 
+    def is_described(name: str | None, kind: str, _parents: Any) -> bool:
+        return not (kind == "table" and is_partition(name))
+
     with transaction(engine) as connection:
-        context = MigrationContext.configure(connection, opts={"render_as_batch": True})
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "render_as_batch": True,
+                "include_name": is_described,
+                "target_metadata": Base.metadata,
+                "compare_type": True,
+            },
+        )
         return list(compare_metadata(context, Base.metadata))

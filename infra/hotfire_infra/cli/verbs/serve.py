@@ -24,8 +24,9 @@ def serve(host: str, port: int) -> int:
             f"the server's packages are not installed: {error.name} is missing",
             next_command="make setup",
         ) from error
-    home = read_settings().home
-    store = open_store(home)
+    settings = read_settings()
+    home = settings.home
+    store = open_store(home, database=settings.database)
     listener = bind(host, port)
     name, bound = listener.getsockname()[:2]
     url = f"http://[{name}]:{bound}" if ":" in name else f"http://{name}:{bound}"
