@@ -20,6 +20,7 @@ from hotfire_infra.orchestrator.finalizing import Analysis, Finalizer
 from hotfire_infra.orchestrator.lock import LEADER_SECONDS, HeldLock
 from hotfire_infra.orchestrator.progress import Progress
 from hotfire_infra.orchestrator.requests import RequestBook
+from hotfire_infra.orchestrator.reuse import ReuseBook
 from hotfire_infra.states import ATTEMPT_TERMINAL, RunState, TaskState
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
@@ -52,6 +53,10 @@ class Orchestrator:
     book: RunBook = field(default_factory=RunBook)
     _terms: TermsCache = field(default_factory=TermsCache)
     _touched_ns: int = 0
+    _reuse: ReuseBook = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reuse = ReuseBook(self.store, self.executor, self.cache)
 
     def sweep(self) -> None:
         """Release attempts that ended and whose service died before it could free them."""
@@ -95,6 +100,8 @@ class Orchestrator:
             for run_id, facts in self.book.runs.items()
             if facts.run.state is RunState.PLANNED
         }
+        for facts in self.book.runs.values():
+            self._reuse.ask_machines(facts)
         if self._has_work(looks, refused):
             changed |= self._settle(looks, refused)
         elif self._is_touch_due():
@@ -273,7 +280,7 @@ class Orchestrator:
         return Attendant(self.store, self.executor, self.lock)
 
     def _progress(self) -> Progress:
-        return Progress(self.store, self.executor, self._terms, self.lock.holder)
+        return Progress(self.store, self.executor, self._terms, self.lock.holder, self._reuse)
 
     def _dispatcher(self) -> Dispatcher:
         return Dispatcher(self.store, self.executor, self.cache, self.lock)

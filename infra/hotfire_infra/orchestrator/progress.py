@@ -12,10 +12,12 @@ from sqlalchemy import Connection, update
 from hotfire_infra.executors.protocol import Executor
 from hotfire_infra.orchestrator.facts import RunFacts, TermsCache, attempt_facts
 from hotfire_infra.orchestrator.folds import TaskFold, fold_cell, fold_task
+from hotfire_infra.orchestrator.reuse import ReuseBook
 from hotfire_infra.orchestrator.verdicts import record_inventory, write_verdicts
 from hotfire_infra.states import ATTEMPT_LIVE, TASK_TERMINAL, RunState, TaskState
+from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
-from hotfire_infra.store.models import Cell
+from hotfire_infra.store.models import Cell, Task
 from hotfire_infra.store.rows import CellRow, TaskRow
 from hotfire_infra.store.transitions import Move, move, publish
 from hotfire_testframework.contract.outcomes import Verdict
@@ -29,6 +31,7 @@ class Progress:
     executor: Executor
     terms: TermsCache
     holder: str
+    reuse: ReuseBook
 
     def refusals(self, facts: RunFacts) -> dict[int, str]:
         """Ask the executor about every cell; return why it cannot run those it cannot."""
@@ -95,14 +98,17 @@ class Progress:
         attempts = facts.attempts.get(task.id, ())
         upstream = [(facts.tasks[key], folds[key]) for key in facts.upstream.get(task.id, ())]
         is_alive = any(attempt.state in ATTEMPT_LIVE for attempt in attempts)
+        is_ready = all(fold.verdict is Verdict.PASSED for _, fold in upstream)
         if resolution is None and not attempts:
             resolution, reason = _resolution_of(upstream)
+        if resolution is None and is_ready and task.state is TaskState.WAITING:
+            resolution, reason = self._reused(connection, facts, task)
         folded = fold_task(
             resolution=resolution,
             reason=reason,
             attempts=[attempt_facts(attempt) for attempt in attempts],
             retries=self.terms.get(connection, task.id).retries,
-            is_ready=all(fold.verdict is Verdict.PASSED for _, fold in upstream),
+            is_ready=is_ready,
         )
         if facts.is_cancelled and not folded.is_over and not is_alive:
             # What has not started ends; a retry that is due counts as not started.
@@ -111,6 +117,21 @@ class Progress:
         if resolution is not None and task.resolution is None:
             self._resolve(connection, facts, task, resolution, reason)
         return folded
+
+    def _reused(
+        self, connection: Connection, facts: RunFacts, task: TaskRow
+    ) -> tuple[TaskState | None, str]:
+        """Note the digest of a task that could start now, and what may stand for it."""
+        if facts.is_cancelled:
+            return None, ""
+        cell = facts.cells[task.cell_id]
+        digest, origin = self.reuse.ready(connection, facts.run, task, cell)
+        origin_id = None if origin is None else origin.attempt_id
+        if digest is not None:
+            values = {"action_digest": digest, "origin_attempt_id": origin_id}
+            connection.execute(update(Task).where(Task.id == task.id).values(**values))
+            facts.note_task(task.id, origin_attempt_id=origin_id)
+        return (None, "") if origin is None else (TaskState.REUSED, origin.reason)
 
     def _resolve(
         self,
@@ -176,8 +197,9 @@ class Progress:
             for task_id in facts.tasks_of_cell[cell.id]
             for attempt in facts.attempts.get(task_id, ())[-1:]
         ]
+        attempts += queries.origins_of_cell(connection, cell.id)
         tests = write_verdicts(self.store, connection, facts.run, cell, tasks, attempts)
-        if all(task.state is TaskState.DONE and not task.crashed_tests for task in tasks):
+        if all(task.state in _REPORTED and not task.crashed_tests for task in tasks):
             record_inventory(self.store, connection, facts.run, cell, attempts)
         folded = fold_cell(tasks, tests)
         failure = folded.failure_class.value if folded.failure_class else None
@@ -211,6 +233,9 @@ class Progress:
             payload={**names, **values, "state": str(state)},
             at_ns=self.store.clock.wall_ns(),
         )
+
+
+_REPORTED = (TaskState.DONE, TaskState.REUSED)
 
 
 def _resolution_of(

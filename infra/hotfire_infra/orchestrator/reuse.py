@@ -19,9 +19,9 @@ from sqlalchemy import Connection, Row, Select, or_, select
 from hotfire_infra.action_digest import observed_digest, requested_digest
 from hotfire_infra.errors import InfraError
 from hotfire_infra.executors.protocol import Executor, Probe
-from hotfire_infra.orchestrator.facts import read_spec
+from hotfire_infra.orchestrator.facts import RunFacts, read_spec
 from hotfire_infra.orchestrator.inputs import expected_tests, resolve_inputs
-from hotfire_infra.states import ATTEMPT_COUNTED, AttemptState
+from hotfire_infra.states import ATTEMPT_COUNTED, AttemptState, TaskState
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import (
     Artifact,
@@ -88,6 +88,28 @@ class ReuseBook:
     executor: Executor
     cache: Path
     _terms: dict[int, _RunTerms] = field(default_factory=dict)
+    _probes: dict[int, Probe] = field(default_factory=dict)
+    """By task."""
+    _machines: dict[Probe, str | None] = field(default_factory=dict)
+
+    def ask_machines(self, facts: RunFacts) -> None:
+        """Ask every machine of the pool what it is now, before a round's transaction begins."""
+        waiting = [task for task in facts.touched if facts.tasks[task].state is TaskState.WAITING]
+        if not waiting:
+            return
+        with self.store.reading() as connection:
+            if self._terms_of(connection, facts.run).scope is Scope.OFF:
+                return
+            known = set(facts.tasks)
+            for task in known - set(self._probes):
+                spec = read_spec(connection, task)
+                self._probes[task] = Probe(launcher=spec.launcher, tools=spec.tools)
+        # Those that wait behind a touched task may be reached in the same round.
+        open_tasks = (key for key, row in facts.tasks.items() if row.state is TaskState.WAITING)
+        for probe in {self._probes[task] for task in open_tasks}:
+            machines = self.executor.observe(probe)
+            digests = {observed_digest(environment) for environment in machines}
+            self._machines[probe] = digests.pop() if len(digests) == 1 else None
 
     def digest_of(
         self, connection: Connection, run: RunRow, task: TaskRow, cell: CellRow, spec: TaskSpec
@@ -161,9 +183,7 @@ class ReuseBook:
 
     def _observed(self, spec: TaskSpec) -> str | None:
         """Return what all machines of the pool have in common now; None: they differ, or are mute."""
-        machines = self.executor.observe(Probe(launcher=spec.launcher, tools=spec.tools))
-        digests = {observed_digest(environment) for environment in machines}
-        return digests.pop() if len(digests) == 1 else None
+        return self._machines.get(Probe(launcher=spec.launcher, tools=spec.tools))
 
     def _is_whole(
         self, connection: Connection, attempt_id: int, task: TaskRow, spec: TaskSpec
