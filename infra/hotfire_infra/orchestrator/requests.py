@@ -12,21 +12,22 @@ from hotfire_infra.states import RUN_TERMINAL, RequestKind, RequestState
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Request, Run
 from hotfire_infra.store.transitions import Move, move, publish, record_history
-from hotfire_testframework.contract.ulid import new_ulid
+from hotfire_testframework.contract.ulid import Ulid, new_ulid
 
 
 def record_request(
     connection: Connection,
     kind: RequestKind,
-    run_id: int,
+    run_id: int | None,
     *,
     payload: Mapping[str, Any],
     requested_by: str,
     at_ns: int,
-) -> None:
-    """Record a request in the transaction of what it belongs to."""
+) -> Ulid:
+    """Record a request in the transaction of what it belongs to; return its id."""
+    ulid = new_ulid()
     row = insert(Request).values(
-        ulid=new_ulid(),
+        ulid=ulid,
         kind=kind,
         run_id=run_id,
         payload=dict(payload),
@@ -43,6 +44,7 @@ def record_request(
         run_id=run_id,
     )
     record_history(connection, step, None, at_ns)
+    return ulid
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,16 @@ class RequestBook:
     store: Store
 
     def ask(
-        self, kind: RequestKind, run_id: int, *, payload: Mapping[str, Any], requested_by: str
-    ) -> None:
-        """Record a request."""
+        self,
+        kind: RequestKind,
+        run_id: int | None,
+        *,
+        payload: Mapping[str, Any],
+        requested_by: str,
+    ) -> Ulid:
+        """Record a request and return its id."""
         with self.store.writing() as connection:
-            record_request(
+            return record_request(
                 connection,
                 kind,
                 run_id,
