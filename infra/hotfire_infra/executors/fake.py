@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from hotfire_infra.clock import Clock, SystemClock
 from hotfire_infra.executors.protocol import (
     Capacity,
+    DeviceReport,
     Life,
     Observation,
     Order,
@@ -52,6 +53,13 @@ class Script:
 
 ENVIRONMENT: Mapping[str, Any] = {"machine": "fake", "cpu_model": "fake"}
 Director = Callable[[AttemptSpec], Script]
+Fault = Callable[[AttemptSpec, Script], Script]
+"""What a device makes of an attempt that the director has a script for."""
+
+
+def fake_devices(count: int, kind: str = "fake") -> tuple[DeviceReport, ...]:
+    """Return so many devices `GPU-0`, `GPU-1`, …"""
+    return tuple(DeviceReport(identity=f"GPU-{number}", kind=kind) for number in range(count))
 
 
 def everything_passes(_spec: AttemptSpec) -> Script:
@@ -72,7 +80,13 @@ class FakeExecutor:
         capacity: Capacity | None = None,
         refusals: Mapping[str, str] | None = None,
         clock: Clock | None = None,
+        devices: Sequence[DeviceReport] = (),
+        faults: Mapping[str, Fault] | None = None,
     ) -> None:
+        self.present = tuple(devices)
+        """The devices that are here now."""
+        self.faults = dict(faults or {})
+        """By identity; a device without one does what the director says."""
         self.environments: tuple[Mapping[str, Any], ...] = (ENVIRONMENT,)
         """What each machine of the pool reports now; attempts run on the first."""
         self._root = root
@@ -89,6 +103,10 @@ class FakeExecutor:
                 return Refusal(reason=self._refusals[name])
         return None
 
+    def devices(self) -> Sequence[DeviceReport]:
+        """Return what the test put in."""
+        return self.present
+
     def observe(self, probe: Probe) -> tuple[Mapping[str, Any], ...]:
         """Return what the test says of the machines."""
         del probe
@@ -104,6 +122,8 @@ class FakeExecutor:
         if (spool.root / "attempt.json").exists():
             return
         spool.root.mkdir(parents=True, exist_ok=True)
+        if order.device:
+            (spool.root / "device").write_text(order.device, encoding="utf-8")
         (spool.root / "attempt.json").write_bytes(order.spec.encode())
         self.submitted.append(order.attempt)
 
@@ -115,7 +135,7 @@ class FakeExecutor:
         if (spool.root / "ended").exists():
             return Observation(life=Life.ENDED, exit_code=spool.exit_code())
         spec = AttemptSpec.parse((spool.root / "attempt.json").read_bytes())
-        script = self._director(spec)
+        script = self._script(spool, spec)
         if script.never_claims:
             return Observation(life=Life.STARTING)
         if (spool.root / "cancel").exists():
@@ -128,9 +148,16 @@ class FakeExecutor:
         self._beat(spool, answer)
         if script.is_endless:
             return Observation(life=Life.RUNNING)
-        environment = script.environment or self.environments[0]
+        environment = script.environment or next(iter(self.environments), ENVIRONMENT)
         code = _play(spool, spec, script, environment)
         return self._end(spool, code)
+
+    def _script(self, spool: Spool, spec: AttemptSpec) -> Script:
+        device = spool.root / "device"
+        identity = device.read_text(encoding="utf-8") if device.exists() else ""
+        script = self._director(spec)
+        fault = self.faults.get(identity)
+        return script if fault is None else fault(spec, script)
 
     def _claimed(self, spool: Spool, attempt: Ulid) -> Mapping[str, Any] | None:
         if spool.claim_request() is None:
