@@ -1,7 +1,7 @@
 """A real PostgreSQL for a session of tests, from PyPI; as another user where we are root.
 
-The server listens on a Unix socket only, writes without fsync (no test outlives the machine) and
-dies with the process that started it.
+The server listens on a Unix socket only, writes without fsync (a killed server loses nothing, only
+a machine that loses power would) and dies with the process that started it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ READY = "database system is ready to accept connections"
 SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "shared_buffers": "64MB",
     "max_connections": "100",

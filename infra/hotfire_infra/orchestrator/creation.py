@@ -17,6 +17,7 @@ from hotfire_infra.store import results
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.dictionaries import intern_variant
 from hotfire_infra.store.models import Cell, Edge, Inventory, Run, SourceStamp, Task
+from hotfire_infra.store.postgres import serialise
 from hotfire_infra.store.transitions import Move, record_history
 from hotfire_pipelines.plan import Plan
 from hotfire_testframework.contract.canonical import canonical_json
@@ -60,6 +61,8 @@ def create_run(store: Store, request: RunRequest) -> int:
             raise PlanRefusedError(f"inventory {digest} of the plan has other content; plan again")
         blobs.append(blob)
     with store.writing() as connection:
+        # The next number, and what a plan shares with others: one creation at a time.
+        serialise(connection, "run")
         known = connection.execute(select(Run.id).where(Run.ulid == ulid)).scalar()
         if known is not None:
             return int(known)

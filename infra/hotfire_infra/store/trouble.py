@@ -73,7 +73,7 @@ def _explain_postgres(error: Exception, address: str) -> StoreError | None:
     orig = error.orig if isinstance(error, DBAPIError) else error
     state = getattr(orig, "sqlstate", None) or ""
     # The first line says what happened; the rest are hints and the statement.
-    said = (str(orig).strip().splitlines() or ["no reason given"])[-1 if not state else 0]
+    said = (str(orig).strip().splitlines() or ["no reason given"])[0]
     if state in FULL or "No space left on device" in said:
         return StorageFullError(
             f"the PostgreSQL at {address} has no room left: {said}; "
