@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hotfire_infra.clock import Clock, SystemClock
 from hotfire_infra.errors import ExecutorError
+from hotfire_infra.executors.nursery import Nursery, WakePipe
+from hotfire_infra.executors.local_devices import (
+    device_environment,
+    post_mortem,
+    report_devices,
+)
 from hotfire_infra.executors.probing import Machine, observe_by_runner
 from hotfire_infra.executors.processes import (
     ATTEMPT_VARIABLE,
@@ -25,6 +32,7 @@ from hotfire_infra.executors.processes import (
 )
 from hotfire_infra.executors.protocol import (
     Capacity,
+    DeviceReport,
     Life,
     Observation,
     Order,
@@ -34,9 +42,12 @@ from hotfire_infra.executors.protocol import (
 from hotfire_infra.executors.spool import Spool, read_object, write_object
 from hotfire_infra.settings import inherited_environment
 from hotfire_testframework.contract.ulid import Ulid
+from hotfire_testframework.runner.attempt_dir import WAKE
 
 BULKY = ("work", "artifacts", "events")
 """What `release` removes: by then all of it that matters is in the store."""
+DEATH_SECONDS = 1.0
+"""From a runner's death to the news of how it died."""
 OBSERVED_NS = 10 * 1_000_000_000
 """How long what the machine said of itself is taken for now."""
 
@@ -60,7 +71,13 @@ class LocalExecutor:
     name: str = "local"
     _children: dict[str, int] = field(default_factory=dict)
     _statuses: dict[str, int] = field(default_factory=dict)
+    _nursery: Nursery | None = None
+    _wake: WakePipe | None = None
     _observed: dict[Probe, tuple[int, tuple[Mapping[str, Any], ...]]] = field(default_factory=dict)
+
+    def devices(self) -> Sequence[DeviceReport]:
+        """Return this machine and what stands in it."""
+        return report_devices()
 
     def can_execute(self, requires: Mapping[str, Any]) -> Refusal | None:
         """Look at this machine."""
@@ -91,19 +108,30 @@ class LocalExecutor:
                 return
             write_object(root / "attempt.json", order.spec.to_json(), mode=0o600)
             _write_secret(root / "token", order.token)
-            pid = self._start(order.attempt, root)
+            pid = self._bear(order, root)
         except OSError as error:
             raise ExecutorError(f"the runner could not be started in {root}: {error}") from error
         self._children[order.attempt] = pid
         _write_identity(root, identify(pid))
 
-    def _start(self, attempt: Ulid, root: Path) -> int:
+    def _bear(self, order: Order, root: Path) -> int:
+        """Have the nursery fork a runner; without one, start an interpreter for it."""
+        environment = {**self._environment(), **device_environment(order.device)}
+        try:
+            if self._nursery is None:
+                self._nursery = Nursery(self.bundle, self._environment())
+            return self._nursery.start(root, environment)
+        except OSError:
+            self._nursery = None
+            return self._start(order.attempt, root, environment)
+
+    def _start(self, attempt: Ulid, root: Path, environment: Mapping[str, str]) -> int:
         """Spawn the runner; not by Popen, whose objects want to outlive their processes."""
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         return os.posix_spawn(
             sys.executable,
             [sys.executable, str(self.bundle), str(root)],
-            {**self._environment(), ATTEMPT_VARIABLE: attempt},
+            {**environment, ATTEMPT_VARIABLE: attempt},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, str(root / "runner.log"), append, 0o644),
@@ -135,10 +163,11 @@ class LocalExecutor:
             self._kill_if_overdue(attempt, spool, identity)
             return Observation(life=Life.RUNNING)
         code = spool.exit_code()
-        if code is None and status is not None:
-            code = status
+        if code is None:
+            code = self._reap_child(attempt, DEATH_SECONDS) if status is None else status
         detail = "" if code is not None else _last_words(spool)
-        return Observation(life=Life.ENDED, exit_code=code, detail=detail)
+        evidence = post_mortem(identity) if code in (None, -signal.SIGKILL) else ()
+        return Observation(life=Life.ENDED, exit_code=code, detail=detail, evidence=evidence)
 
     def _without_identity(self, spool: Spool) -> Observation:
         if spool.exit_code() is not None or (spool.root / "cancel").exists():
@@ -146,15 +175,20 @@ class LocalExecutor:
         detail = "the service died while it started the runner"
         return Observation(life=Life.STARTING, detail=detail)
 
-    def _reap_child(self, attempt: Ulid) -> int | None:
+    def _reap_child(self, attempt: Ulid, seconds: float = 0) -> int | None:
         """Return the status of a runner that is our own child; an unreaped one stays a zombie."""
         pid = self._children.get(attempt)
-        if pid is not None:
+        if pid is None:
+            return self._statuses.get(attempt)
+        status = None if self._nursery is None else self._nursery.take_status(pid, seconds)
+        if status is None:
             with contextlib.suppress(ChildProcessError):
-                found, status = os.waitpid(pid, os.WNOHANG)
-                if found:
-                    self._statuses[attempt] = os.waitstatus_to_exitcode(status)
-        return self._statuses.get(attempt)
+                found, raw = os.waitpid(pid, os.WNOHANG)
+                status = os.waitstatus_to_exitcode(raw) if found else None
+        if status is not None:
+            del self._children[attempt]
+            self._statuses[attempt] = status
+        return status
 
     def _kill_if_overdue(self, attempt: Ulid, spool: Spool, identity: ProcessIdentity) -> None:
         request = read_object(spool.root / "cancel")
@@ -203,8 +237,24 @@ class LocalExecutor:
             (spool.root / "token").unlink()
 
     def wait(self, seconds: float) -> None:
-        """Sleep."""
-        time.sleep(seconds)
+        """Sleep until a runner asks for its claim, or one of this process's runners ends."""
+        self._listen()
+        sources = [source for source in (self._wake, self._nursery) if source is not None]
+        if not sources:
+            time.sleep(seconds)
+            return
+        ready, _, _ = select.select(sources, [], [], seconds)
+        if self._wake is not None and self._wake in ready:
+            self._wake.drain()
+        if self._nursery is not None and self._nursery in ready:
+            self._nursery.take_news()
+            if not self._nursery.is_alive:
+                self._nursery = None
+
+    def _listen(self) -> None:
+        if self._wake is None:
+            with contextlib.suppress(OSError):
+                self._wake = WakePipe(self.root / WAKE)
 
 
 def _intend(path: Path) -> bool:

@@ -9,10 +9,10 @@ between leaves something that the next one finds and repeats.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from hotfire_infra.clock import Clock, SystemClock
 from hotfire_infra.executors.protocol import Executor, Life, Observation
@@ -26,7 +26,9 @@ from hotfire_infra.ingest.stream import (
     store_arrival,
 )
 from hotfire_infra.orchestrator.endings import Ending, ending_of
+from hotfire_infra.orchestrator.holds import HoldKeeper
 from hotfire_infra.orchestrator.lock import HeldLock
+from hotfire_infra.sections.holds import HoldsSection
 from hotfire_infra.states import ATTEMPT_COUNTED, AttemptState
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
@@ -123,6 +125,7 @@ class Attendant:
     store: Store
     executor: Executor
     lock: HeldLock
+    holds: HoldsSection = field(default_factory=HoldsSection)
 
     def look(self, attempt: AttemptRow, *, is_cancelled: bool, grace_seconds: float) -> Look:
         """See what there is of an attempt; pass a cancellation on to its runner."""
@@ -345,15 +348,18 @@ def grant_claim(
     return GRANTED, fence
 
 
+_DESCRIPTION = (
+    select(Task.run_id, Task.key, Cell.key, Cell.platform, Attempt.ulid, Attempt.number)
+    .join(Task, Task.id == Attempt.task_id)
+    .join(Cell, Cell.id == Task.cell_id)
+    .where(Attempt.id == bindparam("the_id"))
+)
+
+
 def describe_attempt(connection: Connection, attempt_id: int) -> dict[str, Any]:
     """Return what watchers are told about an attempt: its run and who it is."""
-    query = (
-        select(Task.run_id, Task.key, Cell.key, Cell.platform, Attempt.ulid, Attempt.number)
-        .join(Task, Task.id == Attempt.task_id)
-        .join(Cell, Cell.id == Task.cell_id)
-        .where(Attempt.id == attempt_id)
-    )
-    run_id, task, cell, platform, ulid, number = connection.execute(query).one()
+    row = connection.execute(_DESCRIPTION, {"the_id": attempt_id}).one()
+    run_id, task, cell, platform, ulid, number = row
     subject = {
         "task": task,
         "cell": cell,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 from sqlalchemy.orm import aliased
 
 from hotfire_infra.errors import AmbiguousRunError, RunNotFoundError
@@ -314,8 +314,12 @@ def live_attempts(connection: Connection) -> tuple[AttemptRow, ...]:
 
 def attempt_by_ulid(connection: Connection, ulid: str) -> AttemptRow | None:
     """Return the attempt with this id."""
-    row = connection.execute(_attempts().where(Attempt.ulid == ulid)).one_or_none()
+    row = connection.execute(_ATTEMPT_BY_ULID, {"the_ulid": ulid}).one_or_none()
     return None if row is None else _attempt_row(row)
+
+
+# The orchestrator asks this after every step; building it costs more than executing it.
+_ATTEMPT_BY_ULID = _attempts().where(Attempt.ulid == bindparam("the_ulid"))
 
 
 def verdicts_of(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Executable, Select, Table, bindparam, select
 
 from hotfire_infra.states import (
     ATTEMPT_TRANSITIONS,
@@ -50,37 +51,57 @@ class Move:
 
 def move(connection: Connection, step: Move, at_ns: int) -> bool:
     """Make a step; False: state or fence forbid it by now, and nothing was written."""
-    model, transitions = _ENTITIES[step.entity]
-    table = model.__table__
-    allowed = states_before(transitions, step.to_state)
-    seen = connection.execute(select(table.c.state).where(table.c.id == step.entity_id)).scalar()
-    if seen not in allowed:
+    seen = connection.execute(_state_of(step.entity), {"the_id": step.entity_id}).scalar()
+    if seen not in states_before(_ENTITIES[step.entity][1], step.to_state):
         return False
-    guard = [table.c.id == step.entity_id, table.c.state == seen]
+    statement = _step(step.entity, tuple(step.values), step.fence is not None)
+    values: dict[str, Any] = {
+        "the_id": step.entity_id,
+        "seen": seen,
+        "state": step.to_state,
+        **step.values,
+    }
     if step.fence is not None:
-        guard.append(table.c.fence == step.fence)
-    changed = connection.execute(
-        update(model).where(*guard).values(state=step.to_state, **step.values).returning(table.c.id)
-    ).scalar()
-    if changed is None:
+        values["the_fence"] = step.fence
+    if connection.execute(statement, values).scalar() is None:
         return False
     record_history(connection, step, seen, at_ns)
     return True
 
 
+# Building a statement costs more than executing it, and these are executed for every step.
+@cache
+def _state_of(entity: str) -> Select[Any]:
+    table = _ENTITIES[entity][0].__table__
+    return select(table.c.state).where(table.c.id == bindparam("the_id"))
+
+
+@cache
+def _step(entity: str, columns: tuple[str, ...], is_fenced: bool) -> Executable:
+    table = cast(Table, _ENTITIES[entity][0].__table__)
+    guard = [table.c.id == bindparam("the_id"), table.c.state == bindparam("seen")]
+    if is_fenced:
+        guard.append(table.c.fence == bindparam("the_fence"))
+    values = {name: bindparam(name) for name in ("state", *columns)}
+    return table.update().where(*guard).values(values).returning(table.c.id)
+
+
+_INSERT_HISTORY = cast(Table, History.__table__).insert()
+_INSERT_EVENT = cast(Table, Outbox.__table__).insert()
+
+
 def record_history(connection: Connection, step: Move, from_state: str | None, at_ns: int) -> None:
     """Write the history row and the outbox row of a step (also of a creation: from no state)."""
-    connection.execute(
-        insert(History).values(
-            entity=step.entity,
-            entity_id=step.entity_id,
-            from_state=from_state,
-            to_state=step.to_state,
-            reason=step.reason,
-            at_ns=at_ns,
-            by=step.by,
-        )
-    )
+    row = {
+        "entity": step.entity,
+        "entity_id": step.entity_id,
+        "from_state": from_state,
+        "to_state": step.to_state,
+        "reason": step.reason,
+        "at_ns": at_ns,
+        "by": step.by,
+    }
+    connection.execute(_INSERT_HISTORY, row)
     publish(
         connection,
         topic=f"{step.entity}.{step.to_state}",
@@ -103,6 +124,5 @@ def publish(
     Events become visible in the order of their ids: whoever reads on from the last id misses none.
     """
     serialise(connection, OUTBOX)
-    connection.execute(
-        insert(Outbox).values(topic=topic, run_id=run_id, payload=dict(payload), created_ns=at_ns)
-    )
+    row = {"topic": topic, "run_id": run_id, "payload": dict(payload), "created_ns": at_ns}
+    connection.execute(_INSERT_EVENT, row)

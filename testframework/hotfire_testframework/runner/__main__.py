@@ -31,6 +31,7 @@ from hotfire_testframework.runner.telemetry.closing import closing_evidence, tak
 
 USAGE = "usage: python -m hotfire_testframework.runner ATTEMPT_DIR"
 OBSERVE = "--observe"
+NURSERY = "--nursery"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     if len(words) == 2 and words[0] == OBSERVE:
         return _observe(words[1])
+    if words == [NURSERY]:
+        from hotfire_testframework.runner.nursery import serve  # Needs fork: not on Windows.
+
+        return serve(main)
     if len(words) != 1 or not Path(words[0]).is_dir():
         print(USAGE, file=sys.stderr)
         return RunnerExit.BAD_CONFIGURATION

@@ -17,7 +17,9 @@ from hotfire_testframework.runner.attempt_dir import (
     read_json_object,
 )
 
-POLL_SECONDS = 0.02
+POLL_SHORTEST = 0.0005
+POLL_LONGEST = 0.02
+"""The answer comes within milliseconds, or when a service comes back: minutes."""
 CONFLICT = 409
 
 
@@ -42,6 +44,7 @@ def claim_attempt(directory: AttemptDir, spec: AttemptSpec) -> Claim:
             f"{CONFLICT}: attempt {spec.attempt} is claimed already; this runner runs nothing",
             RunnerExit.UPLOAD_OR_DISK,
         )
+    directory.wake_service()
     if not spec.claim:
         return Claim(holder=holder, fence=spec.fence)
     return _await_answer(directory, spec, holder)
@@ -49,11 +52,13 @@ def claim_attempt(directory: AttemptDir, spec: AttemptSpec) -> Claim:
 
 def _await_answer(directory: AttemptDir, spec: AttemptSpec, holder: str) -> Claim:
     deadline = time.monotonic() + spec.claim_timeout_s
+    pause = POLL_SHORTEST
     while time.monotonic() < deadline:
         answer = read_json_object(directory.claim_answer)
         if answer:
             return _judge_answer(dict(answer), spec, holder)
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
+        pause = min(pause * 1.3, POLL_LONGEST)
     raise RunnerError(
         f"no answer to the claim of attempt {spec.attempt} within {spec.claim_timeout_s:g} s",
         RunnerExit.UPLOAD_OR_DISK,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import os
 import threading
@@ -97,12 +98,18 @@ class Spool:
     def _fill_ballast(self) -> None:
         try:
             # Random bytes: a compressing file system would not keep the space for zeros.
-            self._ballast.write_bytes(os.urandom(BALLAST_BYTES))
+            self._ballast.write_bytes(make_noise())
         except OSError as error:
             self.release_ballast()
             if error.errno in FULL:
                 raise DiskFullError(self._ballast.name) from error
             raise
+
+
+@functools.cache
+def make_noise() -> bytes:
+    """Return bytes that no file system compresses; made once, also for many forked runners."""
+    return os.urandom(BALLAST_BYTES)
 
 
 def is_disk_full(directory: Path) -> bool:

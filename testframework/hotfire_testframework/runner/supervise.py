@@ -11,7 +11,12 @@ from enum import Enum
 from pathlib import Path
 
 from hotfire_testframework.runner.attempt_dir import AttemptDir
-from hotfire_testframework.runner.processes import end_tree, kill_tree, start_process
+from hotfire_testframework.runner.processes import (
+    end_tree,
+    kill_tree,
+    sleep_beside,
+    start_process,
+)
 from hotfire_testframework.runner.stacks import CORES_LIMIT, Captured, save_stacks
 from hotfire_testframework.runner.stop import StopRequest
 
@@ -149,7 +154,7 @@ class Supervisor:
             limit = self._exceeded(limits, watch.test_began(), quiet_since, now)
             if limit is not None:
                 return limit
-            time.sleep(tick)
+            sleep_beside(process, tick)
             tick = min(tick * 1.5, TICK_LONGEST)
 
     def _exceeded(
