@@ -12,12 +12,13 @@ from sqlalchemy import Connection, Executable, Select, Table, bindparam, select
 
 from hotfire_infra.states import (
     ATTEMPT_TRANSITIONS,
+    DEVICE_TRANSITIONS,
     REQUEST_TRANSITIONS,
     RUN_TRANSITIONS,
     TASK_TRANSITIONS,
     states_before,
 )
-from hotfire_infra.store.models import Attempt, Base, History, Outbox, Request, Run, Task
+from hotfire_infra.store.models import Attempt, Base, Device, History, Outbox, Request, Run, Task
 from hotfire_infra.store.postgres import serialise
 
 OUTBOX = "outbox"
@@ -28,7 +29,10 @@ _ENTITIES: dict[str, tuple[type[Base], Mapping[Any, frozenset[Any]]]] = {
     "task": (Task, TASK_TRANSITIONS),
     "run": (Run, RUN_TRANSITIONS),
     "request": (Request, REQUEST_TRANSITIONS),
+    "device": (Device, DEVICE_TRANSITIONS),
 }
+_COLUMNS = {"device": "health"}
+"""What holds the state where it is not called `state`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,7 @@ def move(connection: Connection, step: Move, at_ns: int) -> bool:
     values: dict[str, Any] = {
         "the_id": step.entity_id,
         "seen": seen,
-        "state": step.to_state,
+        _state_column(step.entity): step.to_state,
         **step.values,
     }
     if step.fence is not None:
@@ -73,21 +77,26 @@ def move(connection: Connection, step: Move, at_ns: int) -> bool:
 @cache
 def _state_of(entity: str) -> Select[Any]:
     table = _ENTITIES[entity][0].__table__
-    return select(table.c.state).where(table.c.id == bindparam("the_id"))
+    return select(table.c[_state_column(entity)]).where(table.c.id == bindparam("the_id"))
+
+
+def _state_column(entity: str) -> str:
+    return _COLUMNS.get(entity, "state")
 
 
 @cache
 def _step(entity: str, columns: tuple[str, ...], is_fenced: bool) -> Executable:
-    table = cast(Table, _ENTITIES[entity][0].__table__)
-    guard = [table.c.id == bindparam("the_id"), table.c.state == bindparam("seen")]
+    table = cast("Table", _ENTITIES[entity][0].__table__)
+    state = _state_column(entity)
+    guard = [table.c.id == bindparam("the_id"), table.c[state] == bindparam("seen")]
     if is_fenced:
         guard.append(table.c.fence == bindparam("the_fence"))
-    values = {name: bindparam(name) for name in ("state", *columns)}
+    values = {name: bindparam(name) for name in (state, *columns)}
     return table.update().where(*guard).values(values).returning(table.c.id)
 
 
-_INSERT_HISTORY = cast(Table, History.__table__).insert()
-_INSERT_EVENT = cast(Table, Outbox.__table__).insert()
+_INSERT_HISTORY = cast("Table", History.__table__).insert()
+_INSERT_EVENT = cast("Table", Outbox.__table__).insert()
 
 
 def record_history(connection: Connection, step: Move, from_state: str | None, at_ns: int) -> None:
