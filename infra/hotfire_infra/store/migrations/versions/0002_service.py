@@ -56,6 +56,7 @@ def upgrade() -> None:
     _extend_run()
     _extend_task_and_attempt()
     _change_kinds(OLD_KINDS, NEW_KINDS)
+    _copy_measurements(partitioned=True)
 
 
 def _create_devices() -> None:
@@ -114,6 +115,7 @@ def _create_operations() -> None:
         column("id", KEY),
         column("ulid", STR26),
         column("attempt_id", *key_to("attempt")),
+        column("cpus", BIG),
         column("reason", LONG),
         column("held_by", STR1024),
         column("boot_id", STR1024),
@@ -292,8 +294,40 @@ def _change_kinds(before: tuple[str, ...], after: tuple[str, ...]) -> None:
         )
 
 
+def _copy_measurements(*, partitioned: bool) -> None:
+    """Give PostgreSQL a table with a partition per month, or take that back."""
+    if op.get_bind().dialect.name != "postgresql":
+        return
+    op.execute("ALTER TABLE measurement RENAME TO measurement_before")
+    op.execute("ALTER TABLE measurement_before DROP CONSTRAINT pk_measurement")
+    op.execute("DROP INDEX ix_measurement_series_key_month_attempt_id")
+    how = " PARTITION BY RANGE (month)" if partitioned else ""
+    op.execute(f"CREATE TABLE measurement (LIKE measurement_before INCLUDING DEFAULTS){how}")
+    op.create_primary_key("pk_measurement", "measurement", ["month", "attempt_id", "seq"])
+    for other in ("attempt", "test", "variant"):
+        op.create_foreign_key(
+            f"fk_measurement_{other}_id_{other}", "measurement", other, [f"{other}_id"], ["id"]
+        )
+    op.create_index(
+        "ix_measurement_series_key_month_attempt_id",
+        "measurement",
+        ["series_key", "month", "attempt_id"],
+    )
+    if partitioned:
+        op.execute("CREATE TABLE measurement_default PARTITION OF measurement DEFAULT")
+        months = op.get_bind().execute(sa.text("SELECT DISTINCT month FROM measurement_before"))
+        for month in months.scalars().all():
+            op.execute(
+                f"CREATE TABLE measurement_{month:06d} PARTITION OF measurement"
+                f" FOR VALUES FROM ({month:d}) TO ({month + 1:d})"
+            )
+    op.execute("INSERT INTO measurement SELECT * FROM measurement_before")
+    op.execute("DROP TABLE measurement_before")
+
+
 def downgrade() -> None:
     """Take the schema back to the revision before."""
+    _copy_measurements(partitioned=False)
     op.execute(sa.text("DELETE FROM request WHERE kind IN ('release', 'device')"))
     _change_kinds(NEW_KINDS, OLD_KINDS)
     with op.batch_alter_table("lock") as batch:
