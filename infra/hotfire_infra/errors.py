@@ -16,6 +16,7 @@ InfraError
 ├── RunNotFoundError
 ├── AmbiguousRunError
 ├── RequestRefusedError
+├── DeviceNotFoundError
 ├── ReportRefusedError
 ├── ExecutorError
 │   └── AttemptConflictError
@@ -107,6 +108,12 @@ class RequestRefusedError(InfraError):
 
 class ReportRefusedError(InfraError):
     """A report of another tool cannot be imported as it is."""
+
+    exit_code = 2
+
+
+class DeviceNotFoundError(InfraError):
+    """No device, or more than one, has this name."""
 
     exit_code = 2
 

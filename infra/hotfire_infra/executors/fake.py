@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -192,7 +193,8 @@ class FakeExecutor:
         shutil.rmtree(self.spool(attempt).root / "artifacts", ignore_errors=True)
 
     def wait(self, seconds: float) -> None:
-        """Return at once: every look plays a step."""
+        """Hardly wait: every look plays a step."""
+        time.sleep(min(seconds, 0.001))
 
 
 def _play(

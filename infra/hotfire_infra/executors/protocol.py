@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
 from hotfire_infra.executors.spool import Spool
+from hotfire_testframework.contract.evidence import Evidence
 from hotfire_testframework.contract.task import AttemptSpec
 from hotfire_testframework.contract.ulid import Ulid
 
@@ -19,6 +20,8 @@ class Order:
     spec: AttemptSpec
     token: str
     """Handed to the runner in a file of mode 0600; never in argv, environment or plan."""
+    device: str = ""
+    """Identity of the device that it is to run on; empty: whatever there is."""
 
     @property
     def attempt(self) -> Ulid:
@@ -53,6 +56,24 @@ class Observation:
     exit_code: int | None = None
     """Of the runner; a negative number is the signal that killed it; none where nobody saw it."""
     detail: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    """What the executor found out about an end that the runner did not survive to explain."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceReport:
+    """One device as an executor sees it now."""
+
+    identity: str
+    """What the machine itself calls it: `GPU-…`, `MIG-…`, `machine:<id>`."""
+    kind: str
+    """Model."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """`vendor` and `capability` as tasks ask for them, `driver`, `firmware`, …"""
+    is_shared: bool = False
+    """Carries as many attempts as the capacity lets in; any other carries one at a time."""
+    evidence: tuple[Evidence, ...] = ()
+    """What its counters say against it now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +137,9 @@ class Executor(Protocol):
     @property
     def capacity(self) -> Capacity:
         """How much fits at once; the dispatcher keeps within it."""
+
+    def devices(self) -> Sequence[DeviceReport]:
+        """Return the devices that are here now; none: it does not tell devices apart."""
 
     def can_execute(self, requires: Mapping[str, Any]) -> Refusal | None:
         """Return None if tasks with these requirements can run here now, else why not."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
 from hotfire_infra.executors.protocol import Observation
 from hotfire_infra.ingest.stream import ManifestCheck
-from hotfire_infra.states import AttemptState
+from hotfire_infra.orchestrator import classification
+from hotfire_infra.states import ATTEMPT_COUNTED, AttemptState
+from hotfire_testframework.contract.evidence import Evidence, Witness
 from hotfire_testframework.contract.exit_codes import AttemptEnd, RunnerExit, classify
 from hotfire_testframework.contract.failure import FailureClass
 
@@ -24,6 +27,8 @@ class Ending:
     source: str
     """Who said so: runner, executor, lease, manifest or request."""
     confidence: float = 1.0
+    evidence: tuple[Evidence, ...] = ()
+    """Everything that was weighed, the exit code or the lease among it."""
 
     @classmethod
     def lost(cls, reason: str, source: str) -> Self:
@@ -58,9 +63,94 @@ class Ending:
 
 
 def ending_of(
-    seen: Observation, manifest: ManifestCheck, *, is_cancelled: bool, problem: str = ""
+    seen: Observation,
+    manifest: ManifestCheck,
+    *,
+    is_cancelled: bool,
+    problem: str = "",
+    evidence: Sequence[Evidence] = (),
 ) -> Ending:
-    """Classify an attempt of which nothing runs any more; `problem` is what its runner met first."""
+    """Classify an attempt of which nothing runs any more.
+
+    `problem` is what its runner met first; `evidence` what its stream holds. Exit code and manifest
+    say how it ended, all evidence together whose trouble that was.
+    """
+    said = _by_exit(seen, manifest, is_cancelled=is_cancelled, problem=problem)
+    return weighed(said, [*evidence, *seen.evidence], exit_code=seen.exit_code)
+
+
+def weighed(said: Ending, evidence: Sequence[Evidence], *, exit_code: int | None = None) -> Ending:
+    """Hold an ending against all evidence.
+
+    - A device that reports a fault of its own ends any attempt but a passed one errored: its results
+      say nothing of the product.
+    - A runner killed at the task's own memory limit failed; every other kill is the machine's.
+    - Of an attempt that did not come to its end the class is what all evidence says, without what
+      speaks for the product: that costs a test its result, not the attempt its end.
+    """
+    if said.state in (AttemptState.PASSED, AttemptState.CANCELLED):
+        return replace(said, evidence=tuple(evidence))
+    faults = [item for item in evidence if item.is_hardware]
+    whole = (*evidence, _own_word(said))
+    if said.state in ATTEMPT_COUNTED and not faults:
+        return replace(said, evidence=whole)
+    if exit_code in (SIGKILL, RunnerExit.KILLED) and not faults:
+        limit = next((item for item in evidence if item.kind == Witness.MEMORY_LIMIT), None)
+        if limit is not None:
+            return _at_memory_limit(limit, whole)
+    found = classification.classify(faults or [item for item in whole if _tells_of_an_end(item)])
+    state = AttemptState.ERRORED if said.state in ATTEMPT_COUNTED else said.state
+    if state is AttemptState.PREEMPTED and not faults:
+        return replace(said, evidence=whole)
+    is_own = found.source == said.source and found.failure_class.value == said.failure_class
+    return Ending(
+        state=AttemptState.ERRORED if faults else state,
+        reason=said.reason if is_own or not found.reason else f"{said.reason}: {found.reason}",
+        failure_class=found.failure_class.value,
+        source=found.source,
+        confidence=found.confidence,
+        evidence=whole,
+    )
+
+
+_SOURCES = {"lease": Witness.LEASE, "executor": Witness.VANISHED, "manifest": Witness.MANIFEST}
+SAID_CONFIDENCE = 0.85
+"""Of a class that stands for an exit code: the runner was there, and saw only its own side."""
+
+
+def _own_word(said: Ending) -> Evidence:
+    """Return what exit code, lease or manifest say, as one piece of evidence among the others."""
+    kind = _SOURCES.get(said.source, Witness.EXIT_CODE)
+    if said.state is AttemptState.PREEMPTED:
+        kind = Witness.TERMINATED
+    failure = FailureClass(said.failure_class) if said.failure_class else None
+    sure = min(said.confidence, SAID_CONFIDENCE)
+    return Evidence.of(kind, said.source, said.reason, failure_class=failure, confidence=sure)
+
+
+def _tells_of_an_end(item: Evidence) -> bool:
+    return item.failure_class not in (
+        FailureClass.PRODUCT,
+        FailureClass.TEST,
+        FailureClass.TIMEOUT,
+        FailureClass.UNKNOWN,
+    )
+
+
+def _at_memory_limit(limit: Evidence, whole: tuple[Evidence, ...]) -> Ending:
+    return Ending(
+        state=AttemptState.FAILED,
+        reason=f"killed at the task's own memory limit: {limit.detail}",
+        failure_class=FailureClass.PRODUCT.value,
+        source=limit.source,
+        confidence=limit.confidence,
+        evidence=whole,
+    )
+
+
+def _by_exit(
+    seen: Observation, manifest: ManifestCheck, *, is_cancelled: bool, problem: str
+) -> Ending:
     code = seen.exit_code
     if is_cancelled and code in (None, SIGKILL, SIGTERM, RunnerExit.KILLED, RunnerExit.TERMINATED):
         return Ending.cancelled()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hotfire_infra.states import AttemptState, Priority, RunState, RunVerdict, TaskState
+from hotfire_infra.states import AttemptState, DeviceHealth, Priority, RunState, RunVerdict, TaskState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +130,74 @@ class AttemptRow:
     acked_bytes: int
     in_flight: tuple[str, ...]
     environment_id: int | None
+    device_id: int | None = None
+    purpose: str = "result"
+    """Anything else never counts for the run."""
+    confidence: float | None = None
+    evidence: Any = None
+    """Bodies of `contract.evidence.Evidence`; None before the end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceRow:
+    """One schedulable unit and whether it may be given work."""
+
+    id: int
+    ulid: str
+    identity: str
+    pool: str
+    kind: str
+    executor: str
+    facts: Mapping[str, Any]
+    health: DeviceHealth
+    reason: str
+    changed_ns: int
+    last_seen_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceEvidenceRow:
+    """Something that was noted of a device."""
+
+    id: int
+    device_id: int
+    attempt_id: int | None
+    attempt_ulid: str | None
+    kind: str
+    failure_class: str | None
+    source: str
+    confidence: float
+    detail: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DifferentialRow:
+    """A 2×2 rerun, with the failure that asked for it."""
+
+    id: int
+    ulid: str
+    device_id: int
+    attempt_id: int
+    attempt_ulid: str
+    task_id: int
+    task_key: str
+    run_id: int
+    state: str
+    body: Mapping[str, Any]
+    conclusion: str | None
+    created_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionRow:
+    """One step of the story of an entity."""
+
+    from_state: str | None
+    to_state: str
+    reason: str
+    at_ns: int
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
