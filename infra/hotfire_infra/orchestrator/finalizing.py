@@ -6,23 +6,21 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
-
-from hotfire_infra.analysis.gate import GateCell, GateDecision, Required, decide
+from hotfire_infra.analysis.exoneration import record_exonerations
+from hotfire_infra.analysis.gate import GateDecision, decide
+from hotfire_infra.analysis.gate_cells import gate_cells
 from hotfire_infra.analysis.headline import final_headline
 from hotfire_infra.analysis.performance import analyse_performance
 from hotfire_infra.orchestrator.crashpoints import CrashPoint, Passing, pass_by
 from hotfire_infra.orchestrator.facts import RunFacts
+from hotfire_infra.orchestrator.gone import policy_of
 from hotfire_infra.orchestrator.lock import HeldLock
+from hotfire_infra.orchestrator.run_options import ancestors_of
 from hotfire_infra.orchestrator.series import name_series
 from hotfire_infra.states import RunState, RunVerdict
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
-from hotfire_infra.store.models import Exoneration
-from hotfire_infra.store.models import Verdict as VerdictTable
-from hotfire_infra.store.rows import CellRow
 from hotfire_infra.store.transitions import Move, move
-from hotfire_testframework.contract.outcomes import Verdict
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +46,7 @@ class Finalizer:
         self._move(run_id, RunState.FINALIZING, "", {})
         regressions = [line for step in self.analyses for line in step(self.store, run_id)]
         self.at(CrashPoint.ANALYSED)
+        self._exonerate(facts)
         decision = self._decide(run_id, facts.is_cancelled, regressions)
         is_cancelled = decision.verdict is RunVerdict.CANCELLED
         state = RunState.CANCELLED if is_cancelled else RunState.FINALIZED
@@ -59,22 +58,21 @@ class Finalizer:
         }
         self._move(run_id, state, f"verdict {decision.verdict}", values)
 
+    def _exonerate(self, facts: RunFacts) -> None:
+        """Record which failures are not the change's, where the pipeline lets that count."""
+        if policy_of(self.store, facts.run.plan_sha256).fails_on_merge_base == "off":
+            return
+        with self.store.reading() as connection:
+            ancestors = ancestors_of(connection, facts.run)
+        if ancestors and not facts.is_cancelled:
+            with self.lock.writing() as connection:
+                now = self.store.clock.wall_ns()
+                record_exonerations(connection, facts.run.id, ancestors, now)
+
     def _decide(self, run_id: int, is_cancelled: bool, regressions: list[str]) -> GateDecision:
         with self.store.reading() as connection:
             cells = queries.cells_of(connection, run_id)
-            failing = select(VerdictTable.cell_id, VerdictTable.test_id).where(
-                VerdictTable.run_id == run_id, VerdictTable.verdict == Verdict.FAILED.value
-            )
-            open_cells: dict[int, set[int]] = {}
-            for cell_id, test_id in connection.execute(failing):
-                open_cells.setdefault(cell_id, set()).add(test_id)
-            excused = select(Exoneration.test_id).where(Exoneration.run_id == run_id)
-            exonerated = set(connection.execute(excused).scalars())
-        gate = [
-            _gate_cell(cell, bool(tests) and tests <= exonerated)
-            for cell in cells
-            for tests in [open_cells.get(cell.id, set())]
-        ]
+            gate = gate_cells(connection, run_id, cells)
         return decide(gate, is_cancelled=is_cancelled, regressions=regressions)
 
     def _headline(self, run_id: int, verdict: RunVerdict) -> str:
@@ -95,14 +93,3 @@ class Finalizer:
         )
         with self.lock.writing() as connection:
             move(connection, step, self.store.clock.wall_ns())
-
-
-def _gate_cell(cell: CellRow, is_exonerated: bool) -> GateCell:
-    return GateCell(
-        key=cell.key,
-        verdict=Verdict(cell.verdict or Verdict.MISSING),
-        required=Required(cell.required),
-        is_exonerated=is_exonerated,
-        reason=cell.reason,
-        failure_class=cell.failure_class,
-    )

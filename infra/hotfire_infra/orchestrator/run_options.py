@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 from hotfire_infra.orchestrator.reuse import OPTION, Scope
 from hotfire_infra.source.merge_base import MergeBase
 from hotfire_infra.store.models import Run
+from hotfire_infra.store.rows import RunRow
 from hotfire_pipelines.plan import Plan
 
 ANCESTORS = "ancestors"
@@ -23,6 +24,14 @@ def options_of(plan: Plan, reuse: bool | None, base: MergeBase | None) -> dict[s
     if base is not None:
         options |= {TARGET: base.target, ANCESTORS: list(base.ancestors)}
     return options
+
+
+def ancestors_of(connection: Connection, run: RunRow) -> tuple[str, ...]:
+    """Return the commits that a run's change came after; none for a run of one of them itself."""
+    options = connection.execute(select(Run.options).where(Run.id == run.id)).scalar_one() or {}
+    ancestors = tuple(options.get(ANCESTORS, ()))
+    is_clean = not run.source.patch_digest
+    return () if is_clean and run.source.revision in ancestors else ancestors
 
 
 def inherited_terms(connection: Connection, run_id: int, *, everything: bool) -> dict[str, Any]:
