@@ -9,23 +9,26 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from hotfire_infra.configuration import Configuration
 from hotfire_infra.errors import InfraError
 from hotfire_infra.executors.protocol import Executor
-from hotfire_infra.executors.slots import Room
 from hotfire_infra.orchestrator.attendance import Attendant, Effect, Look, Settled
 from hotfire_infra.orchestrator.crashpoints import CrashPoint, Passing, pass_by
-from hotfire_infra.orchestrator.dispatch import Dispatcher, Leased, in_order
+from hotfire_infra.orchestrator.dispatch import Dispatcher, Leased
 from hotfire_infra.orchestrator.facts import RunBook, TermsCache, last_event
 from hotfire_infra.orchestrator.finalizing import Analysis, Finalizer
+from hotfire_infra.orchestrator.holds import HoldKeeper
 from hotfire_infra.orchestrator.lock import LEADER_SECONDS, HeldLock
 from hotfire_infra.orchestrator.progress import Progress
+from hotfire_infra.orchestrator.queue_keeper import QueueKeeper
 from hotfire_infra.orchestrator.requests import RequestBook
 from hotfire_infra.orchestrator.reuse import ReuseBook
 from hotfire_infra.states import ATTEMPT_TERMINAL, RunState, TaskState
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.postgres import serialise
-from hotfire_infra.store.rows import AttemptRow, TaskRow
+from hotfire_infra.store.queries_holds import held_attempts
+from hotfire_infra.store.rows import AttemptRow
 from hotfire_infra.store.transitions import OUTBOX
 
 IDLE_SECONDS = 0.2
@@ -51,11 +54,14 @@ class Orchestrator:
     analyses: Sequence[Analysis] = ()
     at: Passing = pass_by
     book: RunBook = field(default_factory=RunBook)
+    configuration: Configuration = field(default_factory=Configuration)
+    queue: QueueKeeper = field(init=False)
     _terms: TermsCache = field(default_factory=TermsCache)
     _touched_ns: int = 0
     _reuse: ReuseBook = field(init=False)
 
     def __post_init__(self) -> None:
+        self.queue = QueueKeeper(self.store, self.executor, self.configuration.queue)
         self._reuse = ReuseBook(self.store, self.executor, self.cache)
 
     def sweep(self) -> None:
@@ -63,6 +69,8 @@ class Orchestrator:
         names = {
             path.parent.name for pattern in UNRELEASED for path in self.store.attempts.glob(pattern)
         }
+        with self.store.reading() as connection:
+            names -= held_attempts(connection)
         for name in sorted(names):
             with self.store.reading() as connection:
                 attempt = queries.attempt_by_ulid(connection, name)
@@ -93,6 +101,7 @@ class Orchestrator:
 
     def _round(self) -> bool:
         changed = self._take_in()
+        changed |= self._end_holds()
         looks = self._look()
         self.at(CrashPoint.LOOKED)
         refused = {
@@ -128,6 +137,8 @@ class Orchestrator:
         self._terms.load(connection, self.book.runs)
         for attempt in self.book.others.values():
             self._terms.get(connection, attempt.task_id)
+        if has_news or self.queue.is_stale():
+            self.queue.learn(connection, self.book)
         return has_news
 
     def _look(self) -> list[Look]:
@@ -150,7 +161,7 @@ class Orchestrator:
             bool(refused)
             or any(look.needs_writing for look in looks)
             or any(facts.touched for facts in self.book.runs.values())
-            or bool(self._picks())
+            or self.queue.has_work(self.book, self._terms)
         )
 
     def _settle(self, looks: Sequence[Look], refused: dict[int, dict[int, str]]) -> bool:
@@ -168,6 +179,8 @@ class Orchestrator:
                     effects += settled.effects
                     has_moved |= settled.has_moved
             self.at(CrashPoint.SETTLED)
+            if any(facts.run.hold_seconds for facts in self.book.runs.values()):
+                self.queue.read_holds(connection)
             self._fold(connection, refused)
             leased += self._dispatch(connection)
             self.at(CrashPoint.LEASED)
@@ -209,39 +222,36 @@ class Orchestrator:
             if facts.touched:
                 progress.advance(connection, facts)
 
-    def _picks(self) -> list[TaskRow]:
-        """Choose the queued tasks that start now."""
-        room = Room(self.executor.capacity)
-        for attempt in self.book.live_attempts():
-            room.take(self._terms[attempt.task_id].need)
-        queued = [
-            facts.tasks[task_id]
-            for facts in self.book.runs.values()
-            if not facts.is_cancelled
-            for task_id in facts.queued
-        ]
-        needs = {task.id: self._terms[task.id].need for task in queued}
-        exclusive = frozenset(key for key, need in needs.items() if need.exclusive)
-        picks = []
-        for task in in_order(queued, exclusive):
-            if room.fits(needs[task.id]):
-                room.take(needs[task.id])
-                picks.append(task)
-        return picks
-
     def _dispatch(self, connection: Connection) -> list[Leased]:
         """Lease what was chosen; it is submitted once the transaction is committed."""
         leased = []
-        for task in self._picks():
-            facts = self.book.runs[task.run_id]
-            found = self._dispatcher().lease(connection, facts.run, task)
+        choice = self.queue.decide(self.book, self._terms)
+        tasks = {key: facts for facts in self.book.runs.values() for key in facts.queued}
+        for task_id in choice.picks:
+            facts = tasks[task_id]
+            cpus = self.queue.slots_of(self._terms[task_id].need)
+            found = self._dispatcher().lease(connection, facts.run, facts.tasks[task_id], cpus=cpus)
             if found is None:
-                self.book.forget_run(task.run_id)
+                self.book.forget_run(facts.run.id)
                 continue
-            facts.note_task(task.id, state=TaskState.RUNNING)
+            facts.note_task(task_id, state=TaskState.RUNNING)
             facts.note_attempt(found.attempt)
             leased.append(found)
+        self.queue.write(connection, self.book, choice)
         return leased
+
+    def _end_holds(self) -> bool:
+        """End the holds whose time is over, and free what is not held any more."""
+        keeper = HoldKeeper(self.store, self.configuration.holds)
+        if any(keeper.is_due(row) for row in self.queue.holds):
+            with self.lock.writing() as connection:
+                for row in keeper.due(connection):
+                    keeper.release(connection, row)
+                self.queue.read_holds(connection)
+        freed = self.queue.take_freed()
+        for attempt in freed:
+            self.executor.release(Ulid(attempt))
+        return bool(freed)
 
     def _act(self, effects: Sequence[Effect], leased: Sequence[Leased]) -> None:
         """Do what the store says already; one failure keeps nothing else from happening."""
@@ -277,7 +287,7 @@ class Orchestrator:
         return bool(over)
 
     def _attendant(self) -> Attendant:
-        return Attendant(self.store, self.executor, self.lock)
+        return Attendant(self.store, self.executor, self.lock, self.configuration.holds)
 
     def _progress(self) -> Progress:
         return Progress(self.store, self.executor, self._terms, self.lock.holder, self._reuse)
