@@ -36,7 +36,7 @@ from hotfire_infra.states import RUN_TERMINAL, RunVerdict
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.queries import find_run, newest_runs, snapshot, verdicts_of
 from hotfire_infra.store.queries_cells import cells_by_verdict
-from hotfire_infra.store.queries_holds import HoldRow, active_holds, active_holds_of_runs
+from hotfire_infra.store.queries_holds import HoldRow, active_holds, holds_of_run
 from hotfire_infra.store.queries_measurements import (
     ComparisonRow,
     MeasurementRow,
@@ -76,13 +76,12 @@ class StoreReports:
     def runs(self, limit: int) -> tuple[RunSummary, ...]:
         """Return the newest runs first."""
         with self._store.reading() as connection:
-            rows = newest_runs(connection, limit=limit)
-            verdicts = cells_by_verdict(connection, [run.id for run in rows])
-            unfinished = [run.id for run in rows if run.state not in RUN_TERMINAL]
-            pending = pending_of_runs(connection, unfinished)
-        return tuple(
-            _summary(run, verdicts.get(run.id, {}), pending.get(run.id, "")) for run in rows
-        )
+            return _summaries(connection, newest_runs(connection, limit=limit))
+
+    def runs_before(self, limit: int, number: int) -> tuple[RunSummary, ...]:
+        """Return runs older than the one with this number, newest first."""
+        with self._store.reading() as connection:
+            return _summaries(connection, newest_runs(connection, limit=limit, before=number))
 
     def report(self, run: str) -> RunReport | None:
         """Return a run by any of its names; None when there is none or several."""
@@ -105,7 +104,11 @@ class StoreReports:
             return tuple(self._hold(row) for row in active_holds(connection))
 
     def _holds(self, connection: Connection, run_id: int) -> tuple[HoldReport, ...]:
-        return tuple(self._hold(row) for row in active_holds_of_runs(connection, [run_id]))
+        return tuple(
+            self._hold(row)
+            for row in holds_of_run(connection, run_id)
+            if row.released_ns is None or row.is_refused
+        )
 
     def _hold(self, row: HoldRow) -> HoldReport:
         left = row.until_mono_ns - self._store.clock.mono_ns()
@@ -117,8 +120,9 @@ class StoreReports:
             attempt_number=row.attempt_number,
             held_by=row.held_by,
             until=iso_utc(row.until_ns) or "",
-            seconds_left=max(0, left // NANOSECONDS),
+            seconds_left=0 if row.is_refused else max(0, left // NANOSECONDS),
             directory=str(self._store.attempts / row.attempt_ulid / "work"),
+            refusal=row.reason if row.is_refused else "",
         )
 
     def measured(self, number: int) -> tuple[MeasurementRow, ...]:
@@ -156,6 +160,13 @@ class StoreReports:
             points = points_of_series(connection, found)
             judged = {row.run_id: row for row in comparisons_of_series(connection, found[0])}
         return _series(points, judged)
+
+
+def _summaries(connection: Connection, rows: tuple[RunRow, ...]) -> tuple[RunSummary, ...]:
+    verdicts = cells_by_verdict(connection, [run.id for run in rows])
+    unfinished = [run.id for run in rows if run.state not in RUN_TERMINAL]
+    pending = pending_of_runs(connection, unfinished)
+    return tuple(_summary(run, verdicts.get(run.id, {}), pending.get(run.id, "")) for run in rows)
 
 
 def _summary(run: RunRow, verdicts: Mapping[str | None, int], pending: str) -> RunSummary:

@@ -211,7 +211,15 @@ def require_attempt(scope: AttemptScope) -> Callable[..., Principal]:
 
     def admitted(
         connection: HTTPConnection,
-        ulid: Annotated[str, Path(description="ULID of the attempt", min_length=26, max_length=26)],
+        ulid: Annotated[
+            str,
+            Path(
+                description="ULID of the attempt",
+                min_length=26,
+                max_length=26,
+                examples=["01JD3Q7A0000000000000000AA"],
+            ),
+        ],
         bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)] = None,
     ) -> Principal:
         token = bearer.credentials if bearer else None

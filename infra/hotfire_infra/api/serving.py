@@ -1,22 +1,25 @@
-"""Serve API and pages on the loopback interface, and nowhere else."""
+"""Serve API and pages: on the loopback interface, elsewhere only behind sign-in."""
 
 from __future__ import annotations
 
-import ipaddress
-import re
+import contextlib
+import signal
 import socket
+from collections.abc import Iterator
 from importlib.metadata import entry_points
+from types import FrameType
 
 from fastapi import FastAPI
-from fastapi.responses import PlainTextResponse
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hotfire_infra.analysis.history import Reports
 from hotfire_infra.api.app import create_app
+from hotfire_infra.api.drain import GRACE_SECONDS
+from hotfire_infra.api.security.listening import check_listening, secure, secure_literals
+from hotfire_infra.api.service import Service
 from hotfire_infra.errors import InfraError
 
 DEFAULT_PORT = 8321
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class ServingRefusedError(InfraError):
@@ -25,27 +28,16 @@ class ServingRefusedError(InfraError):
     exit_code = 2
 
 
-def loopback(host: str) -> str:
-    """Return `host` when it is the loopback interface; refuse everything else.
+def bind(service: Service, host: str, port: int) -> socket.socket:
+    """Return a listening socket, so that a taken port is an error before anything starts.
 
-    There are no users and no passwords yet: whoever reaches the port may read everything.
+    Any address but loopback needs somebody who can sign in (ListeningRefusedError).
     """
-    name = "127.0.0.1" if host == "localhost" else host
-    try:
-        inside = ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        inside = False
-    if not inside:
-        raise ServingRefusedError(
-            f"refused to serve on {host!r}: Hotfire has no sign-in yet, so it serves the loopback "
-            "interface only; reach it from elsewhere by `ssh -L 8321:127.0.0.1:8321`"
-        )
-    return name
+    return bind_to(check_listening(host, service.configuration.access, service.store), port)
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Return a listening socket, so that a taken port is an error before anything starts."""
-    address = loopback(host)
+def bind_to(address: str, port: int) -> socket.socket:
+    """Return a listening socket on an address that was checked."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -61,48 +53,59 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def application(reports: Reports) -> FastAPI:
-    """Return the API with every installed dashboard attached."""
-    app = create_app(reports)
+def application(reports: Reports, service: Service | None = None, host: str = "") -> FastAPI:
+    """Return the API with every installed dashboard attached, behind the gatekeeper."""
+    app = create_app(reports, service)
     for entry_point in entry_points(group="hotfire.dashboards"):
         entry_point.load()(app, reports)
-    app.add_middleware(OwnNamesOnly)
+    if service is None:
+        secure_literals(app)
+    else:
+        secure(
+            app,
+            service.store,
+            user=service.settings.user,
+            host=host or "127.0.0.1",
+            configuration=service.configuration,
+        )
     return app
 
 
-class OwnNamesOnly:
-    """Answers only to names of the loopback interface.
+def serve_on(service: Service, listener: socket.socket) -> None:
+    """Serve until the process is told to end, then drain.
 
-    A page elsewhere can let its own name point to 127.0.0.1 and have the reader's browser ask for
-    it; that request carries the foreign name in `Host`.
+    On SIGTERM or SIGINT nothing new is accepted, streams end at once, requests under way have
+    `GRACE_SECONDS`, what ingest has taken is stored and the round under way is finished. Runners go
+    on; the next service attaches to them.
     """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it with 421."""
-        if scope["type"] == "http" and not _is_own(Headers(scope=scope).get("host", "")):
-            refusal = PlainTextResponse(
-                "this address serves the loopback interface only: open it as 127.0.0.1\n", 421
-            )
-            await refusal(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-
-def _is_own(host: str) -> bool:
-    name = re.sub(r":[0-9]*$", "", host).strip("[]")
-    try:
-        loopback(name)
-    except ServingRefusedError:
-        return False
-    return True
-
-
-def serve_on(reports: Reports, listener: socket.socket) -> None:
-    """Serve until the process is told to end."""
     import uvicorn
 
-    configuration = uvicorn.Config(application(reports), log_level="warning", access_log=False)
-    uvicorn.Server(configuration).run(sockets=[listener])
+    host = listener.getsockname()[0]
+    configuration = uvicorn.Config(
+        application(service.reports, service, host),
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        server_header=False,
+        # The gatekeeper judges X-Forwarded-*, by the proxies that were configured.
+        proxy_headers=False,
+    )
+
+    class Server(uvicorn.Server):
+        """Tells the service first, so that its streams end before they are waited for."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            service.drain.begin()
+            super().handle_exit(sig, frame)
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            # uvicorn raises the signal again at the end; the process has things to do then.
+            before = {one: signal.signal(one, self.handle_exit) for one in ENDING_SIGNALS}
+            try:
+                yield
+            finally:
+                for one, handler in before.items():
+                    signal.signal(one, handler)
+
+    Server(configuration).run(sockets=[listener])

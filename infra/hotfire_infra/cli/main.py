@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 config = typer.Typer(help="Look at what this machine offers.", no_args_is_help=True)
 app.add_typer(config, name="config")
+server = typer.Typer(invoke_without_command=True)
+app.add_typer(server, name="serve")
 app.add_typer(tokens.tree, name="tokens")
 
 
@@ -210,15 +212,23 @@ def compare(
     return verb.compare(before, after, show_all=show_all, as_json=output is Output.JSON)
 
 
-@app.command()
+@server.callback()
 def serve(
+    context: typer.Context,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8321,
-    host: Annotated[str, typer.Option(help="Loopback only.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Beyond loopback only with sign-in configured.")
+    ] = "127.0.0.1",
+    execute: Annotated[
+        bool, typer.Option("--execute/--no-execute", help="Carry runs out, or only serve.")
+    ] = True,
 ) -> int:
-    """Serve the dashboard and the API on this machine. Example: hotfire serve --port 8321"""
+    """Serve API and dashboard, and carry runs out. Example: hotfire serve --port 8321"""
+    if context.invoked_subcommand is not None:
+        return 0
     from hotfire_infra.cli.verbs import serve as verb
 
-    return verb.serve(host, port)
+    return verb.serve(host, port, executes=execute)
 
 
 @app.command()

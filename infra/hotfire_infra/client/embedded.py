@@ -115,6 +115,21 @@ class EmbeddedClient:
         )
         return self._create(request)
 
+    @property
+    def store(self) -> Store:
+        """The store that the verbs work on."""
+        return self._store
+
+    @property
+    def executor(self) -> Executor:
+        """What carries attempts out."""
+        return self._executor
+
+    @property
+    def configuration(self) -> Configuration:
+        """What the operator decided."""
+        return self._configuration
+
     def build_driver(self, label: str) -> Driver:
         """Return what executes this store in the background of a service."""
         return Driver(self._store, self._orchestrator, label=label)

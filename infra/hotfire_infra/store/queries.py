@@ -110,10 +110,16 @@ def _run_row(row: Row[Any]) -> RunRow:
 
 
 def newest_runs(
-    connection: Connection, *, limit: int = 20, pipeline: str | None = None
+    connection: Connection,
+    *,
+    limit: int = 20,
+    pipeline: str | None = None,
+    before: int | None = None,
 ) -> tuple[RunRow, ...]:
-    """Return the newest runs that were asked for, perhaps of one pipeline."""
+    """Return the newest runs that were asked for, perhaps of one pipeline, or before a number."""
     query = _runs().where(Run.purpose == "result").order_by(Run.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(Run.number < before)
     if pipeline is not None:
         query = query.where(Run.pipeline == pipeline)
     return tuple(_run_row(row) for row in connection.execute(query))

@@ -1,4 +1,4 @@
-"""`hotfire serve`: the dashboard and the API on the loopback interface."""
+"""`hotfire serve`: API, pages and orchestrator in one process."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from hotfire_infra.cli.console import data, progress
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.problems import CliError
 from hotfire_infra.cli.session import SERVE_FILE
+from hotfire_infra.client.embedded import EmbeddedClient
 from hotfire_infra.settings import read_settings
-from hotfire_infra.store.database import open_store
 
 
-def serve(host: str, port: int) -> int:
-    """Serve until Ctrl-C; where, stands on stdout and in `serve.json` of the home."""
+def serve(host: str, port: int, *, executes: bool) -> int:
+    """Serve until told to end; where, stands on stdout and in `serve.json` of the home."""
     try:
+        from hotfire_infra.api.service import Service
         from hotfire_infra.api.serving import bind, serve_on
     except ImportError as error:
         raise CliError(
@@ -25,22 +26,38 @@ def serve(host: str, port: int) -> int:
             next_command="make setup",
         ) from error
     settings = read_settings()
-    home = settings.home
-    store = open_store(home, database=settings.database)
-    listener = bind(host, port)
-    name, bound = listener.getsockname()[:2]
-    url = f"http://[{name}]:{bound}" if ":" in name else f"http://{name}:{bound}"
-    note = home / SERVE_FILE
-    _write_note(note, url)
-    data(f"{url}   (Ctrl-C to stop)")
+    opened = EmbeddedClient.open(settings)
     try:
-        serve_on(StoreReports(store, url), listener)
-    except KeyboardInterrupt:
-        progress("stopped")
+        service = Service.over(opened, settings, executes=executes)
+        listener = bind(service, host, port)
+        name, bound = listener.getsockname()[:2]
+        url = f"http://[{name}]:{bound}" if ":" in name else f"http://{name}:{bound}"
+        service.reports = StoreReports(
+            service.store, service.configuration.access.public_url or url
+        )
+        note = settings.home / SERVE_FILE
+        _write_note(note, url)
+        data(f"{url}   (Ctrl-C to stop)")
+        _say_who_executes(opened, executes=executes)
+        try:
+            serve_on(service, listener)
+        finally:
+            note.unlink(missing_ok=True)
+        progress("stopped; what was started goes on, the next service attaches to it")
     finally:
-        note.unlink(missing_ok=True)
-        store.close()
+        opened.close()
     return CliExit.OK
+
+
+def _say_who_executes(client: EmbeddedClient, *, executes: bool) -> None:
+    holder = client.holder()
+    if holder is not None:
+        progress(
+            f"executed by pid {holder.pid} on {holder.host} now ({holder.command}); "
+            + ("this service takes over when that ends" if executes else "this one only serves")
+        )
+    elif not executes:
+        progress("nobody executes this store; `hotfire serve` without --no-execute does")
 
 
 def _write_note(path: Path, url: str) -> None:

@@ -1,0 +1,86 @@
+"""Examples of the histories that the API returns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hotfire_infra.api.documents import AT_NS, ATTEMPT, DIGEST, TEST_EXAMPLE
+
+_VARIANT = {"execution": "native", "platform": "linux-x86_64"}
+_REVISION = "3f2a91c000000000000000000000000000000000"
+
+TEST_HISTORY_EXAMPLE: dict[str, Any] = {
+    "test": TEST_EXAMPLE["test"],
+    "occurrences": [
+        {
+            "run": 12,
+            "revision": _REVISION,
+            "created_ns": AT_NS,
+            "platform": "linux-x86_64",
+            "cell": "kernels|platform=linux-x86_64",
+            "variant": _VARIANT,
+            "attempt": ATTEMPT,
+            "attempt_number": 1,
+            "outcome": "passed",
+            "failure_class": None,
+            "duration_ns": 1_200_000,
+            "message": "",
+            "evidence": {"error_over_bound": 0.31},
+            "environment": {"cpu_model": "Xeon"},
+        }
+    ],
+    "series": [],
+}
+SERIES_EXAMPLE: dict[str, Any] = {
+    "key": DIGEST,
+    "test": "aestus.performance/pytest/test_speed.py::test_decode",
+    "metric": "aestus.decode_rate",
+    "unit": "token/s",
+    "direction": "larger",
+    "platform": "linux-x86_64",
+    "variant": _VARIANT,
+    "environment": "avx2",
+    "points": [
+        {
+            "run": 12,
+            "revision": _REVISION,
+            "created_ns": AT_NS,
+            "value": 41.7,
+            "replicates": [41.2, 41.7, 41.9],
+            "probe": 21.0,
+            "valid": True,
+            "invalid_reason": None,
+            "machine": "stand-1",
+            "change": "unchanged",
+            "change_reason": "",
+            "interval": [0.001, -0.004, 0.006],
+        }
+    ],
+}
+REPORT_EXAMPLE: dict[str, Any] = {
+    "number": 12,
+    "ulid": "01JD3Q6X7V8W9Y0Z1A2B3C4D5E",
+    "pipeline": "pre-merge",
+    "source": {
+        "repository": "https://git.example.org/aestus.git",
+        "revision": _REVISION,
+        "patch_digest": None,
+        "subject": "Scale before the softmax",
+    },
+    "plan_digest": DIGEST,
+    "state": "finalized",
+    "verdict": "passed",
+    "reasons": [],
+    "url": "http://127.0.0.1:8321/r/12",
+    "cells": [],
+    "tasks": 31,
+    "tests_expected": 9_120,
+    "estimate_seconds": None,
+    "created_ns": AT_NS,
+    "finalized_ns": AT_NS,
+    "coverage": [],
+    "performance": [],
+    "parent_number": None,
+    "requested_by": "token:jenkins",
+    "not_here": {},
+}

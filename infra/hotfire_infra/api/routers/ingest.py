@@ -1,0 +1,437 @@
+"""What the runner of an attempt sends: claim, heartbeat, records, logs, artifacts, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+from pathlib import Path as FilePath
+from typing import Annotated, Any, Literal
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi.responses import FileResponse, Response
+from pydantic import BaseModel, Field
+
+from hotfire_infra.api.access import AttemptScope, Principal, require_attempt
+from hotfire_infra.api.bodies import binary_body, read_inflated, receive_blob
+from hotfire_infra.api.documents import DIGEST, with_example
+from hotfire_infra.api.limits import Limited
+from hotfire_infra.api.problems import ApiError
+from hotfire_infra.api.service import Service, Serviced
+from hotfire_infra.errors import StorageFullError
+from hotfire_infra.executors.spool import Spool, read_object, write_object
+from hotfire_infra.ingest.wire import JSON_DOCUMENT, JSON_LINES, MSGPACK, WireError, read_batch
+from hotfire_infra.ingest.writer import (
+    BatchBrokenError,
+    Delivery,
+    IngestRefusedError,
+    QueueFullError,
+    write_at,
+)
+from hotfire_infra.orchestrator.attendance import GRANTED, LEASE_SECONDS, grant_claim
+from hotfire_infra.states import AttemptState
+from hotfire_infra.store import queries_lists
+from hotfire_infra.store.rows import AttemptRow
+
+router = APIRouter(prefix="/attempts/{ulid}", tags=["ingest"])
+
+Fence = Annotated[
+    int,
+    Header(alias="Hotfire-Fence", ge=0, description="Given out with the claim", examples=[1]),
+]
+RETRY_SECONDS = 1
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_STATUS = {"unstorable": 422, "broken-record": 422}
+_RECORDS = '{"v":1,"seq":1,"kind":"test_start","mono_ns":5,"test":"m/s/n","try":1}\n'
+
+
+class ClaimRequest(BaseModel):
+    """Who wants to run the attempt."""
+
+    model_config = with_example(holder="9c1f…:4711", boot_id="9c1f…", pid=4711)
+
+    holder: str = Field(min_length=1, max_length=300, description="Pod's UID, or boot id and pid")
+    boot_id: str = Field(default="", max_length=100)
+    pid: int = Field(default=0, ge=0, lt=1 << 31)
+
+
+class ClaimAnswer(BaseModel):
+    """A granted claim."""
+
+    model_config = with_example(fence=1, lease_seconds=LEASE_SECONDS)
+
+    fence: int = Field(description="Every write has to carry it as Hotfire-Fence")
+    lease_seconds: float = Field(description="Without a heartbeat for this long it is lost")
+
+
+class Beat(BaseModel):
+    """What the runner is at."""
+
+    model_config = with_example(phase="run", test="aestus.kernels/cases/matmul.f32:m=1")
+
+    phase: str = Field(default="", max_length=100)
+    test: str = Field(default="", max_length=2000)
+
+
+class BeatAnswer(BaseModel):
+    """What the service wants of the runner."""
+
+    model_config = with_example(cancel=False, grace_seconds=None, acked_seq=1204)
+
+    cancel: bool = Field(description="Stop, within the grace")
+    grace_seconds: float | None
+    acked_seq: int
+
+
+class Acknowledgement(BaseModel):
+    """How far the stream is stored for good."""
+
+    model_config = with_example(acked_seq=1204)
+
+    acked_seq: int = Field(description="Last record of the contiguous prefix that is committed")
+
+
+class Stored(BaseModel):
+    """How far a log is stored."""
+
+    model_config = with_example(size=65536)
+
+    size: int = Field(description="Bytes of the stream that are there without a gap")
+
+
+class ArtifactStored(BaseModel):
+    """An artifact that is on disk; its record names it."""
+
+    model_config = with_example(name="out.tar.gz", sha256=DIGEST, size=1024)
+
+    name: str
+    sha256: str
+    size: int
+
+
+class EndRequest(BaseModel):
+    """The runner's last word, once all it had is acknowledged."""
+
+    model_config = with_example(exit_code=0)
+
+    exit_code: int = Field(ge=-255, le=255, description="Of the runner, by the contract")
+
+
+Claiming = Annotated[Principal, Depends(require_attempt(AttemptScope.CLAIM))]
+Beating = Annotated[Principal, Depends(require_attempt(AttemptScope.HEARTBEAT))]
+Appending = Annotated[Principal, Depends(require_attempt(AttemptScope.APPEND))]
+Putting = Annotated[Principal, Depends(require_attempt(AttemptScope.PUT_ARTIFACT))]
+Getting = Annotated[Principal, Depends(require_attempt(AttemptScope.GET_INPUTS))]
+
+
+@router.post("/claim", summary="Claim the attempt", operation_id="claim_attempt")
+def claim(asked: ClaimRequest, principal: Claiming, service: Serviced) -> ClaimAnswer:
+    """Leased → started, once: a second holder gets 409 and must run nothing.
+
+    The same holder asking again gets the same fence, since the first answer may have been lost.
+    """
+    assert principal.attempt is not None
+    attempt_id = principal.attempt.attempt_id
+    with service.store.writing() as connection:
+        status, fence = grant_claim(connection, service.store, attempt_id, asked.holder)
+    if status != GRANTED or fence is None:
+        raise ApiError(
+            409,
+            f"attempt {principal.attempt.ulid} is claimed by another runner, or over",
+            remedy="run nothing, and end",
+            kind="claimed",
+        )
+    spool = _spool(service, principal)
+    with _named_full(spool.root):
+        spool.root.mkdir(parents=True, exist_ok=True)
+        write_object(spool.root / "claim.request", asked.model_dump())
+        spool.answer_claim(status, fence)
+        _beat(service, spool, Beat(), fence)
+    return ClaimAnswer(fence=fence, lease_seconds=LEASE_SECONDS)
+
+
+@router.put("/heartbeat", summary="Renew the lease", operation_id="heartbeat_attempt")
+def heartbeat(beat: Beat, principal: Beating, service: Serviced, fence: Fence) -> BeatAnswer:
+    """The lease goes by the service's clock; the answer says whether to stop."""
+    attempt = _live(service, principal, fence)
+    spool = _spool(service, principal)
+    with _named_full(spool.root):
+        _beat(service, spool, beat, fence)
+    asked = read_object(spool.root / "cancel")
+    grace = (asked or {}).get("grace_seconds")
+    return BeatAnswer(
+        cancel=asked is not None,
+        grace_seconds=float(grace) if isinstance(grace, (int, float)) else None,
+        acked_seq=attempt.acked_seq,
+    )
+
+
+@router.post(
+    "/records",
+    summary="Append records to the result stream",
+    operation_id="append_records",
+    openapi_extra=binary_body(
+        "Consecutive records: JSON lines as in the spool, or one encoded document "
+        "(docs/api.md); Content-Encoding: gzip is read",
+        *sorted(JSON_LINES),
+        JSON_DOCUMENT,
+        *sorted(MSGPACK),
+        example=_RECORDS,
+    ),
+)
+async def append(
+    request: Request, principal: Appending, service: Serviced, fence: Fence, limits: Limited
+) -> Acknowledgement:
+    """Answered after the commit. Records that are stored already are skipped.
+
+    A gap is 409 with `acked_seq`: go on behind it. A broken record is 422; what precedes it is
+    stored, what follows never will be. 429: wait for `Retry-After`, then send the same again.
+    """
+    assert principal.attempt is not None
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content = await read_inflated(
+        request, limit=limits.records_bytes, inflated=limits.inflated_bytes
+    )
+    try:
+        batch = await to_thread.run_sync(read_batch, content, media_type)
+    except WireError as error:
+        status = 415 if "not as" in str(error) else 400
+        raise ApiError(status, str(error), remedy="see docs/api.md, Records") from error
+    delivery = Delivery(
+        attempt_id=principal.attempt.attempt_id,
+        fence=fence,
+        spool=_spool(service, principal),
+        batch=batch,
+    )
+    try:
+        acked = await asyncio.wrap_future(service.writer.deliver(delivery))
+    except QueueFullError as error:
+        raise ApiError(
+            429, str(error), remedy="wait, then send the same again", kind="busy",
+            headers={"Retry-After": str(RETRY_SECONDS)},
+        ) from error  # fmt: skip
+    except IngestRefusedError as error:
+        raise _refused(error) from error
+    return Acknowledgement(acked_seq=acked)
+
+
+def _refused(error: IngestRefusedError) -> ApiError:
+    remedy = "correct the record; the attempt cannot pass any more"
+    if not isinstance(error, BatchBrokenError):
+        remedy = "go on behind acked_seq" if error.kind == "gap" else "stop sending"
+    members = {"acked_seq": error.acked_seq} if error.acked_seq >= 0 else {}
+    status = _STATUS.get(error.kind, 409)
+    return ApiError(status, str(error), remedy=remedy, kind=error.kind, **members)
+
+
+@router.post(
+    "/logs/{stream}",
+    summary="Append to the output of the attempt",
+    operation_id="append_log",
+    openapi_extra=binary_body("Bytes of the stream", "application/octet-stream", "text/plain"),
+)
+async def append_log(
+    request: Request,
+    principal: Appending,
+    service: Serviced,
+    fence: Fence,
+    limits: Limited,
+    stream: Annotated[Literal["stdout", "stderr"], Path(description="Which stream")],
+    offset: Annotated[
+        int, Query(ge=0, lt=1 << 62, description="Byte at which it begins", examples=[0])
+    ],
+) -> Stored:
+    """Bytes that are there already may be sent again; a gap is 409 with `size`."""
+    body = await read_inflated(request, limit=limits.records_bytes, inflated=limits.inflated_bytes)
+
+    def store() -> int:
+        _live(service, principal, fence)
+        return _put_log(_spool(service, principal).log(stream), offset, body)
+
+    return Stored(size=await to_thread.run_sync(store))
+
+
+def _put_log(path: FilePath, offset: int, body: bytes) -> int:
+    size = path.stat().st_size if path.exists() else 0
+    if offset > size:
+        raise ApiError(
+            409,
+            f"the stream has {size} bytes, this piece begins at {offset}",
+            remedy=f"send from byte {size} on",
+            kind="gap",
+            size=size,
+        )
+    with _named_full(path):
+        write_at(path, offset, body)
+    return max(size, offset + len(body))
+
+
+@router.put(
+    "/artifacts/{name:path}",
+    summary="Store an artifact",
+    operation_id="put_artifact",
+    openapi_extra=binary_body("The artifact's content", "application/octet-stream"),
+)
+async def put_artifact(
+    request: Request,
+    principal: Putting,
+    service: Serviced,
+    fence: Fence,
+    limits: Limited,
+    name: Annotated[
+        str, Path(max_length=1000, description="As in its record", examples=["out.tar.gz"])
+    ],
+    sha256: Annotated[
+        str, Query(pattern="^[0-9a-f]{64}$", description="Of the content", examples=[DIGEST])
+    ],
+) -> ArtifactStored:
+    """To be sent before its record; sending it again does nothing."""
+    spool = _spool(service, principal)
+    path = _artifact_path(spool, name)
+    await to_thread.run_sync(_live, service, principal, fence)
+    blob = await receive_blob(
+        request, service.store.blobs, sha256=sha256, limit=limits.artifact_bytes
+    )
+    await to_thread.run_sync(_link, service.store.blobs.path(blob.sha256), path)
+    return ArtifactStored(name=name, sha256=blob.sha256, size=blob.size)
+
+
+def _artifact_path(spool: Spool, name: str) -> FilePath:
+    parts = name.replace("\\", "/").split("/")
+    path = None if {"", ".", ".."} & set(parts) or "\0" in name else f"artifacts/{name}"
+    confined = spool.confined(path) if path else None
+    if confined is None or max(len(part.encode()) for part in parts) > 255:
+        raise ApiError(
+            422, f"{name!r} is no name of an artifact", remedy="use a relative path without '..'"
+        )
+    return confined
+
+
+def _link(blob: FilePath, path: FilePath) -> None:
+    """Let the spool's copy have the artifact under its name, without a second copy."""
+    with _named_full(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{os.getpid()}.{blob.name[:16]}")
+        beside.unlink(missing_ok=True)
+        os.link(blob, beside)
+        beside.replace(path)
+
+
+@router.post("/end", summary="Report the runner's exit code", operation_id="end_attempt")
+def end(asked: EndRequest, principal: Appending, service: Serviced, fence: Fence) -> BeatAnswer:
+    """The orchestrator then holds the stream against its manifest and ends the attempt.
+
+    Saying it again does nothing.
+    """
+    attempt = _attempt(service, principal)
+    if attempt.state is AttemptState.STARTED:
+        _live(service, principal, fence)
+        spool = _spool(service, principal)
+        with _named_full(spool.root):
+            aside = spool.root / f"exit.{os.getpid()}.tmp"
+            aside.write_text(f"{asked.exit_code}\n", encoding="ascii")
+            aside.replace(spool.root / "exit")
+    return BeatAnswer(cancel=False, grace_seconds=None, acked_seq=attempt.acked_seq)
+
+
+@router.get(
+    "/spec",
+    summary="Read what the attempt is to do",
+    operation_id="get_attempt_spec",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "attempt.json of docs/formats/runner.md",
+            "content": {
+                "application/json": {
+                    "schema": {"type": "object"},
+                    "example": {"attempt": "01JD3Q7A0000000000000000AA", "task": "kernels"},
+                }
+            },
+        }
+    },
+)
+def spec(principal: Getting, service: Serviced) -> Response:
+    """The paths of inputs in it are the service's own; get each by its name."""
+    path = _spool(service, principal).root / "attempt.json"
+    if not path.exists():
+        raise ApiError(404, "the attempt has not been submitted yet", remedy="ask again shortly")
+    return Response(path.read_bytes(), media_type="application/json")
+
+
+@router.get(
+    "/inputs/{name}",
+    summary="Get an input that the task declares",
+    operation_id="get_attempt_input",
+    response_class=FileResponse,
+    responses={
+        200: {
+            "description": "The content",
+            "content": {
+                "application/octet-stream": {
+                    "schema": {"type": "string", "format": "binary"},
+                    "example": "(bytes)",
+                }
+            },
+        }
+    },
+)
+def get_input(
+    principal: Getting,
+    service: Serviced,
+    name: Annotated[
+        str, Path(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$", examples=["source"],
+                  description="Name of the input")
+    ],
+) -> FileResponse:  # fmt: skip
+    """Only what stands in the attempt's own specification; Range is read."""
+    found: Any = read_object(_spool(service, principal).root / "attempt.json") or {}
+    for item in found.get("inputs", ()):
+        if item.get("name") == name and FilePath(item["path"]).is_file():
+            return FileResponse(item["path"], media_type="application/octet-stream")
+    raise ApiError(404, f"the attempt has no input {name!r}", remedy="read its spec")
+
+
+def _spool(service: Service, principal: Principal) -> Spool:
+    assert principal.attempt is not None
+    return Spool(service.store.attempts / principal.attempt.ulid)
+
+
+def _attempt(service: Service, principal: Principal) -> AttemptRow:
+    assert principal.attempt is not None
+    with service.store.reading() as connection:
+        return queries_lists.attempt_by_id(connection, principal.attempt.attempt_id)
+
+
+def _live(service: Service, principal: Principal, fence: int) -> AttemptRow:
+    """Return the attempt if it runs under this fence, else refuse with 409."""
+    attempt = _attempt(service, principal)
+    if attempt.state is not AttemptState.STARTED or attempt.fence != fence:
+        is_over = attempt.state is not AttemptState.STARTED
+        raise ApiError(
+            409,
+            f"the attempt is {attempt.state}, its fence is not {fence}"
+            if not is_over
+            else f"the attempt is {attempt.state}",
+            remedy="stop: nothing of this runner is taken any more",
+            kind="attempt-over" if is_over else "fence",
+        )
+    return attempt
+
+
+def _beat(service: Service, spool: Spool, beat: Beat, fence: int) -> None:
+    clock = service.store.clock
+    body = {"mono_ns": clock.mono_ns(), "boot_id": clock.boot_id, "fence": fence}
+    write_object(spool.root / "heartbeat", {**beat.model_dump(), **body})
+
+
+@contextlib.contextmanager
+def _named_full(path: FilePath) -> Any:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise StorageFullError(f"no room left for {path.name}: {error.strerror}") from error
