@@ -78,6 +78,8 @@ class FailureRow:
     rest: str
     rest_words: str
     repro: str
+    excuse: str
+    """Why it does not block; empty if it does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +129,7 @@ class RunPage:
     headline: str
     coverage_line: str
     reasons: tuple[str, ...]
+    notices: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
     tasks: tuple[str, ...]
     matrix: tuple[MatrixRow, ...]
@@ -157,6 +160,7 @@ def run_page(report: RunReport) -> RunPage:
         headline=headline(report),
         coverage_line=coverage_line(report),
         reasons=report.reasons,
+        notices=tuple(f"{notice.kind}: {notice.text}" for notice in report.notices),
         facts=_facts(report),
         tasks=tasks,
         matrix=tuple(_matrix_row(report, platform, tasks) for platform in report.platforms),
@@ -194,6 +198,8 @@ def _facts(report: RunReport) -> tuple[tuple[str, str], ...]:
         ("plan digest", report.plan_digest[:12]),
         ("run id", report.ulid),
     ]
+    if report.merge_base is not None:
+        facts.append(("merge base", report.merge_base[:7]))
     if report.parent_number is not None:
         facts.append(("retry of", f"#{report.parent_number}"))
     return tuple(facts)
@@ -260,6 +266,7 @@ def _failure_row(report: RunReport, cause: Cause) -> FailureRow:
         rest="\n".join(lines[HEAD_LINES:]),
         rest_words=f"{count(len(lines) - HEAD_LINES, 'more line')}",
         repro=command("repro", failure.test, "--run", str(report.number)),
+        excuse=f"does not block: {failure.exoneration}" if failure.exoneration else "",
     )
 
 

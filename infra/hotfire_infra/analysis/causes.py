@@ -14,7 +14,7 @@ _PARTICULAR = re.compile(r"\b[0-9A-Z]{26}\b|0x[0-9a-fA-F]+|-?\d+(?:\.\d+)?(?:e[-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """Failures whose outcome and first line agree, particulars aside."""
+    """Failures whose outcome, first line and excuse agree, particulars aside."""
 
     example: FailedTest
     tests: int
@@ -33,11 +33,12 @@ def normalised(line: str) -> str:
 
 def causes_of(failures: Iterable[FailedTest]) -> tuple[Cause, ...]:
     """Group failures, in the order of the first of each; failed before errored before the rest."""
-    groups: dict[tuple[str, str], list[FailedTest]] = {}
+    groups: dict[tuple[str, str, str], list[FailedTest]] = {}
     for failure in failures:
         # Without a message there is nothing to agree on but the test itself.
         words = normalised(failure.first_line) or failure.test
-        groups.setdefault((failure.outcome, words), []).append(failure)
+        # What blocks and what does not are never shown as one.
+        groups.setdefault((failure.outcome, words, failure.exoneration), []).append(failure)
     causes = [
         Cause(
             example=members[0],

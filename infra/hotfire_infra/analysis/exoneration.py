@@ -7,13 +7,14 @@ answer. Another failure of the same test exonerates nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
 from hotfire_infra.analysis.causes import normalised
+from hotfire_infra.analysis.excuses import Exonerated
 from hotfire_infra.states import RunState
 from hotfire_infra.store.models import (
     Attempt,
@@ -60,17 +61,6 @@ class Before:
     """Commits before the merge base; 0 is the merge base itself."""
     verdict: str
     message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exonerated:
-    """A recorded reason why a failing verdict does not block, as doors print it."""
-
-    cell: str
-    test: str
-    kind: str
-    reason: str
-    evidence: Mapping[str, Any]
 
 
 def signature(message: str) -> str:

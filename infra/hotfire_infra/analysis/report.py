@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from hotfire_infra.analysis.coverage import LanguageCoverage
+from hotfire_infra.analysis.excuses import Exonerated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,8 @@ class FailedTest:
     failure_class: str | None
     message: str
     cell: str
+    exoneration: str = ""
+    """Why it does not block, with the evidence; empty if it does."""
 
     @property
     def first_line(self) -> str:
@@ -97,6 +100,9 @@ class CellReport:
         counts = tuple(f"{noun} {word}" for noun in ("test", "tests") for word in words)
         is_count = bool(self.tests) and self.reason.endswith(counts)
         parts = [self.summary, "" if is_count else self.reason]
+        excused = sum(bool(failure.exoneration) for failure in self.failures)
+        if excused:
+            parts.append(f"{excused} exonerated")
         if self.variant.get("execution") == "emulated" and self.verdict != "not_executable":
             parts.append("emulated")
         if self.verdict == "not_executable" and self.required == "when-available":
@@ -110,6 +116,16 @@ class CellReport:
         """The axes beside platform and execution, `build_type=release` as `release`."""
         hidden = {"platform", "execution"}
         return " ".join(v for k, v in sorted(self.variant.items()) if k not in hidden)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something that a reader of the run should know and that changes no verdict."""
+
+    kind: str
+    """`gone`, `invalidated`, …"""
+    text: str
+    body: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +143,8 @@ class HoldReport:
     seconds_left: int
     directory: str
     """Where its files lie, on the machine that ran it."""
+    refusal: str = ""
+    """Why the machine is not kept although that was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +179,10 @@ class RunReport:
     supersedes: tuple[int, ...] = ()
     """Numbers of the runs that were ended for this one."""
     holds: tuple[HoldReport, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    exonerations: tuple[Exonerated, ...] = ()
+    merge_base: str | None = None
+    """Revision of the target branch that the change started from."""
 
     @property
     def is_final(self) -> bool:
@@ -234,4 +256,7 @@ def run_document(report: RunReport) -> dict[str, object]:
         "superseded_by": report.superseded_by,
         "supersedes": list(report.supersedes),
         "holds": [asdict(hold) for hold in report.holds],
+        "merge_base": report.merge_base,
+        "exonerations": [asdict(one) for one in report.exonerations],
+        "notices": [asdict(notice) for notice in report.notices],
     }

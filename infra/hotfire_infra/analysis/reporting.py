@@ -13,6 +13,7 @@ from hotfire_infra.analysis.coverage import (
     summarise,
     union_of_files,
 )
+from hotfire_infra.analysis.exoneration import exonerations_of
 from hotfire_infra.analysis.history import (
     RunSummary,
     SeriesHistory,
@@ -20,6 +21,7 @@ from hotfire_infra.analysis.history import (
     TestHistory,
     TestOccurrence,
 )
+from hotfire_infra.analysis.notices import merge_base_of, notices_of, with_excuses
 from hotfire_infra.analysis.performance import latest_points
 from hotfire_infra.analysis.quantities import NANOSECONDS, iso_utc
 from hotfire_infra.analysis.report import (
@@ -211,6 +213,8 @@ def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunRep
     tests = _open_tests(connection, whole)
     figures = figures_of_cells(connection, run.id)
     expected = [cell.expected for cell in whole.cells]
+    cells = [_cell(cell, tests, measured, figures) for cell in whole.cells]
+    exonerations = exonerations_of(connection, run.id)
     return RunReport(
         number=run.number,
         ulid=run.ulid,
@@ -221,7 +225,7 @@ def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunRep
         verdict=run.verdict,
         reasons=_reasons(run),
         url=f"{base_url}/r/{run.number}",
-        cells=tuple(_cell(cell, tests, measured, figures) for cell in whole.cells),
+        cells=with_excuses(cells, exonerations),
         tasks=len(whole.tasks),
         tests_expected=sum(n for n in expected if n) if any(n for n in expected) else None,
         estimate_seconds=None,
@@ -236,6 +240,9 @@ def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunRep
         change=run.change,
         superseded_by=run.superseded_by_number,
         supersedes=superseded_by(connection, run.id),
+        notices=notices_of(connection, run.id),
+        exonerations=exonerations,
+        merge_base=merge_base_of(connection, run.id),
     )
 
 

@@ -91,6 +91,8 @@ class _Follower:
             return
         for reason in report.reasons:
             progress(f"   {reason}")
+        for notice in report.notices:
+            progress(f"   {notice.kind}: {notice.text}")
         if report.verdict != "passed":
             progress(f" details: hotfire show {report.number}")
         data(closing_line(report, sys.stdout))

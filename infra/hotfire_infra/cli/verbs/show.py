@@ -78,6 +78,8 @@ def _show_run(report: RunReport, *, as_json: bool) -> None:
     _print_causes(report, causes_of(report.failures))
     for reason in report.reasons:
         data(f"   {reason}")
+    for notice in report.notices:
+        data(f"   {notice.kind}: {notice.text}")
     data(closing_line(report, sys.stdout))
 
 
@@ -96,6 +98,8 @@ def _print_failure(report: RunReport, failure: FailedTest, others: int) -> None:
         data(f"     {line}")
     if others:
         data(f"     … and {count(others, 'more test')} say the same")
+    if failure.exoneration:
+        data(f"     does not block: {failure.exoneration}")
     data(f"   {repro_command(failure.test, report.number)}")
 
 

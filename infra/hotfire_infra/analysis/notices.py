@@ -1,0 +1,56 @@
+"""What a reader of a run should know beside its verdict: findings, invalidations, excuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from sqlalchemy import Connection, select
+
+from hotfire_infra.analysis.excuses import Exonerated
+from hotfire_infra.analysis.quantities import count, utc
+from hotfire_infra.analysis.report import CellReport, Notice
+from hotfire_infra.store.invalidations import RunInvalidation, invalidations_of_run
+from hotfire_infra.store.models import Finding, Run
+
+
+def notices_of(connection: Connection, run_id: int) -> tuple[Notice, ...]:
+    """Return the notices of a run: what was invalidated since, then what was found in it."""
+    query = select(Finding.kind, Finding.text, Finding.body).where(Finding.run_id == run_id)
+    found = (
+        Notice(kind=row.kind, text=row.text, body=row.body or {})
+        for row in connection.execute(query.order_by(Finding.id))
+    )
+    decisions = invalidations_of_run(connection, run_id)
+    return (*(_invalidated(decision) for decision in decisions), *found)
+
+
+def merge_base_of(connection: Connection, run_id: int) -> str | None:
+    """Return the revision of the target branch that a run's change started from."""
+    return connection.execute(select(Run.merge_base).where(Run.id == run_id)).scalar()
+
+
+def with_excuses(
+    cells: Iterable[CellReport], exonerations: Iterable[Exonerated]
+) -> tuple[CellReport, ...]:
+    """Return the cells with the reason beside each failure that does not block."""
+    reasons = {(one.cell, one.test): f"{one.kind}: {one.reason}" for one in exonerations}
+    return tuple(_with_excuses(cell, reasons) for cell in cells)
+
+
+def _with_excuses(cell: CellReport, reasons: Mapping[tuple[str, str], str]) -> CellReport:
+    failures = tuple(
+        replace(failure, exoneration=reasons.get((cell.key, failure.test), ""))
+        if failure.outcome == "failed"
+        else failure
+        for failure in cell.failures
+    )
+    return replace(cell, failures=failures)
+
+
+def _invalidated(decision: RunInvalidation) -> Notice:
+    text = (
+        f"results of {count(decision.attempts, 'attempt')} were invalidated on "
+        f"{utc(decision.created_ns)} by {decision.requested_by}: {decision.reason}"
+    )
+    return Notice(kind="invalidated", text=text, body={"invalidation": decision.ulid})
