@@ -1,0 +1,1 @@
+"""Foreign formats: reports of other tools become neutral values, in constant memory."""
