@@ -37,6 +37,7 @@ _NEXT: Mapping[str, str] = {
     "PlanError": "hotfire plan pre-merge -o json",
     "PipelineError": "hotfire plan --help",
     "RequestRefusedError": "hotfire show latest",
+    "ReportRefusedError": "hotfire import --help",
     "StorageFullError": "hotfire run --resume",
     "SchemaVersionError": "hotfire config doctor",
     "LockLostError": "hotfire run --resume",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,8 +43,17 @@ class RunRequest:
     purpose: str = "result"
 
 
-def create_run(store: Store, request: RunRequest) -> int:
-    """Record the run with everything it expects; return its surrogate."""
+def create_run(
+    store: Store,
+    request: RunRequest,
+    *,
+    within: Callable[[Connection, int, Mapping[str, int]], None] | None = None,
+) -> int:
+    """Record the run with everything it expects; return its surrogate.
+
+    `within` gets the new run and its tasks (key → surrogate) in the same transaction: whoever has
+    its results already must not leave its tasks to a dispatcher.
+    """
     plan = request.plan
     planned = (plan.source.revision, plan.source.patch_digest or "")
     if planned != (request.source.revision, request.source.patch_digest):
@@ -81,6 +90,8 @@ def create_run(store: Store, request: RunRequest) -> int:
                 )
             )
         _supersede(connection, request, run_id, store.clock.wall_ns())
+        if within is not None:
+            within(connection, run_id, tasks)
     return run_id
 
 

@@ -227,6 +227,48 @@ METRICS = MetricRegistry(
         _metric(
             "aestus.perplexity", Unit.ONE, Direction.SMALLER, 0.001, "perplexity on the fixed text"
         ),
+        _metric(
+            "benchmark.wall_time",
+            Unit.SECOND,
+            Direction.SMALLER,
+            0.05,
+            "wall time of one iteration, as another tool measured it",
+        ),
+        _metric(
+            "benchmark.cpu_time",
+            Unit.SECOND,
+            Direction.SMALLER,
+            0.05,
+            "processor time of one iteration, as another tool measured it",
+        ),
+        _metric(
+            "benchmark.byte_rate",
+            Unit.BYTE_PER_SECOND,
+            Direction.LARGER,
+            0.05,
+            "bytes processed per second, as another tool counted them",
+        ),
+        _metric(
+            "benchmark.memory",
+            Unit.BYTE,
+            Direction.SMALLER,
+            0.02,
+            "memory of one benchmark, as another tool measured it",
+        ),
+        _metric(
+            "benchmark.score",
+            Unit.ONE,
+            Direction.LARGER,
+            0.02,
+            "any imported figure of which more is better",
+        ),
+        _metric(
+            "benchmark.cost",
+            Unit.ONE,
+            Direction.SMALLER,
+            0.02,
+            "any imported figure of which less is better",
+        ),
         _metric("build.duration", Unit.SECOND, Direction.SMALLER, 0.10, "wall time of a build"),
         _metric(
             "cuda.registers",

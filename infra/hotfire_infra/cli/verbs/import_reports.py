@@ -1,0 +1,148 @@
+"""`hotfire import`: reports of other tools become a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotfire_infra.analysis.report import run_document
+from hotfire_infra.cli.console import data, progress
+from hotfire_infra.cli.exit_codes import CliExit, exit_of_run
+from hotfire_infra.cli.following import follow
+from hotfire_infra.cli.problems import CliError
+from hotfire_infra.cli.session import Session, open_session
+from hotfire_infra.errors import SourceError
+from hotfire_infra.ingest.formats.figures import read_mapping
+from hotfire_infra.ingest.formats.values import Format
+from hotfire_infra.ingest.importing import Imported
+from hotfire_infra.orchestrator.importing import ImportOutcome, ImportWish
+from hotfire_infra.orchestrator.importing import import_reports as record
+from hotfire_infra.settings import Settings, find_checkout
+from hotfire_infra.source.stamp import StoredSource, read_stamp
+from hotfire_infra.store import queries
+from hotfire_infra.store.database import open_store
+
+UNKNOWN = "unknown"
+_HELP = "hotfire import --help"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What was typed."""
+
+    files: tuple[Path, ...]
+    format: str | None
+    pipeline: str
+    platform: str
+    variant: tuple[str, ...]
+    revision: str | None
+    metrics: tuple[str, ...]
+    as_json: bool
+
+
+def import_reports(wish: Wish) -> int:
+    """Carry out one `hotfire import`: 0 green, 1 not green, 2 (by its errors) refused."""
+    axes, metrics = _axes(wish.variant), read_mapping(wish.metrics)
+    with open_session() as session:
+        _refuse_server(session.settings)
+        source = _source(wish.revision)
+        progress(f" import  {len(wish.files)} × {wish.pipeline} @ {source.revision[:12]}")
+        store = open_store(session.settings.home, database=session.settings.database)
+        try:
+            outcome = record(
+                store,
+                ImportWish(
+                    files=wish.files,
+                    source=source,
+                    requested_by=session.settings.user,
+                    format=None if wish.format is None else Format(wish.format),
+                    pipeline=wish.pipeline,
+                    platform=wish.platform,
+                    variant=axes,
+                    metrics=metrics,
+                ),
+            )
+            _tell(outcome)
+            if outcome.run_id is None:
+                return _known(session, outcome, as_json=wish.as_json)
+            with store.reading() as connection:
+                number = queries.run_by_id(connection, outcome.run_id).number
+        finally:
+            store.close()
+        code = follow(session, str(number), as_json=wish.as_json)
+    return _exit(code)
+
+
+def _exit(code: int) -> int:
+    """A report with errors, or one that breaks off, is not green; an import has no third answer."""
+    return CliExit.RED if code == CliExit.INFRASTRUCTURE else code
+
+
+def _axes(entries: Sequence[str]) -> dict[str, str]:
+    axes: dict[str, str] = {}
+    for entry in entries:
+        name, separator, value = entry.partition("=")
+        if not separator or not name or not value:
+            raise CliError(f"--variant {entry!r} is not AXIS=VALUE", next_command=_HELP)
+        if name == "platform":
+            raise CliError("name the platform by --platform", next_command=_HELP)
+        axes[name] = value
+    return axes
+
+
+def _refuse_server(settings: Settings) -> None:
+    if settings.server:
+        raise CliError(
+            f"$HOTFIRE_SERVER is set ({settings.server}), and reports are imported where the store "
+            "is: on the machine of the service, without $HOTFIRE_SERVER",
+            next_command=_HELP,
+        )
+
+
+def _source(revision: str | None) -> StoredSource:
+    """Return what was tested: as said, else this checkout's commit, else unknown."""
+    try:
+        stamp = read_stamp(find_checkout(Path.cwd()))
+        repository, subject, head = stamp.repository, stamp.subject, stamp.revision
+    except SourceError:
+        repository, subject, head = UNKNOWN, "", UNKNOWN
+    is_head = revision is None or head.startswith(revision)
+    return StoredSource(
+        repository=repository,
+        revision=head if is_head else str(revision),
+        # A report says nothing of what was not committed when it was written.
+        patch_digest="",
+        subject=subject if is_head else "",
+        archive_sha256=None,
+    )
+
+
+def _tell(outcome: ImportOutcome) -> None:
+    for report in outcome.imported:
+        progress(f"   {report.file}: {report.format}, {_counts(report)}")
+        for problem in report.degraded:
+            progress(f"      degraded: {problem}")
+        if report.incomplete:
+            progress(f"      incomplete: {report.incomplete}")
+        for what, count in sorted(report.ignored.items()):
+            progress(f"      left out: {what} ({count} ×)")
+    for known in outcome.known:
+        progress(f"   {known.file}: imported before, in run {known.run_number}")
+
+
+def _counts(report: Imported) -> str:
+    order = ("failed", "errored", "flaky", "passed", "skipped")
+    return ", ".join(f"{report.totals[key]} {key}" for key in order if report.totals.get(key))
+
+
+def _known(session: Session, outcome: ImportOutcome, *, as_json: bool) -> int:
+    """Answer for the run that has it all; its verdict is the exit code."""
+    numbers = sorted({known.run_number for known in outcome.known})
+    reports = [session.reports.find(str(number)) for number in numbers]
+    if as_json:
+        data(json.dumps(run_document(reports[-1]), ensure_ascii=False))
+    else:
+        data(f"nothing new: run {', '.join(map(str, numbers))}")
+    return _exit(max(exit_of_run(report.verdict) for report in reports))
