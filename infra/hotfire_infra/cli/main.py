@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hotfire_infra.cli.trees import tokens
+from hotfire_infra.cli.trees import importing, tokens
 
 EPILOG = "Examples:  hotfire run pre-merge    hotfire show latest    hotfire repro TEST"
 
@@ -26,6 +26,7 @@ app.add_typer(config, name="config")
 server = typer.Typer(invoke_without_command=True)
 app.add_typer(server, name="serve")
 app.add_typer(tokens.tree, name="tokens")
+app.command("import")(importing.import_command)
 
 
 class Output(StrEnum):
