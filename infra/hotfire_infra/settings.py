@@ -67,6 +67,14 @@ def executables_path(environ: Mapping[str, str] = os.environ) -> str:
     return environ.get("PATH", os.defpath)
 
 
+def has_trace_collector(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether the operator named a collector of traces (OpenTelemetry's own variables)."""
+    named = environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or environ.get(
+        "OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
+    return bool(named) and environ.get("OTEL_SDK_DISABLED", "").lower() != "true"
+
+
 _SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|_KEY$")
 
 

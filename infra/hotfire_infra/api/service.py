@@ -8,7 +8,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from anyio import to_thread
 from fastapi import Depends, Request
@@ -35,6 +35,16 @@ STANDBY_SECONDS = 2.0
 """How often a service that does not execute looks whether it may."""
 
 
+class Companion(Protocol):
+    """Something that works beside the service, in a thread of its own."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """Finish what is due, then end."""
+
+
 @dataclass(slots=True)
 class Service:
     """One process that serves a store, and executes it when nobody else does."""
@@ -47,6 +57,7 @@ class Service:
     executes: bool = True
     """Whether to execute at all; a pure door does not."""
     drain: Drain = field(default_factory=Drain)
+    companions: list[Companion] = field(default_factory=list)
     feed: EventFeed = field(init=False)
     writer: IngestWriter = field(init=False)
     driver: Driver = field(init=False)
@@ -92,6 +103,8 @@ class Service:
         loop = asyncio.get_running_loop()
         self.drain.on_begin(lambda: loop.call_soon_threadsafe(self.feed.close))
         self.writer.start()
+        for companion in self.companions:
+            await to_thread.run_sync(companion.start)
         if self.executes:
             self._standby = threading.Thread(
                 target=self._stand_by, name="hotfire-standby", daemon=True
@@ -110,6 +123,8 @@ class Service:
             self._standby.join()
         # The round under way is finished and the lock let go; runners stay.
         self.driver.stop()
+        for companion in self.companions:
+            companion.stop()
         self.is_leading = False
         self.writer.close()
 

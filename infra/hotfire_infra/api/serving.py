@@ -14,9 +14,13 @@ from fastapi import FastAPI
 from hotfire_infra.analysis.history import Reports
 from hotfire_infra.api.app import create_app
 from hotfire_infra.api.drain import GRACE_SECONDS
+from hotfire_infra.api.probes import Watched, probes_router
 from hotfire_infra.api.security.listening import check_listening, secure, secure_literals
 from hotfire_infra.api.service import Service
 from hotfire_infra.errors import InfraError
+from hotfire_infra.operations.metrics import Metrics
+from hotfire_infra.orchestrator.lock import LOCK_NAME
+from hotfire_infra.settings import has_trace_collector
 
 DEFAULT_PORT = 8321
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -61,14 +65,38 @@ def application(reports: Reports, service: Service | None = None, host: str = ""
     if service is None:
         secure_literals(app)
     else:
+        metrics = Metrics(service.store, lock_name=LOCK_NAME, leads=lambda: service.is_leading)
+        app.include_router(probes_router(_watched(service, metrics)))
         secure(
             app,
             service.store,
+            observe=metrics.answered,
             user=service.settings.user,
             host=host or "127.0.0.1",
             configuration=service.configuration,
         )
     return app
+
+
+def _watched(service: Service, metrics: Metrics) -> Watched:
+    return Watched(
+        store=service.store,
+        metrics=metrics,
+        limits=service.configuration.limits,
+        is_draining=lambda: service.drain.is_draining,
+        executes=service.executes,
+    )
+
+
+def _add_traces(service: Service, address: str) -> None:
+    if has_trace_collector():
+        # Imported late: it is of no use to who has no collector.
+        from hotfire_infra.operations.traces import RunTraces, collector
+
+        url = service.configuration.access.public_url or address
+        service.companions.append(
+            RunTraces(service.store, collector(), url, lambda: service.is_leading)
+        )
 
 
 def serve_on(service: Service, listener: socket.socket) -> None:
@@ -80,9 +108,12 @@ def serve_on(service: Service, listener: socket.socket) -> None:
     """
     import uvicorn
 
-    host = listener.getsockname()[0]
+    host, port = listener.getsockname()[:2]
+    _add_traces(service, f"http://{host}:{port}")
     configuration = uvicorn.Config(
         application(service.reports, service, host),
+        # What uvicorn has to say goes where everything goes (section `logging`).
+        log_config=None,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=GRACE_SECONDS,

@@ -110,9 +110,7 @@ def test_a_scrape_of_a_database_that_is_away_says_so(metrics, store):
 
 def test_every_figure_is_explained_and_listed_in_the_documentation(metrics):
     metrics.answered("GET", "/", 200, 0.1)
-    ours = {
-        name: family for name, family in scrape(metrics).items() if name.startswith("hotfire_")
-    }
+    ours = {name: family for name, family in scrape(metrics).items() if name.startswith("hotfire_")}
     assert all(family.documentation for family in ours.values())
     listed = set(re.findall(r"`(hotfire_[a-z_]+)`", DOCUMENT.read_text(encoding="utf-8")))
     named = {

@@ -10,7 +10,8 @@ from starlette.types import Message, Receive
 
 from hotfire_infra.sections.limits import LimitsSection
 
-_ATTEMPT = re.compile(r"/api/v1/attempts/(?P<ulid>[^/]+)/(?P<verb>[^/]+)")
+_ATTEMPT = re.compile(r"/api/v1/attempts/(?P<ulid>[^/]{1,40})/")
+_RUN = re.compile(r"/api/v1/runs/(?P<run>[^/]{1,40})")
 _BULK = re.compile(r"/api/v1/(attempts/[^/]+/artifacts|sources|blobs|imports|ingest)(/|$)")
 _STREAM = re.compile(r"/api/v1/attempts/[^/]+/(records|logs)(/|$)")
 
@@ -19,6 +20,12 @@ def attempt_of(path: str) -> str | None:
     """Return the ULID in a path below one attempt."""
     found = _ATTEMPT.match(path)
     return found["ulid"] if found else None
+
+
+def run_of(path: str) -> str | None:
+    """Return the name of the run in a path below one run."""
+    found = _RUN.match(path)
+    return found["run"] if found else None
 
 
 def cap_of(path: str, limits: LimitsSection) -> int:

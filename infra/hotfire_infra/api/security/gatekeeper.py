@@ -7,25 +7,33 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import quote
 
 from anyio import to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hotfire_infra.api.access import COOKIE, Access, Principal, Refused
+from hotfire_infra.api.problems import response_of
 from hotfire_infra.api.security.addresses import Origin, admits_name, is_same_origin, origin_of
 from hotfire_infra.api.security.auditing import SAFE_METHODS, Auditor, outcome_of
-from hotfire_infra.api.security.bodies import attempt_of, cap_of, capped, check_announced
+from hotfire_infra.api.security.bodies import (
+    attempt_of,
+    cap_of,
+    capped,
+    check_announced,
+    run_of,
+)
 from hotfire_infra.api.security.rate_limits import Buckets, retry_after
 from hotfire_infra.clock import Clock, SystemClock
-from hotfire_infra.errors import DatabaseUnusableError, StorageFullError
+from hotfire_infra.errors import InfraError
+from hotfire_infra.operations.context import about
 from hotfire_infra.sections.access import AccessSection
 from hotfire_infra.sections.limits import LimitsSection
 from hotfire_infra.store.audit import AuditEntry
@@ -49,6 +57,9 @@ HEADERS: Mapping[str, str] = {
 """Of every answer that does not say otherwise; the pages have a policy of their own."""
 TRANSPORT_SECURITY = "max-age=31536000"
 
+Observe = Callable[[str, str | None, int, float], None]
+"""Told of every answer: method, route as declared, status (0: broken off), seconds."""
+
 
 @dataclass(slots=True)
 class Visit:
@@ -61,6 +72,7 @@ class Visit:
     by_token: bool = False
     status: int = 0
     refusal: str = ""
+    began: float = field(default_factory=time.perf_counter)
 
     @property
     def path(self) -> str:
@@ -93,6 +105,8 @@ class Gatekeeper:
     section: AccessSection = field(default_factory=AccessSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     auditor: Auditor | None = None
+    observe: Observe | None = None
+    logs_requests: bool = False
     clock: Clock = field(default_factory=SystemClock)
     _requests: Buckets = field(init=False)
     _attempts: Buckets = field(init=False)
@@ -119,7 +133,8 @@ class Gatekeeper:
         try:
             await self._admit(visit)
             inward = capped(receive, cap_of(visit.path, self.limits))
-            await self.app(scope, inward, outward)
+            with about(run=run_of(visit.path), attempt=attempt_of(visit.path)):
+                await self.app(scope, inward, outward)
         except HTTPException as refused:
             visit.refusal = str(refused.detail)
             await self._answer(visit, refused)(scope, receive, outward)
@@ -204,21 +219,28 @@ class Gatekeeper:
             query = visit.scope.get("query_string", b"").decode("ascii", "replace")
             back = visit.path + (f"?{query}" if query else "")
             return RedirectResponse(f"/login?next={quote(back, safe='/')}", 303)
-        content = {"detail": refused.detail}
-        return JSONResponse(content, refused.status_code, headers=refused.headers)
+        return response_of(refused)
 
     async def _record(self, visit: Visit) -> None:
         principal = visit.principal
+        route = getattr(visit.scope.get("route"), "path", None)
+        seconds = time.perf_counter() - visit.began
+        if self.observe is not None:
+            self.observe(visit.method, route, visit.status, seconds)
+        if self.logs_requests:
+            log.info(
+                "%s %s %d", visit.method, visit.path, visit.status,
+                extra={"seconds": round(seconds, 6), "address": visit.origin.address},
+            )  # fmt: skip
         is_stream = bool(principal and principal.attempt) and not visit.path.endswith("/claim")
         outcome = outcome_of(visit.method, visit.status, is_stream=is_stream)
         if outcome is None or self.auditor is None:
             return
         state = visit.scope.get("state", {})
-        route = getattr(visit.scope.get("route"), "path", visit.path)
         attempt = principal.attempt if principal else None
         entry = AuditEntry(
             actor=principal.actor if principal else "anonymous",
-            action=f"{visit.method} {route}",
+            action=f"{visit.method} {route or visit.path}",
             target=visit.path,
             outcome=outcome,
             address=visit.origin.address,
@@ -245,17 +267,9 @@ def _outward(visit: Visit, send: Send) -> Send:
 
 def _failed(error: Exception) -> Response:
     """Return the answer to an error that no route expected; what happened stands in the log only."""
-    if isinstance(error, StorageFullError):
-        log.error("no room left: %s", error)
-        return _said(507, "no room left on the disk of the service; what was sent is not stored")
-    if isinstance(error, DatabaseUnusableError):
-        log.error("database not usable: %s", error)
-        return _said(503, "the database cannot be used now; try again", {"Retry-After": "5"})
+    if isinstance(error, InfraError):
+        return response_of(error)
     number = secrets.token_hex(6)
     log.error("defect %s: %s", number, type(error).__name__, exc_info=error)
-    return _said(500, f"a defect of Hotfire itself; the log of the service tells more: {number}")
-
-
-def _said(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    content: dict[str, Any] = {"detail": detail}
-    return JSONResponse(content, status, headers=dict(headers or {}))
+    said = f"a defect of Hotfire itself; the log of the service tells more: {number}"
+    return response_of(HTTPException(500, said))

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from hotfire_infra.api.access import Access, install_access
 from hotfire_infra.api.security.auditing import Auditor
-from hotfire_infra.api.security.gatekeeper import Gatekeeper
+from hotfire_infra.api.security.gatekeeper import Gatekeeper, Observe
 from hotfire_infra.api.security.oidc import Provider
 from hotfire_infra.api.security.routes import administration_router
 from hotfire_infra.api.security.sign_in import SignIn, sign_in_router
@@ -54,7 +54,7 @@ def check_listening(host: str, section: AccessSection, store: Store) -> str:
 
 def secure(
     app: FastAPI, store: Store, *, user: str, host: str = "127.0.0.1",
-    configuration: Configuration | None = None,
+    configuration: Configuration | None = None, observe: Observe | None = None,
 ) -> None:  # fmt: skip
     """Put credentials, limits, audit and sign-in before the routes of `app`.
 
@@ -76,7 +76,7 @@ def secure(
     believed = section if is_open else section.model_copy(update={"required": True})
     app.add_middleware(
         Gatekeeper, access=access, section=believed, limits=limits, auditor=auditor,
-        clock=store.clock,
+        clock=store.clock, observe=observe, logs_requests=chosen.logging.requests,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.problems import CliError
 from hotfire_infra.cli.session import SERVE_FILE
 from hotfire_infra.client.embedded import EmbeddedClient
+from hotfire_infra.operations.logs import set_up_logging
 from hotfire_infra.settings import read_settings
 
 
@@ -29,6 +30,7 @@ def serve(host: str, port: int, *, executes: bool) -> int:
     opened = EmbeddedClient.open(settings)
     try:
         service = Service.over(opened, settings, executes=executes)
+        set_up_logging(service.configuration.logging)
         listener = bind(service, host, port)
         name, bound = listener.getsockname()[:2]
         url = f"http://[{name}]:{bound}" if ":" in name else f"http://{name}:{bound}"
