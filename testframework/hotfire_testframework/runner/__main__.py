@@ -23,6 +23,7 @@ from hotfire_testframework.runner.heartbeat import Heartbeat
 from hotfire_testframework.runner.phases import run_phases
 from hotfire_testframework.runner.placeholders import Placeholders
 from hotfire_testframework.runner.processes import become_subreaper, kill_descendants
+from hotfire_testframework.runner.redaction import Redactor, read_secrets
 from hotfire_testframework.runner.session import Session
 from hotfire_testframework.runner.spool import DiskFullError, Spool
 from hotfire_testframework.runner.stop import StopRequest
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"attempt.json: {error}", file=sys.stderr)
         code = RunnerExit.BAD_CONFIGURATION
     except RunnerError as error:
-        print(error, file=sys.stderr)
+        print(_redacted(directory, str(error)), file=sys.stderr)
         code = error.exit_code
     _write_exit(directory, code)
     return int(code)
@@ -85,7 +86,7 @@ def _claim_and_run(directory: AttemptDir, stop: StopRequest) -> int:
     try:
         for folder in (directory.artifacts, directory.work, directory.events):
             folder.mkdir(exist_ok=True)
-        spool = Spool(directory.stream, directory.ballast)
+        spool = Spool(directory.stream, directory.ballast, _secrets_of(directory, attempt))
     except OSError as error:
         message = f"the attempt directory cannot be written: {error}"
         raise RunnerError(message, RunnerExit.UPLOAD_OR_DISK) from error
@@ -94,6 +95,23 @@ def _claim_and_run(directory: AttemptDir, stop: StopRequest) -> int:
         return _run_and_close(directory, attempt, claim, spool, stop, heartbeat)
     finally:
         heartbeat.stop()
+
+
+def _secrets_of(directory: AttemptDir, attempt: AttemptSpec) -> Redactor:
+    try:
+        return read_secrets(directory.secrets, attempt.spec.secrets)
+    except OSError as error:
+        message = f"the secret {Path(error.filename or '').name!r} was not handed over"
+        raise RunnerError(message, RunnerExit.BAD_CONFIGURATION) from error
+
+
+def _redacted(directory: AttemptDir, text: str) -> str:
+    """Return what may stand in the runner's own log: an error may quote the output of a command."""
+    try:
+        names = [path.name for path in directory.secrets.iterdir()]
+        return read_secrets(directory.secrets, names).text(text)
+    except OSError:
+        return text
 
 
 def _run_and_close(
@@ -111,7 +129,7 @@ def _run_and_close(
         stop=stop,
         heartbeat=heartbeat,
         placeholders=Placeholders.of(directory, attempt),
-        supervisor=Supervisor(directory, stop),
+        supervisor=Supervisor(directory, stop, redactor=spool.redactor),
     )
     code = int(RunnerExit.UPLOAD_OR_DISK)
     baseline = take_baseline()

@@ -14,6 +14,7 @@ from hotfire_testframework.contract.stream import Kind
 from hotfire_testframework.contract.task import OutputSpec
 from hotfire_testframework.errors import RunnerError
 from hotfire_testframework.runner.attempt_dir import AttemptDir
+from hotfire_testframework.runner.redaction import NOTHING_SECRET, Redactor
 from hotfire_testframework.runner.spool import FULL, DiskFullError, Spool
 
 CHUNK_BYTES = 1 << 20
@@ -34,8 +35,9 @@ COVERAGE_MEDIA_TYPE = "application/x-hotfire-coverage+json"
 def record_artifact(
     directory: AttemptDir, spool: Spool, name: str, media_type: str | None = None
 ) -> None:
-    """Emit the record of a file that lies under `artifacts/`."""
+    """Emit the record of a file that lies under `artifacts/`, without the secrets in it."""
     path = directory.artifacts / name
+    spool.redactor.file(path)
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
@@ -68,7 +70,7 @@ def keep_output(directory: AttemptDir, spool: Spool, output: OutputSpec) -> None
     target = directory.artifacts / output.name
     try:
         if source.is_dir():
-            pack_directory(source, target)
+            pack_directory(source, target, spool.redactor)
         else:
             shutil.copyfile(source, target)
     except OSError as error:
@@ -78,7 +80,7 @@ def keep_output(directory: AttemptDir, spool: Spool, output: OutputSpec) -> None
     record_artifact(directory, spool, output.name)
 
 
-def pack_directory(source: Path, target: Path) -> None:
+def pack_directory(source: Path, target: Path, redactor: Redactor = NOTHING_SECRET) -> None:
     """Write a tar.gz whose bytes depend only on names, contents, links and executable bits."""
     names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*"))
     with (
@@ -87,6 +89,7 @@ def pack_directory(source: Path, target: Path) -> None:
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
         for name in names:
+            redactor.file(source / name)
             _add(archive, source / name, name)
 
 

@@ -79,6 +79,11 @@ class AttemptDir:
         return self.root / "events"
 
     @property
+    def secrets(self) -> Path:
+        """Secrets of the task, one file each, readable by its owner only; gone with the release."""
+        return self.root / "secrets"
+
+    @property
     def ballast(self) -> Path:
         """Space kept for the last words on a full disk."""
         return self.root / ".ballast"

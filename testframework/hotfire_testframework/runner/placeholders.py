@@ -1,4 +1,7 @@
-"""Put the paths of this machine into argv and environment: `{work}`, `{input:NAME}`, `{launcher}` and others."""
+"""Put the paths of this machine into argv and environment: `{work}`, `{input:NAME}`, `{launcher}` and others.
+
+Of a secret only the path of its file is ever put in.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ class Placeholders:
     values: dict[str, str]
     launcher: tuple[str, ...]
     inputs: dict[str, Path] = field(default_factory=dict)
+    secrets: dict[str, Path] = field(default_factory=dict)
 
     @classmethod
     def of(cls, directory: AttemptDir, attempt: AttemptSpec) -> Placeholders:
@@ -35,7 +39,8 @@ class Placeholders:
             "cache": attempt.cache or str(directory.work / ".cache"),
             "attempt": attempt.attempt,
         }
-        result = cls(values=values, launcher=())
+        secrets = {name: directory.secrets / name for name in attempt.spec.secrets}
+        result = cls(values=values, launcher=(), secrets=secrets)
         result.launcher = tuple(result.fill(part) for part in attempt.spec.launcher)
         return result
 
@@ -61,6 +66,8 @@ class Placeholders:
         name, argument = match.group(1), match.group(2)
         if name == "input" and argument in self.inputs:
             return str(self.inputs[argument])
+        if name == "secret" and argument in self.secrets:
+            return str(self.secrets[argument])
         if name == "launcher" and argument is None:
             return " ".join(self.launcher)
         if argument is None and name in self.values:
@@ -69,6 +76,7 @@ class Placeholders:
             "{launcher}",
             *(f"{{{key}}}" for key in self.values),
             *(f"{{input:{key}}}" for key in self.inputs),
+            *(f"{{secret:{key}}}" for key in self.secrets),
         ]
         message = f"unknown placeholder {match.group()!r}; known are {', '.join(sorted(known))}"
         raise RunnerError(message, RunnerExit.BAD_CONFIGURATION)

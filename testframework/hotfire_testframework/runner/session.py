@@ -80,7 +80,7 @@ class Session:
 
     def start_test(self, test: str, attempt_number: int) -> None:
         """Record that a test begins."""
-        self.heartbeat.test = test
+        self.heartbeat.test = self.spool.redactor.text(test)
         self.spool.emit(Kind.TEST_START, {"test": test, "try": attempt_number})
 
     def end_test(self, body: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from hotfire_testframework.contract.exit_codes import RunnerExit
 from hotfire_testframework.contract.stream import FIRST_SEQ, Kind, check_body, encode_record
 from hotfire_testframework.errors import RunnerError
+from hotfire_testframework.runner.redaction import NOTHING_SECRET, Redactor
 
 BALLAST_BYTES = 512 << 10
 """Enough for problem, manifest, exit and the last heartbeats."""
@@ -31,9 +32,10 @@ class DiskFullError(RunnerError):
 
 
 class Spool:
-    """The stream of one attempt; safe to use from several threads."""
+    """The stream of one attempt; safe to use from several threads. No secret gets into it."""
 
-    def __init__(self, path: Path, ballast: Path) -> None:
+    def __init__(self, path: Path, ballast: Path, redactor: Redactor = NOTHING_SECRET) -> None:
+        self.redactor = redactor
         self._ballast = ballast
         self._lock = threading.Lock()
         self._digest = hashlib.sha256()
@@ -48,6 +50,7 @@ class Spool:
 
     def emit(self, kind: str, body: Mapping[str, Any]) -> None:
         """Append one record; a form that the contract refuses raises before anything is written."""
+        body = self.redactor.value(body)
         check_body(kind, body)
         with self._lock:
             line = encode_record(self._seq, kind, time.monotonic_ns(), body)

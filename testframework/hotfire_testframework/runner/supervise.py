@@ -11,12 +11,14 @@ from enum import Enum
 from pathlib import Path
 
 from hotfire_testframework.runner.attempt_dir import AttemptDir
+from hotfire_testframework.runner.log_files import open_logs
 from hotfire_testframework.runner.processes import (
     end_tree,
     kill_tree,
     sleep_beside,
     start_process,
 )
+from hotfire_testframework.runner.redaction import NOTHING_SECRET, Redactor
 from hotfire_testframework.runner.stacks import CORES_LIMIT, Captured, save_stacks
 from hotfire_testframework.runner.stop import StopRequest
 
@@ -93,9 +95,14 @@ class Supervisor:
     """Starts commands of one attempt, one at a time, with output into the attempt's logs."""
 
     def __init__(
-        self, directory: AttemptDir, stop: StopRequest, log_limit: int = LOG_LIMIT
+        self,
+        directory: AttemptDir,
+        stop: StopRequest,
+        log_limit: int = LOG_LIMIT,
+        redactor: Redactor = NOTHING_SECRET,
     ) -> None:
         self._directory = directory
+        self._redactor = redactor
         self._stop = stop
         self._log_limit = log_limit
         self._hangs = 0
@@ -113,7 +120,8 @@ class Supervisor:
         `OSError` is raised if it cannot be started.
         """
         watch = watch or Watch()
-        with self._directory.stdout.open("ab") as out, self._directory.stderr.open("ab") as err:
+        logs = open_logs((self._directory.stdout, self._directory.stderr), self._redactor)
+        with logs as (out, err):
             process = start_process(argv, env=env, cwd=self._directory.work, stdout=out, stderr=err)
         stacks: str | None = None
         captured = Captured(python=())
@@ -126,6 +134,7 @@ class Supervisor:
                 end_tree(process, _grace(limits, ended))
         finally:
             left = kill_tree(process)
+            logs.finish()
         watch.pump()
         return CommandEnd(
             # A process that cannot be killed has no status; it was sent SIGKILL.
