@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from hotfire_infra.errors import LockLostError
 from hotfire_infra.executors.processes import ProcessIdentity, identify
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Lock
+from hotfire_infra.store.postgres import serialise
 
 LOCK_NAME = "executor"
 LEADER_SECONDS = 15.0
@@ -96,26 +96,17 @@ def acquire(store: Store, *, label: str = "") -> HeldLock | None:
         },
     }
     with store.writing() as connection:
+        serialise(connection, LOCK_NAME)
         query = select(Lock).where(Lock.name == LOCK_NAME).with_for_update()
         row = connection.execute(query).one_or_none()
         if row is None:
-            return _insert(connection, store, holder, values)
+            connection.execute(insert(Lock).values(name=LOCK_NAME, fence=1, **values))
+            return HeldLock(store, holder, 1)
         if row.holder not in (holder, NOBODY) and _is_alive(connection, row, store):
             return None
         fence = int(row.fence) + 1
         connection.execute(update(Lock).where(Lock.name == LOCK_NAME).values(**values, fence=fence))
     return HeldLock(store, holder, fence)
-
-
-def _insert(
-    connection: Connection, store: Store, holder: str, values: dict[str, Any]
-) -> HeldLock | None:
-    try:
-        with connection.begin_nested():
-            connection.execute(insert(Lock).values(name=LOCK_NAME, fence=1, **values))
-    except IntegrityError:
-        return None  # Another process made the row in the same moment (PostgreSQL only).
-    return HeldLock(store, holder, 1)
 
 
 def _is_alive(connection: Connection, row: Any, store: Store) -> bool:
