@@ -40,7 +40,7 @@ def test_ended_attempts_and_their_seconds_are_counted_once(
     metrics, make_stand, make_plan, make_spec, clock
 ):
     stand = make_stand()
-    stand.run(make_plan({"a": ["x"], "b": ["y"]}, specs={"a": make_spec(cpus=2)}))
+    stand.run(make_plan({"a": ["m/s/x"], "b": ["m/s/y"]}, specs={"a": make_spec(cpus=2)}))
     assert value(metrics, "hotfire_attempts_total", state="passed") == 2
     assert value(metrics, "hotfire_attempts_total", state="passed") == 2
     assert value(metrics, "hotfire_attempts_total", state="lost") == 0
@@ -48,14 +48,14 @@ def test_ended_attempts_and_their_seconds_are_counted_once(
 
 
 def test_what_ended_before_the_service_began_is_not_counted(store, make_stand, make_plan):
-    make_stand().run(make_plan({"a": ["x"]}))
+    make_stand().run(make_plan({"a": ["m/s/x"]}))
     later = Metrics(store, lock_name=LOCK_NAME)
     assert value(later, "hotfire_attempts_total", state="passed") == 0
 
 
 def test_the_oldest_queued_task_tells_its_age(metrics, make_stand, make_plan, clock):
     stand = make_stand(cpus=1)
-    stand.start(make_plan({"a": ["x"], "b": ["y"], "c": ["z"]}))
+    stand.start(make_plan({"a": ["m/s/x"], "b": ["m/s/y"], "c": ["m/s/z"]}))
     stand.rounds(2)
     queued = value(metrics, "hotfire_queue_tasks", priority="developer")
     before = value(metrics, "hotfire_queue_oldest_age_seconds", priority="developer")

@@ -35,7 +35,9 @@ def make_traces(store, exporter):
 @pytest.fixture
 def run(make_stand, make_plan):
     def go(director=everything_passes):
-        return make_stand(director).run(make_plan({"a": ["x"], "b": ["y"]}, edges=[("a", "b")]))
+        return make_stand(director).run(
+            make_plan({"a": ["m/s/x"], "b": ["m/s/y"]}, edges=[("a", "b")])
+        )
 
     return go
 
@@ -171,7 +173,7 @@ def test_a_collector_receives_them_over_http(make_traces, run, collecting):
 
 def test_a_red_attempt_is_a_red_span(make_traces, run, exporter):
     traces = make_traces()
-    run(lambda _spec: Script(outcomes={"x": "failed"}))
+    run(lambda _spec: Script(outcomes={"m/s/x": "failed"}))
     traces.look()
     spans = {span.name: span for span in exporter.get_finished_spans()}
     assert spans["a #1"].status.status_code is StatusCode.ERROR

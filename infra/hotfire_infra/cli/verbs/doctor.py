@@ -1,4 +1,4 @@
-"""`hotfire config doctor`: what this machine can execute, and why not."""
+"""`hotfire config doctor`: is all in order, what can this machine execute, and why not."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hotfire_infra.analysis.appearance import appearance
+from hotfire_infra.cli.checkup import check_up, print_findings, worst
 from hotfire_infra.cli.console import data, progress, symbol
 from hotfire_infra.cli.exit_codes import CliExit
-from hotfire_infra.cli.session import Session, open_session
+from hotfire_infra.errors import SourceError
 from hotfire_infra.executors.probing import Machine
-from hotfire_infra.settings import executables_path, find_checkout
+from hotfire_infra.operations.health import Level
+from hotfire_infra.settings import Settings, executables_path, find_checkout, read_settings
 from hotfire_pipelines.catalogue import load_platforms
 from hotfire_pipelines.schema import Role
 
@@ -30,17 +32,34 @@ class Ability:
 
 
 def doctor(*, as_json: bool) -> int:
-    """Print where things live and what can be built and run here."""
-    with open_session() as session:
-        abilities = _abilities(session)
-        settings = session.settings
-        holder = session.client.holder()
+    """Print whether all is in order, and what can be built and run here; 3 when something failed."""
+    settings = read_settings()
+    findings = check_up(settings)
+    code = CliExit.INFRASTRUCTURE if worst(findings) is Level.FAIL else CliExit.OK
+    abilities = _abilities(settings) if _has_checkout() else []
     if as_json:
-        data(json.dumps({"platforms": [asdict(one) for one in abilities]}, ensure_ascii=False))
-        return CliExit.OK
-    data(f" home   {settings.home}")
+        document = {
+            "findings": [asdict(one) for one in findings],
+            "platforms": [asdict(one) for one in abilities],
+        }
+        data(json.dumps(document, ensure_ascii=False))
+        return code
+    data(f" home   {settings.server or settings.home}")
     data(f" cache  {settings.cache}")
-    data(f" executes now  {f'pid {holder.pid} ({holder.command})' if holder else 'nobody'}")
+    print_findings(findings)
+    _print_abilities(abilities)
+    return code
+
+
+def _has_checkout() -> bool:
+    """Return whether this is a checkout with pipelines; the machine of a service has none."""
+    try:
+        return _definitions().is_dir()
+    except SourceError:
+        return False
+
+
+def _print_abilities(abilities: list[Ability]) -> None:
     width = max((len(one.platform) for one in abilities), default=0)
     for one in abilities:
         mark = symbol(appearance("not_executable" if one.run else "passed"), sys.stdout)
@@ -49,12 +68,11 @@ def doctor(*, as_json: bool) -> int:
         data(f" {mark} {one.platform.ljust(width)}  {how}{build}")
     if any(one.run or one.build for one in abilities):
         progress("next:  make setup installs what can be installed (as root)")
-    return CliExit.OK
 
 
-def _abilities(session: Session) -> list[Ability]:
+def _abilities(settings: Settings) -> list[Ability]:
     catalogue = load_platforms(_definitions() / "platforms.yaml")
-    machine = Machine(path=executables_path(), cache=session.settings.cache)
+    machine = Machine(path=executables_path(), cache=settings.cache)
     abilities = []
     for name in catalogue:
         platform = catalogue[name]
