@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 from tests.infra.conftest import SOURCE
 
 from hotfire_infra.errors import LockLostError
@@ -20,6 +21,7 @@ from hotfire_infra.orchestrator.lock import LEADER_SECONDS, acquire
 from hotfire_infra.states import RunVerdict
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import open_store
+from hotfire_infra.store.models import Lock
 
 ROOT = Path(__file__).resolve().parents[3]
 DEADLINE_SECONDS = 300
@@ -35,14 +37,19 @@ class Services:
         self.store = open_store(home, database=database)
         self.processes: list[subprocess.Popen[str]] = []
 
-    def start(self, leader_seconds: float = 600) -> subprocess.Popen[str]:
+    def let_the_lease_run_out(self) -> None:
+        """Put the leader's last sign of life far back, instead of waiting for it to age."""
+        with self.store.writing() as connection:
+            connection.execute(update(Lock).values(mono_ns=0))
+
+    def start(self) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [
                 sys.executable, "-m", "tests.infra.orchestrator.service_process",
                 str(self.home), self.database,
             ],
             cwd=ROOT,
-            env={**os.environ, "LEADER_SECONDS": str(leader_seconds)},
+            env={**os.environ, "LEADER_SECONDS": "600"},
             stdout=subprocess.PIPE,
             text=True,
         )  # fmt: skip
@@ -117,12 +124,13 @@ def test_when_the_leader_is_killed_the_standby_goes_on_and_starts_nothing_twice(
 
 def test_a_leader_that_was_stopped_and_wakes_up_is_deposed_and_changes_nothing(services, gated_run):
     run_id, gate, starts = gated_run
-    leader = services.start(leader_seconds=4)
+    leader = services.start()
     assert leader.stdout.readline() == "leading\n"
-    standby = services.start(leader_seconds=4)
+    standby = services.start()
     assert standby.stdout.readline() == "standing by\n"
     services.until(lambda: any(row.state == "started" for row in services.attempts(run_id)))
     leader.send_signal(signal.SIGSTOP)
+    services.let_the_lease_run_out()
     assert standby.stdout.readline() == "leading\n"
     leader.send_signal(signal.SIGCONT)
     assert leader.stdout.readline() == "deposed\n"
