@@ -82,8 +82,8 @@ class Tries:
             letters = set(self.settled(test))
             if "p" in letters:
                 counts["flaky" if letters & set("fern") else "passed"] += 1
-            elif letters & set("frn"):
+            elif letters & set("fr"):
                 counts["failed"] += 1
             else:
-                counts["errored" if "e" in letters else "skipped"] += 1
+                counts["errored" if letters & set("en") else "skipped"] += 1
         return dict(counts)
