@@ -4,6 +4,7 @@ InfraError
 ├── StoreError
 │   ├── SchemaVersionError
 │   ├── TransitionRefusedError
+│   ├── BackupRefusedError
 │   ├── BlobMissingError
 │   ├── BlobCorruptError
 │   ├── DatabaseBusyError
@@ -13,6 +14,7 @@ InfraError
 │   └── StorageFullError
 ├── SourceError
 ├── PlanRefusedError
+├── SecretUnusableError
 ├── RunNotFoundError
 ├── AmbiguousRunError
 ├── RequestRefusedError
@@ -20,9 +22,14 @@ InfraError
 ├── ReportRefusedError
 ├── ExecutorError
 │   └── AttemptConflictError
+├── ServiceError
+│   ├── ServiceUnreachableError
+│   ├── AccessDeniedError
+│   └── VersionMismatchError
 └── LockLostError
 
-`exit_code` is what the CLI returns for it (2 usage, 3 infrastructure, 5 nothing selected).
+`exit_code` is what the CLI returns for it (2 usage, 3 infrastructure, 4 access, 5 nothing
+selected).
 """
 
 from __future__ import annotations
@@ -41,9 +48,17 @@ class StoreError(InfraError):
 class SchemaVersionError(StoreError):
     """The database was written by another version of Hotfire."""
 
+    exit_code = 2
+
 
 class TransitionRefusedError(StoreError):
     """A state was already left by somebody else, so this step is not allowed any more."""
+
+
+class BackupRefusedError(StoreError):
+    """A backup cannot be written there, is not whole, or would overwrite what is there."""
+
+    exit_code = 2
 
 
 class BlobMissingError(StoreError):
@@ -88,6 +103,12 @@ class PlanRefusedError(InfraError):
     exit_code = 2
 
 
+class SecretUnusableError(InfraError):
+    """The file of a secret is missing, open to others, or of a size that cannot be redacted."""
+
+    exit_code = 2
+
+
 class RunNotFoundError(InfraError):
     """No run has this number, id or prefix."""
 
@@ -124,6 +145,26 @@ class ExecutorError(InfraError):
 
 class AttemptConflictError(ExecutorError):
     """The attempt's place on this machine belongs to something else."""
+
+
+class ServiceError(InfraError):
+    """A service far away could not do what was asked."""
+
+
+class ServiceUnreachableError(ServiceError):
+    """Nobody answers at the service's address."""
+
+
+class AccessDeniedError(ServiceError):
+    """The service does not know the token, or it may not do this."""
+
+    exit_code = 4
+
+
+class VersionMismatchError(ServiceError):
+    """The service speaks another version, or what answers is no service of Hotfire."""
+
+    exit_code = 2
 
 
 class LockLostError(InfraError):

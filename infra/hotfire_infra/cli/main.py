@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hotfire_infra.cli.trees import importing, tokens
+from hotfire_infra.cli.trees import db, importing, tokens
 
 EPILOG = "Examples:  hotfire run pre-merge    hotfire show latest    hotfire repro TEST"
 
@@ -23,8 +23,9 @@ app = typer.Typer(
 )
 config = typer.Typer(help="Look at what this machine offers.", no_args_is_help=True)
 app.add_typer(config, name="config")
-server = typer.Typer(invoke_without_command=True)
-app.add_typer(server, name="serve")
+serving = typer.Typer(invoke_without_command=True)
+app.add_typer(serving, name="serve")
+serving.add_typer(db.tree, name="db")
 app.add_typer(tokens.tree, name="tokens")
 app.command("import")(importing.import_command)
 
@@ -52,12 +53,20 @@ OutputOption = Annotated[Output, typer.Option("-o", "--output", help="table or j
 def options(
     color: Annotated[Colour, typer.Option(help="auto, always or never.")] = Colour.AUTO,
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Talk to this service; default $HOTFIRE_SERVER."),
+    ] = None,
 ) -> None:
     """Test a deep-learning library on every platform it ships for."""
     from hotfire_infra.cli import console
 
     del debug  # `main` has read it already: errors can come before this point.
     console.choose_colour(color.value)
+    if server is not None:
+        from hotfire_infra.settings import choose_server
+
+        choose_server(server)
 
 
 @app.command()
@@ -213,7 +222,7 @@ def compare(
     return verb.compare(before, after, show_all=show_all, as_json=output is Output.JSON)
 
 
-@server.callback()
+@serving.callback()
 def serve(
     context: typer.Context,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8321,

@@ -17,6 +17,7 @@ from hotfire_infra.store.blobs import BlobStore
 from hotfire_infra.store.engine import sqlite_engine, transaction
 from hotfire_infra.store.schema import ensure_schema
 
+DATABASE_FILE = "hotfire.db"
 BUSY_TRIES = 5
 BUSY_PAUSE_S = 0.02
 """Doubled after each try."""
@@ -91,7 +92,7 @@ def open_store(home: Path, *, database: str | None = None, clock: Clock | None =
     home.mkdir(parents=True, exist_ok=True)
     if database is not None:
         return _open_postgres(home, database, clock)
-    path = home / "hotfire.db"
+    path = home / DATABASE_FILE
     writer = sqlite_engine(path, query_only=False)
     ensure_schema(writer)
     return Store(
@@ -101,6 +102,15 @@ def open_store(home: Path, *, database: str | None = None, clock: Clock | None =
         write_engine=writer,
         read_engine=sqlite_engine(path, query_only=True),
     )
+
+
+def engine_of(home: Path, database: str | None, *, query_only: bool) -> Engine:
+    """Return an engine on a store's database as it is, whatever its revision; the caller disposes."""
+    if database is None:
+        return sqlite_engine(home / DATABASE_FILE, query_only=query_only)
+    from hotfire_infra.store.postgres import parse_address, postgres_engine
+
+    return postgres_engine(parse_address(database), query_only=query_only)
 
 
 def _open_postgres(home: Path, database: str, clock: Clock | None) -> Store:

@@ -41,6 +41,14 @@ def stored_revision(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
+def newer(revision: str | None) -> SchemaVersionError:
+    """Return the error about a database of a release that came after this one."""
+    return SchemaVersionError(
+        f"the database has revision {revision!r}, which this Hotfire (schema {HEAD!r}) does not "
+        "know; use the Hotfire that wrote it, or a newer one"
+    )
+
+
 def ensure_schema(engine: Engine) -> None:
     """Bring the database to `HEAD`; refuse one that a newer Hotfire wrote."""
     with transaction(engine) as connection:
@@ -58,10 +66,7 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
         try:
             command.upgrade(_config(connection), revision)
         except CommandError as error:
-            raise SchemaVersionError(
-                f"the database has revision {stored_revision(connection)!r}, which this Hotfire "
-                f"(schema {HEAD!r}) does not know; use the Hotfire that wrote it, or a newer one"
-            ) from error
+            raise newer(stored_revision(connection)) from error
 
 
 def downgrade(engine: Engine, revision: str) -> None:

@@ -1,0 +1,94 @@
+"""`hotfire serve db …`: what each word does."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from hotfire_infra.cli.console import data, progress
+from hotfire_infra.cli.exit_codes import CliExit
+from hotfire_infra.cli.problems import CliError
+from hotfire_infra.settings import read_settings
+from hotfire_infra.store import schema
+from hotfire_infra.store.backup import restore_backup, write_backup
+from hotfire_infra.store.checking import CheckReport, check_store
+from hotfire_infra.store.database import engine_of
+from hotfire_infra.store.engine import transaction
+
+
+def upgrade() -> int:
+    """Bring the database to `schema.HEAD`."""
+    settings = read_settings()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    engine = engine_of(settings.home, settings.database, query_only=False)
+    try:
+        with transaction(engine) as connection:
+            before = schema.stored_revision(connection)
+        schema.ensure_schema(engine)
+    finally:
+        engine.dispose()
+    if before == schema.HEAD:
+        data(f"the database has revision {schema.HEAD} already")
+    else:
+        data(f"upgraded from {before or 'an empty database'} to {schema.HEAD}")
+    return CliExit.OK
+
+
+def check(*, deep: bool, as_json: bool) -> int:
+    """Check the store, print what was found."""
+    settings = read_settings()
+    report = check_store(settings.home, database=settings.database, deep=deep)
+    if as_json:
+        data(json.dumps(asdict(report)))
+        return CliExit.INFRASTRUCTURE if report.problems else CliExit.OK
+    _require_whole(report)
+    how = "with their content" if deep else "without their content (--deep reads it)"
+    data(f"whole: revision {report.revision}, {report.blobs} blobs {how}")
+    return CliExit.OK
+
+
+def _require_whole(report: CheckReport) -> None:
+    if not report.problems:
+        return
+    for problem in report.problems:
+        progress(problem)
+    raise CliError(
+        f"the store is not whole: {len(report.problems)} problems, the first: {report.problems[0]}",
+        next_command=report.remedy,
+        code=CliExit.INFRASTRUCTURE,
+    )
+
+
+def backup(target: Path) -> int:
+    """Write a backup and say what is in it."""
+    settings = read_settings()
+    manifest = write_backup(settings.home, target.absolute(), database=settings.database)
+    data(
+        f"{target}: {manifest.dialect} at revision {manifest.revision}, {manifest.blobs} blobs "
+        f"({manifest.bytes} bytes)"
+    )
+    if manifest.missing:
+        raise CliError(
+            f"the backup is complete but for {len(manifest.missing)} blobs that were lost before, "
+            f"the first: {manifest.missing[0]}",
+            next_command="hotfire serve db check --deep",
+            code=CliExit.INFRASTRUCTURE,
+        )
+    return CliExit.OK
+
+
+def restore(source: Path) -> int:
+    """Restore into an empty home, then check it."""
+    settings = read_settings()
+    manifest = restore_backup(source.absolute(), settings.home, database=settings.database)
+    report = check_store(settings.home, database=settings.database)
+    lost = set(manifest.missing)
+    if report.revision == schema.HEAD and len(report.problems) != len(lost):
+        _require_whole(report)
+    data(f"{settings.home}: restored, revision {manifest.revision}, {manifest.blobs} blobs")
+    if lost:
+        progress(f"{len(lost)} blobs were lost already when the backup was written")
+    if report.revision != schema.HEAD:
+        progress("the next command that opens it brings its schema up to date")
+    return CliExit.OK
