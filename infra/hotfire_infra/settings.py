@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,18 +48,26 @@ def read_settings(
     if not cache:
         base = environ.get("XDG_CACHE_HOME")
         cache = str((Path(base) if base else Path.home() / ".cache") / "hotfire")
+    server = environ.get("HOTFIRE_SERVER") or None
     if not home:
-        home = str((checkout or find_checkout(Path.cwd())) / ".hotfire")
+        # A client of a service needs no checkout to look at runs.
+        inside = Path(cache) / "client" if server else None
+        home = str(inside or (checkout or find_checkout(Path.cwd())) / ".hotfire")
     token_file = environ.get("HOTFIRE_TOKEN_FILE")
     return Settings(
         configuration=Path(environ.get("HOTFIRE_CONFIG") or Path(home) / "service.yaml").absolute(),
         database=environ.get("HOTFIRE_DATABASE") or None,
-        server=environ.get("HOTFIRE_SERVER") or None,
+        server=server,
         token_file=Path(token_file) if token_file else None,
         home=Path(home).absolute(),
         cache=Path(cache).absolute(),
         user=environ.get("HOTFIRE_USER") or environ.get("USER") or f"uid-{os.getuid()}",
     )
+
+
+def choose_server(url: str, environ: MutableMapping[str, str] = os.environ) -> None:
+    """Let this process and what it starts talk to a service, as if `$HOTFIRE_SERVER` said so."""
+    environ["HOTFIRE_SERVER"] = url
 
 
 def executables_path(environ: Mapping[str, str] = os.environ) -> str:

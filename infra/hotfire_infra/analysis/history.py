@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hotfire_infra.analysis.report import RunReport, Source
+from hotfire_infra.store.queries_measurements import MeasurementRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,4 +115,20 @@ class Reports(Protocol):
 
     def series(self, key: str) -> SeriesHistory | None:
         """Return a series by its key or an unambiguous prefix of it."""
+        ...
+
+
+class CommandReports(Reports, Protocol):
+    """What the command line reads beyond that, from the store beside it or from a service."""
+
+    def find(self, run: str) -> RunReport:
+        """Return a run by any of its names, or raise what is wrong with the name."""
+        ...
+
+    def measured(self, number: int) -> tuple[MeasurementRow, ...]:
+        """Return the measurements of a run by its number."""
+        ...
+
+    def similar_tests(self, text: str) -> tuple[str, ...]:
+        """Return recorded identifiers that a mistyped one may have meant."""
         ...

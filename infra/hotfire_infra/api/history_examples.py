@@ -84,3 +84,15 @@ REPORT_EXAMPLE: dict[str, Any] = {
     "requested_by": "token:jenkins",
     "not_here": {},
 }
+SUMMARY_EXAMPLE: dict[str, Any] = {
+    "number": 12,
+    "ulid": "01JD3Q6X7V8W9Y0Z1A2B3C4D5E",
+    "pipeline": "pre-merge",
+    "source": REPORT_EXAMPLE["source"],
+    "state": "finalized",
+    "verdict": "passed",
+    "headline": "passed on 2 of 3 platforms",
+    "created_ns": AT_NS,
+    "duration_ns": 90_000_000_000,
+    "totals": {"passed": 24, "not_executable": 3},
+}

@@ -106,16 +106,22 @@ class Service:
         for companion in self.companions:
             await to_thread.run_sync(companion.start)
         if self.executes:
-            self._standby = threading.Thread(
-                target=self._stand_by, name="hotfire-standby", daemon=True
-            )
-            self._standby.start()
+            self.begin_executing()
         try:
             yield
         finally:
             self.drain.begin()
             self.feed.close()
             await to_thread.run_sync(self._end)
+
+    def begin_executing(self) -> None:
+        """Execute from now on, whenever nobody else does."""
+        self.executes = True
+        if self._standby is None:
+            self._standby = threading.Thread(
+                target=self._stand_by, name="hotfire-standby", daemon=True
+            )
+            self._standby.start()
 
     def _end(self) -> None:
         self._stop.set()

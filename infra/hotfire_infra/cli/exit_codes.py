@@ -19,6 +19,8 @@ class CliExit(IntEnum):
     """What was typed, or a file it names, cannot be used."""
     INFRASTRUCTURE = 3
     """Infrastructure trouble, or cells that were lost: there is no answer."""
+    ACCESS = 4
+    """The service wants another token, or none was given."""
     NOTHING_SELECTED = 5
     """Nothing was selected, so nothing could be done."""
     INCONCLUSIVE = 6

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import shlex
 
+from hotfire_infra.analysis.history import CommandReports
 from hotfire_infra.analysis.report import CellReport, RunReport
-from hotfire_infra.analysis.reporting import StoreReports
 from hotfire_infra.cli.problems import CliError
 
 
@@ -32,7 +32,7 @@ def cell_of_failure(report: RunReport, test: str) -> CellReport | None:
     return next((cell for cell in report.cells if cell.key in keys), None)
 
 
-def suggest_test(reports: StoreReports, text: str, run: int) -> CliError:
+def suggest_test(reports: CommandReports, text: str, run: int) -> CliError:
     """Return the error for a name that is neither a run, a cell nor a recorded test."""
     known = reports.similar_tests(text)
     nearest = difflib.get_close_matches(text, known, n=1, cutoff=0.5)

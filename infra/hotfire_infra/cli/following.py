@@ -122,7 +122,11 @@ def _heartbeat(snapshot: RunSnapshot) -> str:
 
 
 def detach(session: Session) -> None:
-    """Leave a process behind that carries out what this store has to do."""
+    """Leave a process behind that carries out what this store has to do; a service needs none."""
+    if session.settings.server is not None:
+        progress(f"the service at {session.settings.server} carries it out")
+        progress("next:  hotfire watch latest")
+        return
     log = session.settings.home / "detached.log"
     with log.open("ab") as output:
         subprocess.Popen(

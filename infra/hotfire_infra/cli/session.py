@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotfire_infra.analysis.history import CommandReports
 from hotfire_infra.analysis.reporting import DEFAULT_URL, StoreReports
 from hotfire_infra.client import Client
 from hotfire_infra.settings import Settings, read_settings
@@ -24,7 +25,7 @@ class Session:
 
     settings: Settings
     client: Client
-    reports: StoreReports
+    reports: CommandReports
 
 
 def served_url(home: Path) -> str:
@@ -40,28 +41,48 @@ def served_url(home: Path) -> str:
 
 @contextlib.contextmanager
 def open_session() -> Iterator[Session]:
-    """Open client and reports on the same home, and close both."""
+    """Open client and reports on one home, or on the service that is named; close both."""
+    settings = read_settings()
+    if settings.server is not None:
+        with _service(settings) as session:
+            yield session
+        return
     from hotfire_infra.client.embedded import EmbeddedClient
 
-    settings = read_settings()
-    store = open_store(settings.home, database=settings.database)
     client = EmbeddedClient.open(settings)
     try:
-        yield Session(settings=settings, client=client, reports=reports_of(store))
+        yield Session(settings=settings, client=client, reports=reports_of(client.store))
     finally:
         client.close()
-        store.close()
 
 
 @contextlib.contextmanager
-def open_reports() -> Iterator[StoreReports]:
-    """Open the store only to look at it."""
+def open_reports() -> Iterator[CommandReports]:
+    """Open the store, or the service, only to look at it."""
     settings = read_settings()
+    if settings.server is not None:
+        with _service(settings) as session:
+            yield session.reports
+        return
     store = open_store(settings.home, database=settings.database)
     try:
         yield reports_of(store)
     finally:
         store.close()
+
+
+@contextlib.contextmanager
+def _service(settings: Settings) -> Iterator[Session]:
+    from hotfire_infra.client.http import HttpClient
+    from hotfire_infra.client.http_reports import HttpReports
+
+    client = HttpClient.open(settings)
+    try:
+        client.service()
+        reports = HttpReports(client.connection)
+        yield Session(settings=settings, client=client, reports=reports)
+    finally:
+        client.close()
 
 
 def reports_of(store: Store) -> StoreReports:

@@ -34,7 +34,13 @@ def find_pipeline(checkout: Path, name: Path | str) -> Path:
     raise PlanRefusedError(f"no pipeline is called {str(name)!r}; {hint}")
 
 
-def freeze_plan(store: Store, checkout: Path, name: Path | str, stamp: Stamp, slots: int) -> Plan:
+Inventories = Callable[[str], Callable[[str], tuple[str, ...] | None]]
+"""Of a pipeline's name: the question what a cell of it last collected."""
+
+
+def freeze_plan(
+    inventories: Inventories, checkout: Path, name: Path | str, stamp: Stamp, slots: int
+) -> Plan:
     """Freeze the plan of a pipeline for the source stamp of a checkout."""
     path = find_pipeline(checkout, name)
     pipeline = load_pipeline(path)
@@ -47,7 +53,7 @@ def freeze_plan(store: Store, checkout: Path, name: Path | str, stamp: Stamp, sl
         pipeline,
         load_platforms(_platforms_beside(path, checkout)),
         source,
-        inventory=recorded_inventories(store, pipeline.name),
+        inventory=inventories(pipeline.name),
         history=None,
         source_root=checkout,
         runner_sha256=bundle_sha256(),

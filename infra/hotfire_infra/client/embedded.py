@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from hotfire_infra.client.catalogue import freeze_plan
+from hotfire_infra.client.catalogue import freeze_plan, recorded_inventories
 from hotfire_infra.client.driver import Driver
 from hotfire_infra.client.protocol import AS_PLANNED, LogText, RunWish, WatchEvent
 from hotfire_infra.configuration import Configuration, read_configuration
@@ -75,7 +76,8 @@ class EmbeddedClient:
         """Freeze the plan of a pipeline for the source in the checkout."""
         checkout = find_checkout(source or Path.cwd())
         slots = self._executor.capacity.cpus
-        return freeze_plan(self._store, checkout, pipeline, read_stamp(checkout), slots)
+        known = partial(recorded_inventories, self._store)
+        return freeze_plan(known, checkout, pipeline, read_stamp(checkout), slots)
 
     def start_run(
         self,

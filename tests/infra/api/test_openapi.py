@@ -44,31 +44,38 @@ def lacking(whole, path, method, operation):
         if not operation.get(name):
             yield name
     for one in operation.get("parameters", ()):
-        schema = one["schema"]
-        is_shown = "example" in one or "examples" in one or "examples" in schema
-        if not (one.get("description") or schema.get("description")):
-            yield f"description of {one['name']}"
-        if not (is_shown or "enum" in schema or "default" in schema):
-            yield f"example of {one['name']}"
+        yield from lacking_of_parameter(one)
     for kind, media in operation.get("requestBody", {}).get("content", {}).items():
         if not has_example(whole, media):
             yield f"example of the body as {kind}"
     responses = operation["responses"]
-    good = [status for status in responses if status.startswith("2")]
-    if not good:
-        yield "a good response"
     for status in ("401", "403", "422", "429", "503"):
         if status not in responses:
             yield f"response {status}"
+    if not any(status.startswith("2") for status in responses):
+        yield "a good response"
     for status, response in responses.items():
-        if not response.get("description"):
-            yield f"description of {status}"
-        has_body = status not in ("204", "416") and method != "head"
-        if has_body and not response.get("content"):
-            yield f"content of {status}"
-        for kind, media in response.get("content", {}).items():
-            if not has_example(whole, media):
-                yield f"example of {status} as {kind}"
+        is_empty = status in ("204", "416") or method == "head"
+        yield from lacking_of_response(whole, status, response, is_empty=is_empty)
+
+
+def lacking_of_parameter(one):
+    schema = one["schema"]
+    is_shown = "example" in one or "examples" in one or "examples" in schema
+    if not (one.get("description") or schema.get("description")):
+        yield f"description of {one['name']}"
+    if not (is_shown or "enum" in schema or "default" in schema):
+        yield f"example of {one['name']}"
+
+
+def lacking_of_response(whole, status, response, *, is_empty):
+    if not response.get("description"):
+        yield f"description of {status}"
+    if not is_empty and not response.get("content"):
+        yield f"content of {status}"
+    for kind, media in response.get("content", {}).items():
+        if not has_example(whole, media):
+            yield f"example of {status} as {kind}"
 
 
 def test_every_operation_is_described_whole(whole):

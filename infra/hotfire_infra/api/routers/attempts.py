@@ -92,6 +92,7 @@ def read_log(
     content = content[:MOST_LOG_BYTES]
     headers = {
         "Hotfire-Complete": str(piece.is_complete and not is_cut and last is None).lower(),
+        "Hotfire-More": str(is_cut).lower(),
         "Accept-Ranges": "bytes",
         "X-Content-Type-Options": "nosniff",
     }

@@ -15,6 +15,7 @@ from hotfire_infra.api.operation_documents import BlobDocument
 from hotfire_infra.api.problems import ApiError
 from hotfire_infra.api.routers.runs import DEVELOPERS, VIEWERS
 from hotfire_infra.api.service import Serviced
+from hotfire_infra.api.usage import check_room
 from hotfire_infra.store import queries_lists
 
 router = APIRouter(prefix="/blobs/sha256/{digest}", tags=["blobs"], dependencies=VIEWERS)
@@ -47,6 +48,7 @@ async def put(
     path = service.store.blobs.path(digest)
     if path.exists():
         response.status_code = 200
+    check_room(service.store.home, limits)
     stored = await receive_blob(
         request, service.store.blobs, sha256=digest, limit=limits.artifact_bytes
     )

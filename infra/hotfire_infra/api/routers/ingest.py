@@ -7,7 +7,7 @@ import contextlib
 import errno
 import os
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
@@ -20,8 +20,10 @@ from hotfire_infra.api.documents import DIGEST, with_example
 from hotfire_infra.api.limits import Limited
 from hotfire_infra.api.problems import ApiError
 from hotfire_infra.api.service import Service, Serviced
+from hotfire_infra.api.usage import Usage, check_room
 from hotfire_infra.errors import StorageFullError
 from hotfire_infra.executors.spool import Spool, read_object, write_object
+from hotfire_infra.ingest.confinement import name_problem
 from hotfire_infra.ingest.wire import JSON_DOCUMENT, JSON_LINES, MSGPACK, WireError, read_batch
 from hotfire_infra.ingest.writer import (
     BatchBrokenError,
@@ -31,6 +33,7 @@ from hotfire_infra.ingest.writer import (
     write_at,
 )
 from hotfire_infra.orchestrator.attendance import GRANTED, LEASE_SECONDS, grant_claim
+from hotfire_infra.sections.limits import LimitsSection
 from hotfire_infra.states import AttemptState
 from hotfire_infra.store import queries_lists
 from hotfire_infra.store.rows import AttemptRow
@@ -190,12 +193,14 @@ async def append(
     stored, what follows never will be. 429: wait for `Retry-After`, then send the same again.
     """
     assert principal.attempt is not None
+    _check_room(service, limits)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     content = await read_inflated(
         request, limit=limits.records_bytes, inflated=limits.inflated_bytes
     )
     try:
         batch = await to_thread.run_sync(read_batch, content, media_type)
+        _usage(request).add(_spool(service, principal).root, limits, size=len(content))
     except WireError as error:
         status = 415 if "not as" in str(error) else 400
         raise ApiError(status, str(error), remedy="see docs/api.md, Records") from error
@@ -244,11 +249,14 @@ async def append_log(
     ],
 ) -> Stored:
     """Bytes that are there already may be sent again; a gap is 409 with `size`."""
+    _check_room(service, limits)
     body = await read_inflated(request, limit=limits.records_bytes, inflated=limits.inflated_bytes)
 
     def store() -> int:
         _live(service, principal, fence)
-        return _put_log(_spool(service, principal).log(stream), offset, body)
+        spool = _spool(service, principal)
+        _usage(request).add(spool.root, limits, size=len(body))
+        return _put_log(spool.log(stream), offset, body)
 
     return Stored(size=await to_thread.run_sync(store))
 
@@ -289,24 +297,41 @@ async def put_artifact(
 ) -> ArtifactStored:
     """To be sent before its record; sending it again does nothing."""
     spool = _spool(service, principal)
-    path = _artifact_path(spool, name)
+    path = _artifact_path(spool, name, limits.nesting)
     await to_thread.run_sync(_live, service, principal, fence)
+    _check_room(service, limits)
+    usage = _usage(request)
+    await to_thread.run_sync(lambda: usage.add(spool.root, limits, files=not path.exists()))
     blob = await receive_blob(
         request, service.store.blobs, sha256=sha256, limit=limits.artifact_bytes
     )
+    usage.add(spool.root, limits, size=blob.size)
     await to_thread.run_sync(_link, service.store.blobs.path(blob.sha256), path)
     return ArtifactStored(name=name, sha256=blob.sha256, size=blob.size)
 
 
-def _artifact_path(spool: Spool, name: str) -> FilePath:
-    parts = name.replace("\\", "/").split("/")
-    path = None if {"", ".", ".."} & set(parts) or "\0" in name else f"artifacts/{name}"
-    confined = spool.confined(path) if path else None
-    if confined is None or max(len(part.encode()) for part in parts) > 255:
+def _artifact_path(spool: Spool, name: str, depth: int) -> FilePath:
+    problem = name_problem(name, depth=depth)
+    confined = None if problem else spool.confined(f"artifacts/{name}")
+    if confined is None or not confined.is_relative_to((spool.root / "artifacts").resolve()):
         raise ApiError(
-            422, f"{name!r} is no name of an artifact", remedy="use a relative path without '..'"
+            422,
+            f"{name[:200]!r} is no name of an artifact: {problem or 'it leads outside'}",
+            remedy="use a relative path without '..'",
         )
     return confined
+
+
+def _usage(request: Request) -> Usage:
+    """Return what counts for this application; it is made by the first who asks."""
+    state = request.app.state
+    if not hasattr(state, "usage"):
+        state.usage = Usage()
+    return cast("Usage", state.usage)
+
+
+def _check_room(service: Service, limits: LimitsSection) -> None:
+    check_room(service.store.home, limits)
 
 
 def _link(blob: FilePath, path: FilePath) -> None:

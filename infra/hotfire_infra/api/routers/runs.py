@@ -13,7 +13,7 @@ from hotfire_infra.analysis.report import FailedTest, RunReport, run_document
 from hotfire_infra.analysis.transport import encode
 from hotfire_infra.api import documents as docs
 from hotfire_infra.api.access import Principal, require
-from hotfire_infra.api.history_examples import REPORT_EXAMPLE
+from hotfire_infra.api.history_examples import REPORT_EXAMPLE, SUMMARY_EXAMPLE
 from hotfire_infra.api.paging import Cursor, Limit, decode_cursor, encode_cursor
 from hotfire_infra.api.problems import ApiError
 from hotfire_infra.api.service import Service, Serviced, reports_of
@@ -21,7 +21,7 @@ from hotfire_infra.client.protocol import AS_PLANNED, RunWish
 from hotfire_infra.errors import PlanRefusedError, RunNotFoundError
 from hotfire_infra.source.merge_base import MergeBase
 from hotfire_infra.source.stamp import StoredSource
-from hotfire_infra.states import RUN_TERMINAL, Role
+from hotfire_infra.states import Role
 from hotfire_infra.store import queries
 from hotfire_infra.store.rows import RunRow
 from hotfire_pipelines.plan import Plan
@@ -177,6 +177,18 @@ def run_rows(
     return {"items": [docs.row_document(row) for row in shown], "next": more}
 
 
+@router.get(
+    "/summaries",
+    summary="List runs as the home page shows them",
+    operation_id="list_run_summaries",
+    response_model=list[RunSummary],
+    responses={200: {"content": {"application/json": {"example": [SUMMARY_EXAMPLE]}}}},
+)
+def summaries(reports: Shown, limit: Limit = 50) -> Response:
+    """The newest ones, as `hotfire ps` prints them."""
+    return Response(encode(reports.runs(limit)), media_type="application/json")
+
+
 @router.get("/{run}", summary="Show a run", operation_id="get_run")
 def run(run: RunRef, reports: Shown) -> docs.RunDocument:
     """Exactly what `hotfire show RUN -o json` prints."""
@@ -251,8 +263,6 @@ def retry(
 ) -> dict[str, Any]:
     """As a child run; the old one stays as it is. 409 while the run is not over."""
     row = service.find_run(run)
-    if row.state not in RUN_TERMINAL:
-        raise ApiError(409, f"run {row.number} is not over", remedy="watch it, then retry")
     child = service.client_of(principal).retry(row.ulid, everything=everything)
     response.headers["Location"] = f"/api/v1/runs/{child.ulid}"
     return docs.row_document(child)

@@ -19,6 +19,12 @@ from hotfire_testframework.contract.exit_codes import RunnerExit
 def repro(what: str, ref: str, platform: str | None, *, execute: bool) -> int:
     """Prepare the reproduction; print its command, or execute it."""
     with open_session() as session:
+        if session.settings.server is not None:
+            raise CliError(
+                "the inputs of a reproduction are on the machine of the service; run this there, "
+                "or run the pipeline here without HOTFIRE_SERVER",
+                next_command=f"hotfire logs {ref}",
+            )
         prepared = _prepare(session, what, ref, platform)
     if not prepared.is_narrowed:
         progress("runs the whole cell: there is no narrower command for it")

@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from hotfire_infra.analysis.appearance import appearance
 from hotfire_infra.analysis.causes import Cause, causes_of
-from hotfire_infra.analysis.history import TestHistory, TestOccurrence
+from hotfire_infra.analysis.history import CommandReports, TestHistory, TestOccurrence
 from hotfire_infra.analysis.quantities import count, duration, utc
 from hotfire_infra.analysis.report import (
     CellReport,
@@ -18,7 +18,6 @@ from hotfire_infra.analysis.report import (
     cell_document,
     run_document,
 )
-from hotfire_infra.analysis.reporting import StoreReports
 from hotfire_infra.cli.console import data, symbol
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.finding import cell_of_failure, find_cell, suggest_test
@@ -55,7 +54,7 @@ def show(what: str, ref: str, *, as_json: bool) -> int:
     return CliExit.OK
 
 
-def _run_called(reports: StoreReports, what: str) -> RunReport | None:
+def _run_called(reports: CommandReports, what: str) -> RunReport | None:
     name = what.rpartition("/r/")[2] if "/r/" in what else what
     try:
         return reports.find(name)

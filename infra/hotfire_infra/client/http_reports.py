@@ -1,0 +1,70 @@
+"""What the command line prints, read from a service: the same values that the store gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from hotfire_infra.analysis.history import RunSummary, SeriesHistory, TestHistory
+from hotfire_infra.analysis.report import RunReport
+from hotfire_infra.analysis.transport import decode
+from hotfire_infra.client.connection import Connection
+from hotfire_infra.client.http import run_name
+from hotfire_infra.errors import AmbiguousRunError, RunNotFoundError
+from hotfire_infra.store.queries_measurements import MeasurementRow
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReports:
+    """`CommandReports` of a service."""
+
+    connection: Connection
+
+    def runs(self, limit: int) -> tuple[RunSummary, ...]:
+        """Return the newest runs first."""
+        answer = self.connection.request("GET", "/runs/summaries", query={"limit": limit})
+        found: tuple[RunSummary, ...] = decode(tuple[RunSummary, ...], answer.content)
+        return found
+
+    def report(self, run: str) -> RunReport | None:
+        """Return a run by any of its names; None when there is none or several."""
+        try:
+            return self.find(run)
+        except (RunNotFoundError, AmbiguousRunError):
+            return None
+
+    def find(self, run: str) -> RunReport:
+        """Return a run by any of its names, or raise what is wrong with the name."""
+        answer = self.connection.request("GET", f"/runs/{run_name(run)}/report")
+        found: RunReport = decode(RunReport, answer.content)
+        return found
+
+    def measured(self, number: int) -> tuple[MeasurementRow, ...]:
+        """Return the measurements of a run by its number."""
+        answer = self.connection.request("GET", f"/runs/{number}/measurements")
+        found: tuple[MeasurementRow, ...] = decode(tuple[MeasurementRow, ...], answer.content)
+        return found
+
+    def similar_tests(self, text: str) -> tuple[str, ...]:
+        """Return recorded identifiers that a mistyped one may have meant."""
+        return tuple(self.connection.get("/tests/similar", text=text)["items"])
+
+    def test(self, identifier: str) -> TestHistory | None:
+        """Return the history of a test; None for an identifier without a result."""
+        answer = self.connection.request(
+            "GET", "/tests/history", query={"test": identifier}, accepted=(404,)
+        )
+        if answer.status_code == 404:
+            return None
+        found: TestHistory = decode(TestHistory, answer.content)
+        return found
+
+    def series(self, key: str) -> SeriesHistory | None:
+        """Return a series by its key or an unambiguous prefix of it."""
+        answer = self.connection.request(
+            "GET", f"/series/{quote(key, safe='')}", accepted=(404, 422)
+        )
+        if not answer.is_success:
+            return None
+        found: SeriesHistory = decode(SeriesHistory, answer.content)
+        return found
