@@ -1,0 +1,69 @@
+"""How much an attempt has sent: counted in memory, read from its spool once per process."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hotfire_infra.api.problems import ApiError
+from hotfire_infra.errors import StorageFullError
+from hotfire_infra.sections.limits import LimitsSection
+
+REMEMBERED = 4096
+
+
+@dataclass(slots=True)
+class _Sum:
+    files: int = 0
+    size: int = 0
+
+
+@dataclass(slots=True)
+class Usage:
+    """One per application; safe to call from several threads."""
+
+    _sums: OrderedDict[str, _Sum] = field(default_factory=OrderedDict)
+    _mutex: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, spool: Path, limits: LimitsSection, *, files: int = 0, size: int = 0) -> None:
+        """Count what is about to come to an attempt; ApiError 413 when it would be too much."""
+        with self._mutex:
+            found = self._sums.get(spool.name)
+            if found is None:
+                found = self._sums[spool.name] = _measured(spool)
+                while len(self._sums) > REMEMBERED:
+                    self._sums.popitem(last=False)
+            self._sums.move_to_end(spool.name)
+            if found.files + files > limits.artifacts_per_attempt:
+                raise ApiError(
+                    413, f"the attempt has {found.files} artifacts, more are not taken",
+                    remedy="pack them into one archive", kind="too-many-artifacts",
+                )  # fmt: skip
+            if found.size + size > limits.attempt_bytes:
+                raise ApiError(
+                    413, f"the attempt has sent {found.size} bytes, {size} more are not taken",
+                    remedy="keep less (section `limits`, attempt_bytes)", kind="attempt-too-large",
+                )  # fmt: skip
+            found.files += files
+            found.size += size
+
+
+def _measured(spool: Path) -> _Sum:
+    found = _Sum()
+    for path in spool.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            found.size += path.stat().st_size
+            found.files += path.parts[len(spool.parts)] == "artifacts"
+    return found
+
+
+def check_room(folder: Path, limits: LimitsSection) -> None:
+    """Raise StorageFullError (507) while less is free than is kept back for what runs."""
+    free = shutil.disk_usage(folder).free
+    if free < limits.free_disk_bytes:
+        raise StorageFullError(
+            f"{free} bytes are free, {limits.free_disk_bytes} are kept back; nothing was stored"
+        )
