@@ -19,8 +19,8 @@ urgent class, or out of patience, that needs more room than there is yet.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from hotfire_infra.executors.protocol import Capacity, Need
 from hotfire_infra.executors.slots import Room
@@ -94,14 +94,61 @@ class Used:
     cpu_seconds: float
 
 
+@dataclass(slots=True)
+class Lane:
+    """Tasks of a run that need the same: if the oldest cannot start, no other can."""
+
+    run_id: int
+    order: Order
+    pool: str
+    need: Need
+    obstacle: str
+    entries: list[tuple[float, int]]
+    """(second in which it was queued, task), oldest first."""
+    now: float = 0.0
+    """In the same seconds."""
+    taken: int = 0
+    """How many of them have been picked."""
+
+    @property
+    def task_id(self) -> int:
+        """The task that is next."""
+        return self.entries[self.taken][1]
+
+    @property
+    def waited_seconds(self) -> float:
+        """How long the oldest has waited."""
+        return self.now - self.entries[self.taken][0]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all have been picked."""
+        return self.taken == len(self.entries)
+
+    @property
+    def rank(self) -> int:
+        """Of its class, 0 the most urgent."""
+        return _RANK[self.order.priority]
+
+    def take(self) -> int:
+        """Pick the oldest."""
+        self.taken += 1
+        return self.entries[self.taken - 1][1]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """What one round does about the queue."""
 
     picks: tuple[int, ...]
     """Tasks to start, in this order."""
-    pending: Mapping[int, str]
-    """Why each other task waits."""
+    waiting: tuple[tuple[tuple[int, ...], str], ...]
+    """Tasks and why they wait; thousands may share one reason."""
+
+    @property
+    def pending(self) -> dict[int, str]:
+        """Why each task waits that does not start."""
+        return {task_id: why for tasks, why in self.waiting for task_id in tasks}
 
 
 def choose(
@@ -112,64 +159,59 @@ def choose(
     section: QueueSection | None = None,
 ) -> Choice:
     """Decide on the whole queue; equal arguments give equal answers."""
+    return choose_lanes(_lanes(queue), occupied, pools, used, section)
+
+
+def choose_lanes(
+    lanes: Sequence[Lane],
+    occupied: Sequence[Occupied],
+    pools: Mapping[str, Pool],
+    used: Iterable[Used] = (),
+    section: QueueSection | None = None,
+) -> Choice:
+    """Decide on a queue that is sorted into lanes; they are used up."""
     desk = _Desk(section or QueueSection(), pools, used)
     for one in occupied:
         desk.occupy(one.pool, one.need, one.order, one.running_seconds, is_hold=one.is_hold)
-    lanes = _lanes(queue)
     picks: list[int] = []
     while True:
+        lanes = [lane for lane in lanes if not lane.is_empty]
         found, reasons = desk.scan(lanes)
         if found is None:
-            pending = {key: why for lane, why in reasons for key in lane.task_ids}
-            return Choice(picks=tuple(picks), pending=pending)
+            waiting = tuple(
+                (tuple(key for _, key in lane.entries[lane.taken :]), why) for lane, why in reasons
+            )
+            return Choice(picks=tuple(picks), waiting=waiting)
         picks.append(found.take())
-        desk.occupy(found.first.pool, found.first.need, found.first.order, 0.0)
-        lanes = [lane for lane in lanes if lane.tasks]
+        desk.occupy(found.pool, found.need, found.order, 0.0)
 
 
-@dataclass(slots=True)
-class _Lane:
-    """Tasks of a run that need the same: if the first cannot start, no other can."""
-
-    tasks: list[QueuedTask]
-    """In reverse: the next one is the last."""
-    first: QueuedTask = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.tasks.sort(key=lambda task: (task.waited_seconds, -task.task_id))
-        self.first = self.tasks[-1]
-
-    def take(self) -> int:
-        task_id = self.tasks.pop().task_id
-        if self.tasks:
-            self.first = self.tasks[-1]
-        return task_id
-
-    @property
-    def task_ids(self) -> Iterator[int]:
-        return (task.task_id for task in self.tasks)
-
-    @property
-    def rank(self) -> int:
-        return _RANK[self.first.order.priority]
-
-
-def _lanes(queue: Sequence[QueuedTask]) -> list[_Lane]:
-    groups: dict[tuple[int, str, int, bool, str], list[QueuedTask]] = {}
-    for task in queue:
-        key = (task.run_id, task.pool, task.need.cpus, task.need.exclusive, task.obstacle)
-        groups.setdefault(key, []).append(task)
-    return [_Lane(tasks) for tasks in groups.values()]
+def _lanes(queue: Sequence[QueuedTask]) -> list[Lane]:
+    lanes: dict[tuple[int, Order, str, Need, str], Lane] = {}
+    for task in sorted(queue, key=lambda task: (-task.waited_seconds, task.task_id)):
+        key = (task.run_id, task.order, task.pool, task.need, task.obstacle)
+        lane = lanes.get(key)
+        if lane is None:
+            lane = lanes[key] = Lane(
+                run_id=task.run_id,
+                order=task.order,
+                pool=task.pool,
+                need=task.need,
+                obstacle=task.obstacle,
+                entries=[],
+            )
+        lane.entries.append((-task.waited_seconds, task.task_id))
+    return list(lanes.values())
 
 
 @dataclass(slots=True)
 class _Barrier:
     """A pool is kept for a lane that waits for room."""
 
-    lane: _Lane
+    lane: Lane
     is_aged: bool
 
-    def stops(self, other: _Lane) -> bool:
+    def stops(self, other: Lane) -> bool:
         return self.is_aged or other.rank > self.lane.rank
 
 
@@ -217,53 +259,51 @@ class _Desk:
             self._by_team[team, pool] += part
             self._by_class[priority] += part
 
-    def scan(self, lanes: Sequence[_Lane]) -> tuple[_Lane | None, list[tuple[_Lane, str]]]:
+    def scan(self, lanes: Sequence[Lane]) -> tuple[Lane | None, list[tuple[Lane, str]]]:
         """Return the lane that is next, else why each one waits."""
-        shares = {team: self._share(team) for team in {lane.first.order.team for lane in lanes}}
+        shares = {team: self._share(team) for team in {lane.order.team for lane in lanes}}
         barriers: dict[str, _Barrier] = {}
         kept: Counter[tuple[str, str]] = Counter()
-        refused: list[tuple[_Lane, str | None]] = []
+        refused: list[tuple[Lane, str | None]] = []
         for lane in sorted(lanes, key=lambda lane: self._place(lane, shares)):
-            task = lane.first
-            is_aged = self._is_aged(task)
-            why: str | None = self._obstacle(task, kept)
+            is_aged = self._is_aged(lane)
+            why: str | None = self._obstacle(lane, kept)
             if not why:
-                barrier = barriers.get(task.pool)
-                if not self._rooms[task.pool].fits(task.need):
+                barrier = barriers.get(lane.pool)
+                if not self._rooms[lane.pool].fits(lane.need):
                     why = None
                     if barrier is None or is_aged > barrier.is_aged:
-                        barriers[task.pool] = _Barrier(lane, is_aged)
+                        barriers[lane.pool] = _Barrier(lane, is_aged)
                 elif barrier is not None and barrier.stops(lane):
-                    ahead = barrier.lane.first
+                    ahead = barrier.lane
                     why = kept_words(ahead.order.run_number, ahead.order.priority, ahead.need)
                 else:
                     return lane, []
-            if is_aged and not task.obstacle:
-                kept.update(_cap_keys(task.pool, task.order))
+            if is_aged and not lane.obstacle:
+                kept.update(_cap_keys(lane.pool, lane.order))
             refused.append((lane, why))
-        return None, [(lane, why or self._no_room(lane.first)) for lane, why in refused]
+        return None, [(lane, why or self._no_room(lane)) for lane, why in refused]
 
-    def _no_room(self, task: QueuedTask) -> str:
-        capacity = self._pools[task.pool].capacity
-        return capacity_words(task.need, capacity, self._occupants[task.pool])
+    def _no_room(self, lane: Lane) -> str:
+        capacity = self._pools[lane.pool].capacity
+        return capacity_words(lane.need, capacity, self._occupants[lane.pool])
 
-    def _place(self, lane: _Lane, shares: Mapping[str, float]) -> tuple[float | int, ...]:
-        task = lane.first
-        is_aged = self._is_aged(task)
+    def _place(self, lane: Lane, shares: Mapping[str, float]) -> tuple[float | int, ...]:
+        is_aged = self._is_aged(lane)
         return (
-            -1 if is_aged and self._has_reserve(task.order.priority) else lane.rank,
+            -1 if is_aged and self._has_reserve(lane.order.priority) else lane.rank,
             lane.rank,
-            shares[task.order.team],
+            shares[lane.order.team],
             not is_aged,
             # Started on an idle machine only: first in the queue it would hold up all others.
-            task.need.exclusive and not is_aged,
-            task.run_id,
-            task.need.exclusive,
-            task.task_id,
+            lane.need.exclusive and not is_aged,
+            lane.run_id,
+            lane.need.exclusive,
+            lane.task_id,
         )
 
-    def _is_aged(self, task: QueuedTask) -> bool:
-        return task.waited_seconds > self._section.patience_minutes * 60
+    def _is_aged(self, lane: Lane) -> bool:
+        return lane.waited_seconds > self._section.patience_minutes * 60
 
     def _has_reserve(self, priority: Priority) -> bool:
         total = sum(self._by_class.values())
@@ -273,16 +313,16 @@ class _Desk:
         used = (self._by_team.get((team, pool), 0.0) for pool in self._pools)
         return max(used, default=0.0) / self._section.teams.get(team, NOBODY).weight
 
-    def _obstacle(self, task: QueuedTask, kept: Mapping[tuple[str, str], int]) -> str:
+    def _obstacle(self, lane: Lane, kept: Mapping[tuple[str, str], int]) -> str:
         """Say what is in the way other than room; nothing: an empty string."""
-        if task.obstacle:
-            return task.obstacle
-        pool = self._pools.get(task.pool)
+        if lane.obstacle:
+            return lane.obstacle
+        pool = self._pools.get(lane.pool)
         if pool is None:
-            return f"no machine of the pool {task.pool} is connected"
+            return f"no machine of the pool {lane.pool} is connected"
         if pool.closed:
             return pool.closed
-        for key in _cap_keys(task.pool, task.order):
+        for key in _cap_keys(lane.pool, lane.order):
             cap = self._cap(*key)
             if cap is not None and self._counts[key] + kept.get(key, 0) >= cap:
                 return cap_words(*key, cap, is_kept=self._counts[key] < cap)

@@ -8,9 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from hotfire_infra.orchestrator.holds import HoldKeeper
+from hotfire_infra.sections.holds import HoldsSection
 from hotfire_infra.states import RUN_TERMINAL, RequestKind, RequestState
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Request, Run
+from hotfire_infra.store.queries_holds import holds_called
 from hotfire_infra.store.transitions import Move, move, publish, record_history
 from hotfire_testframework.contract.ulid import Ulid, new_ulid
 
@@ -88,6 +91,8 @@ class RequestBook:
         state, reason = RequestState.DONE, ""
         if row.kind is RequestKind.CANCEL:
             state, reason = self._cancel(connection, row, now)
+        if row.kind is RequestKind.RELEASE:
+            state, reason = self._release(connection, row)
         step = Move(
             entity="request",
             entity_id=row.id,
@@ -98,6 +103,14 @@ class RequestBook:
             values={"reason": reason},
         )
         move(connection, step, now)
+
+    def _release(self, connection: Connection, row: Any) -> tuple[RequestState, str]:
+        """End a hold; the loop frees what is not held any more."""
+        keeper = HoldKeeper(self.store, HoldsSection())
+        found = holds_called(connection, str(row.payload.get("hold", "")) or "-")
+        if len(found) == 1 and keeper.release(connection, found[0]):
+            return RequestState.DONE, "released on request"
+        return RequestState.REFUSED, "there is no such hold any more"
 
     def _cancel(self, connection: Connection, row: Any, now: int) -> tuple[RequestState, str]:
         changed = connection.execute(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,9 @@ from sqlalchemy import Connection, Select, select
 
 from hotfire_infra.states import Priority
 from hotfire_infra.store.models import Attempt, Cell, Hold, Run, Task
+
+REFUSED = "not held: "
+"""How the reason of a refused hold begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,11 @@ class HoldRow:
     until_ns: int
     released_ns: int | None
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether the machine was never kept."""
+        return self.reason.startswith(REFUSED)
+
 
 def _holds() -> Select[Any]:
     return (
@@ -50,7 +57,6 @@ def _holds() -> Select[Any]:
             Attempt.task_id,
             Attempt.executor,
             Attempt.pool,
-            Attempt.cpus,
             Attempt.device_id,
             Cell.key.label("cell_key"),
             Run.id.label("run_id"),
@@ -90,9 +96,9 @@ def holds_called(connection: Connection, prefix: str) -> tuple[HoldRow, ...]:
     )
 
 
-def active_holds_of_runs(connection: Connection, run_ids: Sequence[int]) -> tuple[HoldRow, ...]:
-    """Return the holds of some runs that are not released."""
-    return tuple(row for row in active_holds(connection) if row.run_id in set(run_ids))
+def holds_of_run(connection: Connection, run_id: int) -> tuple[HoldRow, ...]:
+    """Return all holds of a run, also those that are over or were refused."""
+    return _rows(connection, _holds().where(Run.id == run_id))
 
 
 def held_attempts(connection: Connection) -> frozenset[str]:

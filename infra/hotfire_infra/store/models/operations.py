@@ -91,7 +91,10 @@ class Hold(Base):
     id: Mapped[Key]
     ulid: Mapped[Ulid]
     attempt_id: Mapped[int] = mapped_column(ForeignKey("attempt.id"), unique=True)
+    cpus: Mapped[Count]
+    """Slots of the attempt's pool that stay taken."""
     reason: Mapped[Reason]
+    """Why it is held; for one that was refused (released at once): why not."""
     held_by: Mapped[Name]
     boot_id: Mapped[Name]
     until_mono_ns: Mapped[Nanoseconds]
