@@ -11,9 +11,14 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from hotfire_infra.sections.access import AccessSection
+from hotfire_infra.sections.devices import DevicesSection
 from hotfire_infra.sections.gate import GateSection
+from hotfire_infra.sections.holds import HoldsSection
 from hotfire_infra.sections.limits import LimitsSection
 from hotfire_infra.sections.logging import LoggingSection
+from hotfire_infra.sections.queue import QueueSection
+from hotfire_infra.sections.retries import RetriesSection
+from hotfire_infra.sections.secrets import SecretsSection
 from hotfire_pipelines.document import read_document
 from hotfire_pipelines.validate import validate
 
@@ -27,9 +32,14 @@ class Configuration(BaseModel):
         default="hotfire.dev/service/1", alias="schema"
     )
     access: AccessSection = Field(default_factory=AccessSection)
+    devices: DevicesSection = Field(default_factory=DevicesSection)
     gate: GateSection = Field(default_factory=GateSection)
+    secrets: SecretsSection = Field(default_factory=SecretsSection)
+    holds: HoldsSection = Field(default_factory=HoldsSection)
     limits: LimitsSection = Field(default_factory=LimitsSection)
     logging: LoggingSection = Field(default_factory=LoggingSection)
+    queue: QueueSection = Field(default_factory=QueueSection)
+    retries: RetriesSection = Field(default_factory=RetriesSection)
 
 
 def read_configuration(path: Path) -> Configuration:

@@ -16,12 +16,12 @@ from typing import Any
 
 from hotfire_infra.clock import Clock, SystemClock
 from hotfire_infra.errors import ExecutorError
-from hotfire_infra.executors.nursery import Nursery, WakePipe
 from hotfire_infra.executors.local_devices import (
     device_environment,
     post_mortem,
     report_devices,
 )
+from hotfire_infra.executors.nursery import Nursery, WakePipe
 from hotfire_infra.executors.probing import Machine, observe_by_runner
 from hotfire_infra.executors.processes import (
     ATTEMPT_VARIABLE,
@@ -44,7 +44,7 @@ from hotfire_infra.settings import inherited_environment
 from hotfire_testframework.contract.ulid import Ulid
 from hotfire_testframework.runner.attempt_dir import WAKE
 
-BULKY = ("work", "artifacts", "events")
+BULKY = ("secrets", "work", "artifacts", "events")
 """What `release` removes: by then all of it that matters is in the store."""
 DEATH_SECONDS = 1.0
 """From a runner's death to the news of how it died."""
@@ -107,7 +107,8 @@ class LocalExecutor:
             if not _intend(root / "submit.intent"):
                 return
             write_object(root / "attempt.json", order.spec.to_json(), mode=0o600)
-            _write_secret(root / "token", order.token)
+            _write_secret(root / "token", order.token.encode("ascii"))
+            _write_secrets(root / "secrets", order.secrets)
             pid = self._bear(order, root)
         except OSError as error:
             raise ExecutorError(f"the runner could not be started in {root}: {error}") from error
@@ -266,10 +267,17 @@ def _intend(path: Path) -> bool:
     return True
 
 
-def _write_secret(path: Path, secret: str) -> None:
+def _write_secret(path: Path, secret: bytes) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="ascii") as file:
+    with os.fdopen(handle, "wb") as file:
         file.write(secret)
+
+
+def _write_secrets(folder: Path, values: Mapping[str, bytes]) -> None:
+    if values:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    for name, value in values.items():
+        _write_secret(folder / name, value)
 
 
 def _write_identity(root: Path, identity: ProcessIdentity) -> None:

@@ -22,6 +22,8 @@ class Order:
     """Handed to the runner in a file of mode 0600; never in argv, environment or plan."""
     device: str = ""
     """Identity of the device that it is to run on; empty: whatever there is."""
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Handed over as files of mode 0600 in `secrets/` of the attempt; gone with its release."""
 
     @property
     def attempt(self) -> Ulid:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from hotfire_testframework.runner.redaction import NOTHING_SECRET, Redactor, read_secrets
 
 STREAMS = ("stdout", "stderr")
 
@@ -49,6 +52,19 @@ class Spool:
             return int((self.root / "exit").read_text(encoding="ascii"))
         except (OSError, ValueError):
             return None
+
+    def redactor(self) -> Redactor:
+        """Return what keeps the secrets of this attempt out of the store, while it has them."""
+        folder = self.root / "secrets"
+        try:
+            names = os.listdir(folder)
+        except FileNotFoundError:
+            return NOTHING_SECRET
+        return read_secrets(folder, names)
+
+    def forget_secrets(self) -> None:
+        """Remove the secrets of an attempt whose machine is kept for a person."""
+        shutil.rmtree(self.root / "secrets", ignore_errors=True)
 
     def confined(self, relative: str) -> Path | None:
         """Return the path of a file inside the spool, none for one that leads outside."""

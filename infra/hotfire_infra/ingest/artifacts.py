@@ -14,6 +14,7 @@ from hotfire_infra.errors import BlobCorruptError
 from hotfire_infra.executors.spool import Spool
 from hotfire_infra.ingest.context import AttemptContext
 from hotfire_infra.ingest.records import write_coverage
+from hotfire_infra.ingest.redaction import holds_secret
 from hotfire_infra.store import results
 from hotfire_infra.store.blobs import BlobStore, StoredBlob
 from hotfire_testframework.contract.stream import Kind, Record
@@ -50,6 +51,8 @@ def _move(blobs: BlobStore, spool: Spool, record: Record) -> Moved:
     path = spool.confined(record["path"])
     if path is None:
         raise ValueError(f"its path {record['path']!r} leads out of the attempt's directory")
+    if holds_secret(path, spool.redactor()):
+        raise ValueError("it holds a secret of the task, and was not stored")
     blob = blobs.put_file(path, expected=record["sha256"])
     is_coverage = record["media_type"] == COVERAGE_MEDIA_TYPE
     return Moved(record=record, blob=blob, coverage=_coverage(path) if is_coverage else ())

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import Connection, func, select
 
 from hotfire_infra.executors.spool import STREAMS, Spool
+from hotfire_infra.ingest.redaction import redacted_chunk
 from hotfire_infra.store import results
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import LogChunk
@@ -50,15 +51,16 @@ def _read(
         return  # Without asking the store: this is the rule, and every round comes by here.
     with store.reading() as connection:
         start = stored_bytes(connection, attempt_id, name)
-    with spool.log(name).open("rb") as file:
-        file.seek(start)
-        while start < size and (is_final or size - start >= CHUNK_BYTES):
-            content = file.read(CHUNK_BYTES)
-            if not content:
-                return
-            blob = store.blobs.put_bytes(content)
-            yield (attempt_id, name, start, blob.size, blob.sha256)
-            start += len(content)
+    redactor = spool.redactor()
+    # What may be the beginning of a secret waits for its rest.
+    whole = CHUNK_BYTES + (len(redactor.forms[0]) if redactor else 0)
+    while start < size and (is_final or size - start >= whole):
+        content = redacted_chunk(spool.log(name), start, CHUNK_BYTES, redactor)
+        if not content:
+            return
+        blob = store.blobs.put_bytes(content)
+        yield (attempt_id, name, start, blob.size, blob.sha256)
+        start += len(content)
 
 
 def stored_bytes(connection: Connection, attempt_id: int, name: str) -> int:

@@ -11,11 +11,13 @@ from hotfire_infra.executors.spool import Spool
 from hotfire_infra.ingest.artifacts import Moved, move_artifacts, write_artifacts
 from hotfire_infra.ingest.context import context_of
 from hotfire_infra.ingest.records import in_flight_after, write_records
+from hotfire_infra.ingest.redaction import redact_part
 from hotfire_infra.states import ATTEMPT_LIVE
 from hotfire_infra.store import results
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Attempt, Record, StreamProblem
 from hotfire_infra.store.rows import AttemptRow
+from hotfire_testframework.contract.evidence import Evidence
 from hotfire_testframework.contract.stream import Kind
 from hotfire_testframework.contract.stream_reader import (
     Position,
@@ -26,6 +28,8 @@ from hotfire_testframework.contract.stream_reader import (
 
 BATCH_RECORDS = 5_000
 """In one transaction: short enough that other writers wait milliseconds."""
+EVIDENCE_LIMIT = 100
+"""Records of evidence that are weighed: a command may write what it likes."""
 PROBLEM_LENGTH = 300
 """Signs of a problem that stand in a reason; the whole text is in the stream."""
 
@@ -96,7 +100,7 @@ def ingest_stream(store: Store, attempt: AttemptRow, spool: Spool) -> Ingested:
 def read_arrival(store: Store, spool: Spool, *, acked_seq: int, acked_bytes: int) -> Arrival | None:
     """Read what has arrived behind the acknowledged prefix; None: nothing has."""
     position = Position(offset=acked_bytes, seq=acked_seq + 1)
-    part = read_stream(spool.stream, position, limit=BATCH_RECORDS)
+    part = redact_part(read_stream(spool.stream, position, limit=BATCH_RECORDS), spool.redactor())
     if not part.records and part.problem is None:
         return None
     moved, lost = move_artifacts(store.blobs, spool, part.records)
@@ -187,3 +191,14 @@ def first_problem(connection: Connection, attempt_id: int) -> str:
     body = connection.execute(query).scalar()
     what = str((body or {}).get("what", ""))
     return what if len(what) <= PROBLEM_LENGTH else f"{what[:PROBLEM_LENGTH]}…"
+
+
+def reported_evidence(connection: Connection, attempt_id: int) -> list[Evidence]:
+    """Return what the runner and the commands of an attempt saw of its failure, in their order."""
+    query = (
+        select(Record.body)
+        .where(Record.attempt_id == attempt_id, Record.kind == Kind.EVIDENCE.value)
+        .order_by(Record.seq)
+        .limit(EVIDENCE_LIMIT)
+    )
+    return [Evidence.from_json(body) for body in connection.execute(query).scalars()]

@@ -98,6 +98,7 @@ def _run_row(row: Row[Any]) -> RunRow:
         team=row.team,
         change=row.change,
         hold_seconds=row.hold_seconds,
+        is_trusted=row.is_trusted,
         superseded_by_number=row.superseded_by_number,
         source=SourceRow(
             repository=row.repository,

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hotfire_infra.states import AttemptState, DeviceHealth, Priority, RunState, RunVerdict, TaskState
+from hotfire_infra.states import (
+    AttemptState,
+    DeviceHealth,
+    Priority,
+    RunState,
+    RunVerdict,
+    TaskState,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +53,8 @@ class RunRow:
     team: str = "default"
     change: str | None = None
     hold_seconds: int = 0
+    is_trusted: bool = True
+    """Whether its tasks may be given secrets."""
     superseded_by_number: int | None = None
     """The newer run of the same change that it was ended for."""
 
