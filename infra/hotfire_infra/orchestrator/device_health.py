@@ -45,9 +45,14 @@ CONCLUSIONS: dict[tuple[Field, Field], Conclusion] = {
 """(the failed test elsewhere, a known-good test here) → conclusion; anything unknown is unclear."""
 
 
-def conclude(elsewhere: Field, here: Field) -> Conclusion:
-    """Return what the two reruns say; the other two fields are given: it failed here, passed there."""
-    return CONCLUSIONS.get((elsewhere, here), Conclusion.UNCLEAR)
+def conclude(elsewhere: Field, here: Field, *, is_widespread: bool = False) -> Conclusion:
+    """Return what the two reruns say; the other two fields are given: it failed here, passed there.
+
+    `is_widespread`: more devices are doubted at once than may ever be taken out. Then everything
+    failing everywhere has one cause, which is no device: a store that is down, a broken driver.
+    """
+    found = CONCLUSIONS.get((elsewhere, here), Conclusion.UNCLEAR)
+    return Conclusion.UNCLEAR if found is Conclusion.BOTH and is_widespread else found
 
 
 def field_of(
@@ -73,7 +78,11 @@ class Judgement:
 
 
 def judge(
-    conclusion: Conclusion, here: Field, *, has_hardware_evidence: bool, has_room: bool
+    conclusion: Conclusion,
+    here: Field,
+    *,
+    has_hardware_evidence: bool,
+    has_room: bool,
 ) -> Judgement:
     """Return the next health of a suspect device after a differential rerun.
 

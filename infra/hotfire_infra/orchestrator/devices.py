@@ -211,6 +211,12 @@ def move_device(
     return move(connection, step, at_ns)
 
 
+def identity_of(connection: Connection, device_id: int | None) -> str:
+    """Return what the machine calls a device; empty for none."""
+    found = None if device_id is None else queries_devices.device_by_id(connection, device_id)
+    return "" if found is None else found.identity
+
+
 def explain(connection: Connection, device: DeviceRow, reason: str) -> None:
     """Write why a device stays as it is."""
     connection.execute(update(Device).where(Device.id == device.id).values(reason=reason))

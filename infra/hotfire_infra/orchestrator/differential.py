@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from hotfire_infra.orchestrator.device_health import Conclusion, Field, conclude, field_of
 from hotfire_infra.orchestrator.devices import USABLE
@@ -43,12 +43,11 @@ class Progressed:
     here: Field | None
     wanted: tuple[Wanted, ...] = ()
 
-    @property
-    def conclusion(self) -> Conclusion | None:
-        """The conclusion, once both fields are filled."""
+    def conclusion(self, *, is_widespread: bool) -> Conclusion | None:
+        """Return the conclusion, once both fields are filled."""
         if self.elsewhere is None or self.here is None:
             return None
-        return conclude(self.elsewhere, self.here)
+        return conclude(self.elsewhere, self.here, is_widespread=is_widespread)
 
 
 def open_one(
@@ -80,6 +79,7 @@ def close(
         "failed_here": row.attempt_ulid,
         "failed_elsewhere": str(found.elsewhere or Field.UNKNOWN),
         "good_here": str(found.here or Field.UNKNOWN),
+        "last_attempt": connection.execute(select(func.max(Attempt.id))).scalar() or 0,
         "good_elsewhere": str(Field.PASSED if row.body.get("good_task") else Field.UNKNOWN),
     }
     connection.execute(
@@ -153,6 +153,17 @@ def remember_good_task(connection: Connection, row: DifferentialRow, task_id: in
         .where(Differential.id == row.id)
         .values(body={**row.body, "good_task": task_id})
     )
+
+
+def passes_since(connection: Connection, device: DeviceRow, attempt_id: int) -> int:
+    """Return how many attempts for runs have passed on a device after another attempt was made."""
+    query = select(func.count(Attempt.id)).where(
+        Attempt.device_id == device.id,
+        Attempt.id > attempt_id,
+        Attempt.purpose == "result",
+        Attempt.state == AttemptState.PASSED,
+    )
+    return int(connection.execute(query).scalar_one())
 
 
 def known_good(connection: Connection, device: DeviceRow, run_id: int | None) -> int | None:

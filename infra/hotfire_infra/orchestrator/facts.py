@@ -7,7 +7,7 @@ in the store, so an outdated fact costs a round, never a wrong state.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,12 +15,16 @@ from sqlalchemy import Connection, func, select
 
 from hotfire_infra.executors.protocol import Need
 from hotfire_infra.orchestrator.folds import AttemptFacts, TaskFold
-from hotfire_infra.states import ATTEMPT_LIVE, TaskState
+from hotfire_infra.states import ATTEMPT_LIVE, AttemptState, TaskState
 from hotfire_infra.store import queries
 from hotfire_infra.store.models import Edge, Outbox, Task
 from hotfire_infra.store.rows import AttemptRow, CellRow, RunRow, TaskRow
 from hotfire_testframework.contract.failure import FailureClass
 from hotfire_testframework.contract.task import TaskSpec
+
+RESULT = "result"
+"""Purpose of an attempt that counts."""
+_DISPUTABLE = frozenset({AttemptState.FAILED, AttemptState.TIMED_OUT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,8 @@ class TaskTerms:
     retries: int
     need: Need
     grace_seconds: float
+    secrets: tuple[str, ...] = ()
+    """Names of the secrets that it is to be given."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,6 +125,8 @@ def read_run(connection: Connection, run: RunRow) -> RunFacts:
     """Read a run with its tasks, attempts and edges; all of it is to be folded."""
     attempts: dict[int, list[AttemptRow]] = {}
     for attempt in queries.attempts_of(connection, run.id):
+        if attempt.purpose != RESULT:
+            continue  # A rerun for somebody else's question never counts for the run.
         attempts.setdefault(attempt.task_id, []).append(attempt)
     upstream: dict[int, set[int]] = {}
     downstream: dict[int, set[int]] = {}
@@ -160,7 +168,7 @@ class RunBook:
 
     runs: dict[int, RunFacts] = field(default_factory=dict)
     others: dict[int, AttemptRow] = field(default_factory=dict)
-    """Live attempts of runs that are over: reruns for somebody else's question."""
+    """Live attempts that count for no run under way: reruns for somebody else's question."""
     last_event: int = -1
     """-1: nothing is known yet."""
     is_outdated: bool = False
@@ -191,7 +199,7 @@ class RunBook:
                 self.runs[run_id] = read_run(connection, run)
         self.runs = {run_id: self.runs[run_id] for run_id in unfinished}
         live = queries.live_attempts(connection)
-        self.others = {row.id: row for row in live if row.run_id not in self.runs}
+        self.others = {row.id: row for row in live if not self._counts(row)}
         self.last_event = newest
         return True
 
@@ -204,19 +212,34 @@ class RunBook:
         found = [row for facts in self.runs.values() for row in facts.live_attempts()]
         return sorted([*found, *self.others.values()], key=lambda row: row.id)
 
+    def attempts_on(self, devices: Collection[int]) -> list[AttemptRow]:
+        """Return the attempts of the runs under way that ran on some devices."""
+        if not devices:
+            return []
+        return [
+            row
+            for facts in self.runs.values()
+            for rows in facts.attempts.values()
+            for row in rows
+            if row.device_id in devices
+        ]
+
+    def _counts(self, attempt: AttemptRow) -> bool:
+        return attempt.run_id in self.runs and attempt.purpose == RESULT
+
     def replace_attempt(self, attempt: AttemptRow) -> None:
         """Remember how far an attempt's stream and lease are, on which no fold depends."""
-        facts = self.runs.get(attempt.run_id)
-        if facts is None:
+        if not self._counts(attempt):
             self.others[attempt.id] = attempt
             return
+        facts = self.runs[attempt.run_id]
         facts.attempts[attempt.task_id] = tuple(
             attempt if row.id == attempt.id else row for row in facts.attempts[attempt.task_id]
         )
 
     def note_attempt(self, attempt: AttemptRow) -> None:
         """Remember an attempt as it is now."""
-        if attempt.run_id in self.runs:
+        if self._counts(attempt):
             self.runs[attempt.run_id].note_attempt(attempt)
         elif attempt.state in ATTEMPT_LIVE:
             self.others[attempt.id] = attempt
@@ -229,14 +252,17 @@ def last_event(connection: Connection) -> int:
     return int(connection.execute(select(func.max(Outbox.id))).scalar() or 0)
 
 
-def attempt_facts(attempt: AttemptRow) -> AttemptFacts:
-    """Reduce an attempt to what folds look at."""
+def attempt_facts(attempt: AttemptRow, disputed: Collection[int] = ()) -> AttemptFacts:
+    """Reduce an attempt to what folds look at; `disputed`: devices under inquiry."""
     known = attempt.failure_class
     return AttemptFacts(
         state=attempt.state,
         reason=attempt.reason,
         failure_class=FailureClass(known) if known else None,
         in_flight=attempt.in_flight,
+        device_id=attempt.device_id,
+        ended_ns=attempt.ended_ns,
+        is_disputed=attempt.device_id in disputed and attempt.state in _DISPUTABLE,
     )
 
 
@@ -277,4 +303,5 @@ def _terms(spec: TaskSpec) -> TaskTerms:
         retries=spec.retries,
         need=Need(cpus=spec.cpus, exclusive=spec.exclusive),
         grace_seconds=spec.timeouts.grace_s,
+        secrets=spec.secrets,
     )

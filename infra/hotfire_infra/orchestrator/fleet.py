@@ -43,14 +43,20 @@ class Seats:
 
     devices: Sequence[DeviceRow]
     busy: set[int]
-    wanted: frozenset[int] = frozenset()
-    """Suspect devices that an inquiry waits for: nothing else gets them first."""
+    _found: dict[tuple[int, frozenset[int]], Seat] = field(default_factory=dict)
+    """By requirement and avoid-list, until something is taken: thousands of tasks ask alike."""
 
     def find(self, requires: object, avoid: Collection[int] = ()) -> Seat:
         """Return a seat for a task, without taking it.
 
         Good devices before suspect ones. One to be avoided is used only if there is no other.
         """
+        key = (id(requires), frozenset(avoid))
+        if key not in self._found:
+            self._found[key] = self._look(requires, avoid)
+        return self._found[key]
+
+    def _look(self, requires: object, avoid: Collection[int]) -> Seat:
         fitting = [device for device in self.devices if suits(device, requires)]
         shared = [device for device in fitting if device.facts.get("is_shared")]
         if shared and not _names_devices(requires):
@@ -63,8 +69,7 @@ class Seats:
         allowed = [device for device in usable if device.id not in avoid] or usable
         order = sorted(allowed, key=lambda device: device.health is DeviceHealth.SUSPECT)
         for device in order:
-            is_free = device.id not in self.busy and device.id not in self.wanted
-            if is_free or device.facts.get("is_shared"):
+            if device.id not in self.busy or device.facts.get("is_shared"):
                 return Seat(device_id=device.id, identity=device.identity)
         return Seat(obstacle=_all_busy(allowed, usable))
 
@@ -72,6 +77,7 @@ class Seats:
         """Keep a device for whoever it was found for."""
         if seat.device_id is not None:
             self.busy.add(seat.device_id)
+            self._found.clear()
 
 
 def _names_devices(requires: object) -> bool:
@@ -125,18 +131,19 @@ class Fleet:
     @property
     def needs_writing(self) -> bool:
         """Whether the next transaction has something to do here."""
-        has_news = bool(self._reports) and (self._is_outdated or self._is_report_due())
-        return has_news or (self._is_outdated and bool(self.devices)) or self._has_open_inquiry
-
-    def _is_report_due(self) -> bool:
-        return self._reports is not None
+        is_outdated = self._is_outdated and bool(self.devices)
+        return bool(self._reports) or is_outdated or self._has_open_inquiry
 
     def note_end(self, attempt: AttemptRow) -> None:
         """Look at the devices again: an attempt ended on one of them."""
         if attempt.device_id is not None and attempt.state not in ATTEMPT_LIVE:
             is_quiet = attempt.state == "passed" and attempt.purpose == "result"
-            # A pass says something only to an inquiry that waits for it.
-            self._is_outdated |= not is_quiet or self._has_open_inquiry
+            # A pass says something only to an inquiry that waits for it, or of a suspect.
+            is_suspect = any(
+                device.id == attempt.device_id and device.health is DeviceHealth.SUSPECT
+                for device in self.devices
+            )
+            self._is_outdated |= not is_quiet or self._has_open_inquiry or is_suspect
 
     def advance(
         self, connection: Connection, live: Iterable[AttemptRow], *, by: str

@@ -6,18 +6,24 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hotfire_infra.states import (
-    ATTEMPT_COUNTED,
-    ATTEMPT_INTERRUPTED,
-    ATTEMPT_LIVE,
-    AttemptState,
-    TaskState,
+from hotfire_infra.orchestrator.retry_policy import (
+    Interruption,
+    Retry,
+    Spent,
+    Stop,
+    blamed_class,
+    decide,
+    is_interrupted,
 )
+from hotfire_infra.sections.retries import RetriesSection
+from hotfire_infra.states import ATTEMPT_LIVE, AttemptState, TaskState
 from hotfire_testframework.contract.failure import FailureClass
 from hotfire_testframework.contract.outcomes import Outcome, Verdict
 
+DEFAULT_POLICY = RetriesSection()
 CRASHES_THAT_CONVICT = 2
 """The same test in flight in this many interrupted attempts is no accident of the machine."""
+DISPUTED = "a differential rerun decides whether that is the product or the device"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +34,18 @@ class AttemptFacts:
     reason: str = ""
     failure_class: FailureClass | None = None
     in_flight: tuple[str, ...] = ()
+    device_id: int | None = None
+    ended_ns: int | None = None
+    is_disputed: bool = False
+    """It failed on a device that is under inquiry: it counts once that has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What was decided of a task before: a budget that changes later does not reopen it."""
+
+    state: TaskState
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +57,11 @@ class TaskFold:
     reason: str = ""
     failure_class: FailureClass | None = None
     crashed_tests: frozenset[str] = frozenset()
+    avoid: frozenset[int] = frozenset()
+    """Devices that the next attempt is not to have while there is another."""
+    not_before_ns: int = 0
+    """Wall time before which a retry waits, `wait_seconds` at most."""
+    wait_seconds: float = 0.0
 
     @property
     def is_over(self) -> bool:
@@ -62,8 +85,15 @@ def fold_task(
     attempts: Sequence[AttemptFacts],
     retries: int,
     is_ready: bool,
+    policy: RetriesSection = DEFAULT_POLICY,
+    spent: Spent | None = None,
+    standing: Standing | None = None,
 ) -> TaskFold:
-    """Fold the attempts of a task, oldest first; `is_ready`: all its edges are met."""
+    """Fold the attempts of a task, oldest first; `is_ready`: all its edges are met.
+
+    `spent`: what budgets of several tasks have given already; None does not ask them. `standing`:
+    what is stored of the task, if anything was decided.
+    """
     if resolution is not None:
         return TaskFold(state=resolution, verdict=_RESOLUTION_VERDICTS[resolution], reason=reason)
     if not attempts:
@@ -71,11 +101,13 @@ def fold_task(
     last = attempts[-1]
     if last.state in ATTEMPT_LIVE:
         return TaskFold(state=TaskState.RUNNING)
-    if last.state in ATTEMPT_COUNTED:
-        return _counted(last)
     if last.state is AttemptState.CANCELLED:
         return TaskFold(state=TaskState.CANCELLED, verdict=Verdict.MISSING, reason=last.reason)
-    return _interrupted(attempts, retries)
+    if is_interrupted(last.state, last.failure_class):
+        return _interrupted(attempts, retries, policy, spent, standing)
+    if last.is_disputed:
+        return TaskFold(state=TaskState.RUNNING, reason=f"{last.reason}; {DISPUTED}")
+    return _counted(last)
 
 
 def _counted(last: AttemptFacts) -> TaskFold:
@@ -88,7 +120,13 @@ def _counted(last: AttemptFacts) -> TaskFold:
     )
 
 
-def _interrupted(attempts: Sequence[AttemptFacts], retries: int) -> TaskFold:
+def _interrupted(
+    attempts: Sequence[AttemptFacts],
+    retries: int,
+    policy: RetriesSection,
+    spent: Spent | None,
+    standing: Standing | None,
+) -> TaskFold:
     last = attempts[-1]
     crashed = crashing_tests(attempts)
     if crashed:
@@ -100,23 +138,40 @@ def _interrupted(attempts: Sequence[AttemptFacts], retries: int) -> TaskFold:
             failure_class=FailureClass.PRODUCT,
             crashed_tests=crashed,
         )
-    used = sum(attempt.state in ATTEMPT_INTERRUPTED for attempt in attempts)
-    if is_worth_a_retry(last) and used <= retries:
-        return TaskFold(state=TaskState.QUEUED, reason=f"attempt {len(attempts)}: {last.reason}")
-    spent = f" ({used} attempts, budget spent)" if used > 1 else ""
+    if standing is not None and standing.state is TaskState.DONE:
+        return _given_up(last, standing.reason)
+    interruptions = [
+        Interruption(
+            failure_class=blamed_class(attempt.state, attempt.failure_class),
+            reason=attempt.reason,
+            device_id=attempt.device_id,
+            ended_ns=attempt.ended_ns,
+        )
+        for attempt in attempts
+        if is_interrupted(attempt.state, attempt.failure_class)
+    ]
+    is_granted = standing is not None and standing.state is TaskState.QUEUED
+    decision = decide(interruptions, policy, retries=retries, spent=None if is_granted else spent)
+    match decision:
+        case Stop():
+            return _given_up(last, decision.reason)
+        case Retry():
+            return TaskFold(
+                state=TaskState.QUEUED,
+                reason=decision.reason,
+                avoid=decision.avoid,
+                wait_seconds=decision.wait_seconds,
+                not_before_ns=(last.ended_ns or 0) + int(decision.wait_seconds * 1e9),
+            )
+
+
+def _given_up(last: AttemptFacts, reason: str) -> TaskFold:
     return TaskFold(
         state=TaskState.DONE,
         verdict=Verdict.ERRORED,
-        reason=f"{last.reason}{spent}",
+        reason=reason,
         failure_class=last.failure_class,
     )
-
-
-def is_worth_a_retry(attempt: AttemptFacts) -> bool:
-    """Only infrastructure is retried: a wrong plan or a broken harness fails the same way again."""
-    if attempt.state in (AttemptState.LOST, AttemptState.PREEMPTED):
-        return True
-    return attempt.failure_class is not None and attempt.failure_class.is_infrastructure
 
 
 def crashing_tests(attempts: Iterable[AttemptFacts]) -> frozenset[str]:
@@ -124,7 +179,9 @@ def crashing_tests(attempts: Iterable[AttemptFacts]) -> frozenset[str]:
     counts = Counter(
         test
         for attempt in attempts
+        # A device whose own driver reports a fault crashes whatever runs on it.
         if attempt.state in (AttemptState.LOST, AttemptState.ERRORED)
+        and attempt.failure_class is not FailureClass.INFRA_DEVICE
         for test in set(attempt.in_flight)
     )
     return frozenset(test for test, count in counts.items() if count >= CRASHES_THAT_CONVICT)

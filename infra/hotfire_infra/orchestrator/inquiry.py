@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, delete, insert, update
 
 from hotfire_infra.clock import Clock
 from hotfire_infra.orchestrator import differential
@@ -26,11 +26,12 @@ from hotfire_infra.orchestrator.differential import Progressed, known_good
 from hotfire_infra.sections.devices import DevicesSection
 from hotfire_infra.states import AttemptState, DeviceHealth
 from hotfire_infra.store import queries_devices
-from hotfire_infra.store.models import Attempt
+from hotfire_infra.store.models import Attempt, Invalidation
 from hotfire_infra.store.rows import DeviceEvidenceRow, DeviceRow, DifferentialRow
 from hotfire_infra.store.transitions import publish
 from hotfire_testframework.contract.evidence import CERTAIN, HARDWARE
 from hotfire_testframework.contract.failure import FailureClass
+from hotfire_testframework.contract.ulid import new_ulid
 
 log = logging.getLogger(__name__)
 
@@ -207,7 +208,7 @@ def _pursue(scene: Scene, row: DifferentialRow, device: DeviceRow) -> None:
         return
     fleet = [one for one in scene.devices if one.kind == device.kind]
     found = differential.look(scene.connection, row, device, fleet)
-    conclusion = found.conclusion
+    conclusion = found.conclusion(is_widespread=_is_widespread(scene))
     if conclusion is None and _is_overdue(scene, row):
         conclusion = Conclusion.UNCLEAR
     if conclusion is None:
@@ -225,6 +226,17 @@ def _pursue(scene: Scene, row: DifferentialRow, device: DeviceRow) -> None:
     scene.concluded.add(device.id)
     if conclusion is Conclusion.DEVICE:
         _excuse(scene, device, row)
+
+
+def _is_widespread(scene: Scene) -> bool:
+    """Whether more devices are doubted at once than may be taken out."""
+    doubted = sum(
+        one.health is DeviceHealth.SUSPECT
+        or _weight(scene, queries_devices.open_evidence(scene.connection, one.id)) > 0
+        for one in scene.devices
+        if one.health in (DeviceHealth.GOOD, DeviceHealth.SUSPECT)
+    )
+    return doubted > max(1, allowed_in_quarantine(len(scene.devices), scene.section))
 
 
 def _is_overdue(scene: Scene, row: DifferentialRow) -> bool:
@@ -276,8 +288,21 @@ def _shout(scene: Scene, device: DeviceRow, reason: str) -> None:
 
 
 def _retake(scene: Scene, device: DeviceRow, past: Sequence[DifferentialRow]) -> None:
-    """Take out a device that was found guilty when the cap had no room, now that it has."""
-    is_guilty = bool(past) and past[-1].conclusion in (Conclusion.DEVICE, Conclusion.BOTH)
+    """Settle a suspect device with no new evidence.
+
+    Found guilty when the cap had no room: it goes, now that there is. Not found guilty: what has
+    passed on it since acquits it.
+    """
+    if not past:
+        return
+    is_guilty = past[-1].conclusion in (Conclusion.DEVICE, Conclusion.BOTH)
+    since = int(past[-1].body.get("last_attempt", 0))
+    passes = 0 if is_guilty else differential.passes_since(scene.connection, device, since)
+    if passes >= scene.section.acquit_after:
+        scene.note(device.id, Note(kind="cleared", source="orchestrator", confidence=0.0))
+        scene.move(
+            device, DeviceHealth.GOOD, f"{passes} attempts passed on it since it was doubted"
+        )
     if is_guilty and scene.has_room:
         reason = f"differential rerun: {past[-1].conclusion}; there is room in quarantine now"
         scene.move(device, DeviceHealth.BAD, reason)
@@ -285,6 +310,16 @@ def _retake(scene: Scene, device: DeviceRow, past: Sequence[DifferentialRow]) ->
 
 def _excuse(scene: Scene, device: DeviceRow, row: DifferentialRow) -> None:
     """Take what failed on a guilty device, while it was doubted, off the product."""
+    connection = scene.connection
+    excused = insert(Invalidation).values(
+        ulid=new_ulid(),
+        predicate={"device": device.identity, "differential": row.ulid},
+        reason=f"device {device.identity} was found at fault",
+        requested_by=scene.by,
+        attempts=0,
+        created_ns=scene.clock.wall_ns(),
+    )
+    key = connection.execute(excused.returning(Invalidation.id)).scalar_one()
     query = (
         update(Attempt)
         .where(
@@ -297,9 +332,16 @@ def _excuse(scene: Scene, device: DeviceRow, row: DifferentialRow) -> None:
             failure_class=FailureClass.INFRA_DEVICE.value,
             failure_source="differential",
             confidence=0.95,
+            invalidation_id=key,
         )
+        .returning(Attempt.id)
     )
-    scene.connection.execute(query)
+    count = len(connection.execute(query).all())
+    own = Invalidation.id == key
+    if count:
+        connection.execute(update(Invalidation).where(own).values(attempts=count))
+    else:
+        connection.execute(delete(Invalidation).where(own))
 
 
 def _check(scene: Scene, device: DeviceRow) -> None:

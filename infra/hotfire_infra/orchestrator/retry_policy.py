@@ -115,12 +115,10 @@ def _exhausted(section: RetriesSection, spent: Spent) -> str:
     return ""
 
 
-def remaining_seconds(retry: Retry, ended_ns: int | None, now_ns: int) -> float:
+def remaining_seconds(not_before_ns: int, wait_seconds: float, now_ns: int) -> float:
     """Return how long a retry still waits; a wall clock that was put back ends the wait."""
-    if retry.wait_seconds <= 0 or ended_ns is None:
-        return 0.0
-    left = retry.wait_seconds - (now_ns - ended_ns) / 1e9
-    return left if left <= retry.wait_seconds else 0.0
+    left = (not_before_ns - now_ns) / 1e9
+    return left if 0 < left <= wait_seconds else 0.0
 
 
 def is_interrupted(state: AttemptState, failure: FailureClass | None) -> bool:

@@ -22,5 +22,7 @@ class DevicesSection(BaseModel):
     """And at most so many; none: the share alone."""
     differential_seconds: float = Field(default=3600.0, gt=0)
     """A differential rerun that has not been decided by then is given up: unclear."""
+    acquit_after: int = Field(default=3, ge=1)
+    """Attempts that must pass on a suspect device, against which nothing was found, to trust it."""
     report_seconds: float = Field(default=60.0, gt=0)
     """How often the executor is asked which devices there are."""

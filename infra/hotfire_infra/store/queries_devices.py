@@ -9,11 +9,14 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from hotfire_infra.errors import DeviceNotFoundError
 from hotfire_infra.states import DeviceHealth
+from hotfire_infra.store import queries
 from hotfire_infra.store.models import Attempt, Device, DeviceEvidence, Differential, History, Task
 from hotfire_infra.store.rows import (
     DeviceEvidenceRow,
     DeviceRow,
     DifferentialRow,
+    RunRow,
+    TaskRow,
     TransitionRow,
 )
 
@@ -138,3 +141,11 @@ def transitions_of(
         .limit(limit)
     )
     return tuple(TransitionRow(*row) for row in connection.execute(query))
+
+
+def task_with_run(connection: Connection, task_id: int) -> tuple[RunRow, TaskRow]:
+    """Return a task and its run, which may be over."""
+    run_id = connection.execute(select(Task.run_id).where(Task.id == task_id)).scalar_one()
+    tasks = queries.tasks_of(connection, run_id)
+    task = next(row for row in tasks if row.id == task_id)
+    return queries.run_by_id(connection, run_id), task
