@@ -9,6 +9,7 @@ PipelineError
 │   ├── DependencyCycleError  tasks that wait for each other
 │   └── EmptyMatrixError      a task that expands to no cell, or a selection without a case
 ├── CaseFileError        a case file: file and line
+├── CoveringError        a covering array that cannot be made: strength, names, seeded rows
 └── PlanError            a saved plan that is broken or was edited
 
 All of them are the author's to correct: the CLI maps the base class to exit code 2.
@@ -78,6 +79,10 @@ class CaseFileError(PipelineError):
         super().__init__(f"{file}:{line}: {problem}. {remedy}")
         self.file = file
         self.line = line
+
+
+class CoveringError(PipelineError):
+    """A covering array is asked for that cannot be made."""
 
 
 class PlanError(PipelineError):
