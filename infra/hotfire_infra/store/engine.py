@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, InterfaceError
 
-from hotfire_infra.store.trouble import explain
+from hotfire_infra.store.trouble import explain, unreadable
 
 BUSY_TIMEOUT_MS = 30_000
 CACHE_KIB = 32 * 1024
@@ -84,6 +84,21 @@ def transaction(engine: Engine, *, before: str | None = None) -> Iterator[Connec
         if trouble is None:
             raise
         raise trouble from error
+    except (ValueError, LookupError) as error:
+        # A page that was overwritten may still be a page: only its values make no sense.
+        if not _is_of_a_value_read(error):
+            raise
+        raise unreadable(engine.url, str(error)) from error
+
+
+def _is_of_a_value_read(error: Exception) -> bool:
+    """Say whether SQLAlchemy raised it while it read a row: text, JSON or a closed set."""
+    frame = error.__traceback__
+    while frame is not None:
+        if str(frame.tb_frame.f_globals.get("__name__", "")).startswith("sqlalchemy."):
+            return True
+        frame = frame.tb_next
+    return False
 
 
 def _prepare(connection: Connection, pragma: str) -> None:

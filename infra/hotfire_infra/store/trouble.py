@@ -52,13 +52,8 @@ def _explain_sqlite(said: str, path: Path) -> StoreError | None:
         )
     if "database is locked" in said or "table is locked" in said:
         return DatabaseBusyError(f"{path} is being written by another process for long: {said}")
-    if "malformed" in said or "not a database" in said:
-        # The whole home: a write-ahead log that stays behind would be read into a new database.
-        home = shlex.quote(str(path.parent))
-        return DatabaseDamagedError(
-            f"{path} is damaged: {said}; put a backup in its place, or begin anew with "
-            f"`mv {home} {home}.damaged`"
-        )
+    if any(word in said for word in ("malformed", "not a database", "Could not decode")):
+        return _damaged(path, said.partition(" with text")[0])
     # A reading engine of ours says "readonly" too, of a file that could be written: our defect.
     is_closed = "readonly database" in said and not os.access(path, os.W_OK)
     if is_closed or "unable to open" in said:
@@ -67,6 +62,25 @@ def _explain_sqlite(said: str, path: Path) -> StoreError | None:
             "or name another one in HOTFIRE_HOME"
         )
     return None
+
+
+def _damaged(path: Path, said: str) -> DatabaseDamagedError:
+    # The whole home: a write-ahead log that stays behind would be read into a new database.
+    home = shlex.quote(str(path.parent))
+    return DatabaseDamagedError(
+        f"{path} is damaged: {said}; put a backup in its place, or begin anew with "
+        f"`mv {home} {home}.damaged`"
+    )
+
+
+def unreadable(url: URL, said: str) -> DatabaseDamagedError:
+    """Return the error about a row whose values cannot be what was written."""
+    if url.get_backend_name() == "sqlite":
+        return _damaged(Path(url.database or ""), f"a row cannot be read ({said})")
+    return DatabaseDamagedError(
+        f"the database {address_of(url)} holds a row that cannot be read: {said}; restore a backup "
+        "into an empty database with `hotfire serve db restore`"
+    )
 
 
 def _explain_postgres(error: Exception, address: str) -> StoreError | None:
