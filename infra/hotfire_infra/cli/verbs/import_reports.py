@@ -19,7 +19,7 @@ from hotfire_infra.ingest.formats.values import Format
 from hotfire_infra.ingest.importing import Imported
 from hotfire_infra.orchestrator.importing import ImportOutcome, ImportWish
 from hotfire_infra.orchestrator.importing import import_reports as record
-from hotfire_infra.settings import Settings, find_checkout
+from hotfire_infra.settings import Settings, find_checkout, read_settings
 from hotfire_infra.source.stamp import StoredSource, read_stamp
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import open_store
@@ -45,8 +45,8 @@ class Wish:
 def import_reports(wish: Wish) -> int:
     """Carry out one `hotfire import`: 0 green, 1 not green, 2 (by its errors) refused."""
     axes, metrics = _axes(wish.variant), read_mapping(wish.metrics)
+    _refuse_server(read_settings())
     with open_session() as session:
-        _refuse_server(session.settings)
         source = _source(wish.revision)
         progress(f" import  {len(wish.files)} × {wish.pipeline} @ {source.revision[:12]}")
         store = open_store(session.settings.home, database=session.settings.database)
@@ -141,6 +141,9 @@ def _known(session: Session, outcome: ImportOutcome, *, as_json: bool) -> int:
     """Answer for the run that has it all; its verdict is the exit code."""
     numbers = sorted({known.run_number for known in outcome.known})
     reports = [session.reports.find(str(number)) for number in numbers]
+    if any(report.verdict is None for report in reports):
+        # Its results are stored and nobody has judged them yet.
+        return _exit(max(follow(session, str(number), as_json=as_json) for number in numbers))
     if as_json:
         data(json.dumps(run_document(reports[-1]), ensure_ascii=False))
     else:

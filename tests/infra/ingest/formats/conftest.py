@@ -45,7 +45,7 @@ def read(tmp_path) -> Read:
     """Read a file of `data/` by its name, or text or bytes as they are."""
 
     def read_it(
-        content: str | bytes, format: Format | None = None, limits: Limits | None = None, **metrics
+        content: str | bytes, kind: Format | None = None, limits: Limits | None = None, **metrics
     ) -> Report:
         path = tmp_path / "report.txt"
         if isinstance(content, str) and (DATA / content[:100].partition("\n")[0]).is_file():
@@ -54,8 +54,8 @@ def read(tmp_path) -> Read:
             path.write_text(content, encoding="utf-8")
         else:
             path.write_bytes(content)
-        kind = format or detect(path, path.name)
-        reading = Reading(file=path.name, format=kind, limits=limits or Limits(), metrics=metrics)
+        found = kind or detect(path, path.name)
+        reading = Reading(file=path.name, format=found, limits=limits or Limits(), metrics=metrics)
         return Report(path, reading)
 
     return read_it

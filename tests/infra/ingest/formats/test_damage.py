@@ -37,7 +37,8 @@ def test_bytes_that_xml_cannot_hold_are_filtered_and_said(read, damage):
     assert report.named("bad").detail.startswith("before ")
     assert report.named("bad").detail.endswith(" after")
     (note,) = report.reading.degraded
-    assert note.startswith("line 1: ") and "repaired" in note
+    assert note.startswith("line 1: ")
+    assert "repaired" in note
     assert not report.reading.incomplete
 
 
@@ -72,7 +73,8 @@ def test_two_documents_in_one_file_are_not_believed_whole(read):
 
 def test_space_before_the_declaration_is_repaired(read):
     report = read("\n\n" + HEAD + CASES + "</testsuite>")
-    assert len(report.tests) == 3 and report.reading.degraded
+    assert len(report.tests) == 3
+    assert report.reading.degraded
 
 
 LAUGHS = (
@@ -87,8 +89,10 @@ LAUGHS = (
     [
         LAUGHS,
         '<!DOCTYPE t SYSTEM "file:///etc/passwd"><testsuite><testcase name="a"/></testsuite>',
-        '<!DOCTYPE t [<!ENTITY x SYSTEM "file:///etc/passwd">]><testsuite><testcase name="&x;"/>'
-        "</testsuite>",
+        (
+            '<!DOCTYPE t [<!ENTITY x SYSTEM "file:///etc/passwd">]><testsuite><testcase name="&x;"/>'
+            "</testsuite>"
+        ),
         '<!DOCTYPE t [<!ENTITY % p SYSTEM "http://127.0.0.1:9/x"> %p;]><testsuite/>',
         "<!DOCTYPE testsuite><testsuite><testcase name='a'/></testsuite>",
     ],

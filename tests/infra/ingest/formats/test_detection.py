@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from tests.infra.ingest.formats.conftest import DATA
 
 from hotfire_infra.errors import ReportRefusedError
 from hotfire_infra.ingest.formats.detection import detect
 from hotfire_infra.ingest.formats.figures import read_mapping
 from hotfire_infra.ingest.formats.values import Format
-from tests.infra.ingest.formats.conftest import DATA
 
 KINDS = {
     "asv": Format.ASV,

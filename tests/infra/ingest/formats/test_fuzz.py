@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.infra.ingest.formats.conftest import DATA
+from tests.infra.ingest.formats.test_detection import KINDS, REPORTS
 
 from hotfire_infra.errors import ReportRefusedError
 from hotfire_infra.ingest.formats.detection import read_report
 from hotfire_infra.ingest.formats.identity import test_id_of as identify
 from hotfire_infra.ingest.formats.values import Format, Limits, Reading, ReportedTest
-from tests.infra.ingest.formats.conftest import DATA
-from tests.infra.ingest.formats.test_detection import KINDS, REPORTS
 
 LIMITS = Limits(depth=16, tests=5_000, token_bytes=200_000)
 NASTY = (
@@ -26,13 +27,11 @@ NASTY = (
 def consume(path, kind: Format) -> None:
     """Read to the end; every outcome and identifier is a legal one."""
     reading = Reading(file="f", format=kind, limits=LIMITS, metrics={"cells": "ignore"})
-    try:
+    with contextlib.suppress(ReportRefusedError):
         for item in read_report(path, reading):
             test = item if isinstance(item, ReportedTest) else item.test
             assert test.outcome in ("passed", "failed", "skipped", "errored")
             assert identify(test, "r")
-    except ReportRefusedError as error:
-        assert str(error).startswith("f")
 
 
 def mutated(draw: random.Random, content: bytes) -> bytes:
@@ -82,10 +81,14 @@ json_values = st.recursive(
     max_leaves=8,
 )
 FIELDS = (
-    "testsuites testsuite name status result failures skipped time benchmarks run_type real_time cpu_time "
-    "time_unit iterations threads stats data median params fullname results result_columns version samples "
-    "$report_type nodeid when outcome longrepr sections user_properties duration context error_occurred"
-).split()
+    *("testsuites", "testsuite", "name", "status", "result"),
+    *("failures", "skipped", "time", "benchmarks", "run_type"),
+    *("real_time", "cpu_time", "time_unit", "iterations", "threads"),
+    *("stats", "data", "median", "params", "fullname"),
+    *("results", "result_columns", "version", "samples", "$report_type"),
+    *("nodeid", "when", "outcome", "longrepr", "sections"),
+    *("user_properties", "duration", "context", "error_occurred"),
+)
 
 
 @pytest.mark.parametrize("kind", [k for k in Format if k not in (Format.JUNIT, Format.TAP)])

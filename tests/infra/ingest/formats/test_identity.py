@@ -64,8 +64,10 @@ def test_parameters_beside_the_name_stay_outside_of_it():
 def test_very_long_names_are_cut_with_a_digest_and_stay_apart():
     long = "n" * 5_000
     first, second = (identify(reported(Dialect.JUNIT, long, long + end), "r") for end in "ab")
-    assert first.module == second.module and first.name != second.name
-    assert len(first.module) <= 200 and len(first.name) <= 1024
+    assert first.module == second.module
+    assert first.name != second.name
+    assert len(first.module) <= 200
+    assert len(first.name) <= 1024
 
 
 @pytest.mark.parametrize("pair", [("a b", "a_b"), ("ä", "ö"), ("a b", "a\tb"), ("", "_")])
