@@ -17,13 +17,14 @@ from sqlalchemy import Connection
 from hotfire_infra.errors import InfraError, StorageFullError
 from hotfire_infra.executors.spool import Spool
 from hotfire_infra.ingest.artifacts import move_artifacts
+from hotfire_infra.ingest.redaction import redact_part
 from hotfire_infra.ingest.stream import Arrival, store_arrival
 from hotfire_infra.ingest.wire import Batch
 from hotfire_infra.states import ATTEMPT_LIVE, AttemptState
 from hotfire_infra.store import queries_lists
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.rows import AttemptRow
-from hotfire_testframework.contract.stream import Kind
+from hotfire_testframework.contract.stream import Kind, Record, decode_record
 from hotfire_testframework.contract.stream_reader import Position, StreamPart
 
 log = logging.getLogger(__name__)
@@ -171,8 +172,8 @@ class IngestWriter:
             offset=attempt.acked_bytes + sum(len(line) for line in lines),
             seq=acked + 1 + len(records),
         )
-        part = StreamPart(records=records, position=position, problem=batch.problem)
-        named = [one for one in records if one.kind == Kind.ARTIFACT.value]
+        part = _redacted(delivery.spool, lines, records, position, batch.problem)
+        named = [one for one in part.records if one.kind == Kind.ARTIFACT.value]
         moved, lost = move_artifacts(self.store.blobs, delivery.spool, named)
         arrival = Arrival(acked_seq=acked, part=part, moved=tuple(moved), lost=tuple(lost))
         if store_arrival(connection, attempt, arrival) is None:
@@ -182,6 +183,21 @@ class IngestWriter:
         if batch.problem is not None:
             return BatchBrokenError(batch.problem, kind="broken-record", acked_seq=position.seq - 1)
         return position.seq - 1
+
+
+def _redacted(
+    spool: Spool,
+    lines: Sequence[bytes],
+    records: tuple[Record, ...],
+    position: Position,
+    problem: str | None,
+) -> StreamPart:
+    redactor = spool.redactor()
+    if redactor:
+        # Whole records, whose texts can be replaced.
+        records = tuple(decode_record(line) for line in lines)
+    part = StreamPart(records=records, position=position, problem=problem)
+    return redact_part(part, redactor)
 
 
 def _unstorable(error: Exception) -> Exception:

@@ -33,6 +33,7 @@ from hotfire_testframework.runner.telemetry.closing import closing_evidence, tak
 USAGE = "usage: python -m hotfire_testframework.runner ATTEMPT_DIR"
 OBSERVE = "--observe"
 NURSERY = "--nursery"
+SHIP = "ship"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from hotfire_testframework.runner.nursery import serve  # Needs fork: not on Windows.
 
         return serve(main)
+    if words[:1] == [SHIP]:
+        from hotfire_testframework.runner.ship import main as ship
+
+        return ship(words[1:])
     if len(words) != 1 or not Path(words[0]).is_dir():
         print(USAGE, file=sys.stderr)
         return RunnerExit.BAD_CONFIGURATION
