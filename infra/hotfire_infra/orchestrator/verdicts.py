@@ -199,6 +199,24 @@ def _missing_of(connection: Connection, cell: CellRow) -> set[str]:
     return {"/".join(parts) for parts in connection.execute(query)}
 
 
+def accept_inventory(
+    store: Store, connection: Connection, run: RunRow, cell: CellRow
+) -> frozenset[str]:
+    """Expect of a cell only what a run of it reported; return what is forgotten by that."""
+    lost = _missing_of(connection, cell)
+    query = (
+        select(Test.module, Test.scheme, Test.name)
+        .join(VerdictTable, VerdictTable.test_id == Test.id)
+        .where(VerdictTable.cell_id == cell.id, VerdictTable.verdict != Verdict.MISSING.value)
+    )
+    reported = {"/".join(parts) for parts in connection.execute(query)}
+    # A cell that reported nothing has nothing to say about what is to be expected.
+    if not lost or not reported:
+        return frozenset()
+    keep_inventory(store, connection, run, cell, sorted(reported))
+    return frozenset(lost)
+
+
 def keep_inventory(
     store: Store, connection: Connection, run: RunRow, cell: CellRow, tests: Sequence[str]
 ) -> None:
