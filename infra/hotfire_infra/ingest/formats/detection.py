@@ -68,9 +68,8 @@ def detect(path: Path, file: str) -> Format:
     if stripped.startswith("<"):
         return Format.JUNIT
     if stripped.startswith(("{", "[")):
-        positions = {mark: text.find(mark) for mark, _ in _JSON_MARKS}
         for mark, kind in _JSON_MARKS:
-            if positions[mark] >= 0:
+            if mark in text:
                 return kind
     elif _TAP.search(stripped):
         return Format.TAP
