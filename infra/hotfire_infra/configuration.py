@@ -18,6 +18,7 @@ from hotfire_infra.sections.limits import LimitsSection
 from hotfire_infra.sections.logging import LoggingSection
 from hotfire_infra.sections.queue import QueueSection
 from hotfire_infra.sections.retries import RetriesSection
+from hotfire_infra.sections.schedules import ScheduleSection
 from hotfire_infra.sections.secrets import SecretsSection
 from hotfire_pipelines.document import read_document
 from hotfire_pipelines.validate import validate
@@ -39,6 +40,8 @@ class Configuration(BaseModel):
     limits: LimitsSection = Field(default_factory=LimitsSection)
     logging: LoggingSection = Field(default_factory=LoggingSection)
     queue: QueueSection = Field(default_factory=QueueSection)
+    schedules: dict[str, ScheduleSection] = Field(default_factory=dict)
+    """By name."""
     retries: RetriesSection = Field(default_factory=RetriesSection)
 
 

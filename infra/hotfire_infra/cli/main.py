@@ -9,7 +9,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hotfire_infra.cli.trees import db, importing, tokens
+from hotfire_infra.cli.trees import db, importing, schedules, tokens
+from hotfire_infra.states import Priority
 
 EPILOG = "Examples:  hotfire run pre-merge    hotfire show latest    hotfire repro TEST"
 
@@ -27,6 +28,8 @@ serving = typer.Typer(invoke_without_command=True)
 app.add_typer(serving, name="serve")
 serving.add_typer(db.tree, name="db")
 app.add_typer(tokens.tree, name="tokens")
+app.add_typer(schedules.tree, name="schedules")
+app.add_typer(schedules.holds, name="holds")
 app.command("import")(importing.import_command)
 
 
@@ -87,6 +90,14 @@ def run(
         bool | None,
         typer.Option("--reuse/--no-reuse", help="Take over equal results, or redo all."),
     ] = None,
+    priority: Annotated[Priority | None, typer.Option(help="Class in the queue.")] = None,
+    team: Annotated[str | None, typer.Option(help="Whose share of the machines it uses.")] = None,
+    change: Annotated[
+        str | None, typer.Option(metavar="BRANCH", help="Ends older runs of the same change.")
+    ] = None,
+    hold: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Keep a failed machine: 30m, 2h.")
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> int:
     """Run a pipeline. Exit: 0 passed, 1 red, 3 no answer. Example: hotfire run pre-merge"""
@@ -102,6 +113,7 @@ def run(
             timeout_seconds=timeout,
             as_json=output is Output.JSON,
             reuse=reuse,
+            order=verb.order_of(priority, team, change, hold),
         )
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hotfire_infra.client.catalogue import freeze_plan, recorded_inventories
 from hotfire_infra.client.driver import Driver
+from hotfire_infra.client.launching import CheckoutLauncher
 from hotfire_infra.client.protocol import AS_PLANNED, LogText, RunWish, WatchEvent
 from hotfire_infra.configuration import Configuration, read_configuration
 from hotfire_infra.errors import InfraError, PlanRefusedError, RequestRefusedError
@@ -22,6 +23,7 @@ from hotfire_infra.orchestrator.lock import LOCK_NAME, HeldLock
 from hotfire_infra.orchestrator.loop import Orchestrator
 from hotfire_infra.orchestrator.requests import RequestBook
 from hotfire_infra.orchestrator.run_options import inherited_terms, options_of
+from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.settings import Settings, find_checkout
 from hotfire_infra.source.merge_base import MergeBase, find_merge_base
 from hotfire_infra.source.stamp import StoredSource, read_stamp, store_source
@@ -70,6 +72,8 @@ class EmbeddedClient:
             cache=self._settings.cache,
             lock=lock,
             analyses=ANALYSES,
+            configuration=self._configuration,
+            launcher=CheckoutLauncher(self),
         )
 
     def plan(self, pipeline: Path | str, *, source: Path | None = None) -> Plan:
@@ -113,6 +117,7 @@ class EmbeddedClient:
             ulid=ulid,
             merge_base=base.revision if base else None,
             is_trusted=wish.is_trusted,
+            order=wish.order,
             options=options_of(plan, wish.reuse, base),
         )
         return self._create(request)
@@ -249,6 +254,12 @@ class EmbeddedClient:
             source=source,
             requested_by=self._settings.user,
             parent_run_id=run.id,
+            order=RunOrder(
+                priority=run.priority,
+                team=run.team,
+                change=run.change,
+                hold_seconds=run.hold_seconds,
+            ),
             **inherited,
         )
         return self._create(request)

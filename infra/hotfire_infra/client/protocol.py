@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.store.rows import (
     AttemptRow,
     HolderRow,
@@ -54,6 +55,8 @@ class RunWish:
     """Take over results whose action digest is equal; None: as the pipeline says."""
     is_trusted: bool = True
     """Whether its tasks may be given secrets; no change of a stranger is."""
+    order: RunOrder = RunOrder()  # noqa: RUF009 - frozen
+    """Its place in the queue, and whether a failed machine is kept."""
 
 
 AS_PLANNED = RunWish()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hotfire_infra.cli.console import data, progress
+from hotfire_infra.cli.durations import parse_duration
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.following import detach, follow
 from hotfire_infra.cli.lines import plan_line
@@ -13,6 +14,9 @@ from hotfire_infra.cli.problems import CliError
 from hotfire_infra.cli.session import Session, open_session
 from hotfire_infra.cli.verbs.plan import print_plan
 from hotfire_infra.client.protocol import RunWish
+from hotfire_infra.orchestrator.run_order import RunOrder
+from hotfire_infra.sections.queue import DEFAULT_TEAM
+from hotfire_infra.states import Priority
 from hotfire_pipelines.plan import Plan
 
 
@@ -29,6 +33,7 @@ class Wish:
     as_json: bool
     reuse: bool | None = None
     """Take over equal results; None: as the pipeline says."""
+    order: RunOrder = field(default_factory=RunOrder)
 
 
 def run(wish: Wish) -> int:
@@ -41,7 +46,7 @@ def run(wish: Wish) -> int:
         if wish.dry_run:
             print_plan(plan, as_json=wish.as_json)
             return CliExit.OK
-        started = session.client.start_run(plan, wish=RunWish(reuse=wish.reuse))
+        started = session.client.start_run(plan, wish=RunWish(reuse=wish.reuse, order=wish.order))
         progress(plan_line(plan))
         if not wish.wait:
             detach(session)
@@ -53,6 +58,18 @@ def run(wish: Wish) -> int:
             timeout_seconds=wish.timeout_seconds,
             as_json=wish.as_json,
         )
+
+
+def order_of(
+    priority: Priority | None, team: str | None, change: str | None, hold: str | None
+) -> RunOrder:
+    """Return what the options say about the place in the queue."""
+    return RunOrder(
+        priority=priority,
+        team=team or DEFAULT_TEAM,
+        change=change,
+        hold_seconds=parse_duration(hold) if hold else 0,
+    )
 
 
 def _check(wish: Wish) -> None:

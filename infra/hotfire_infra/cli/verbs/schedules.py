@@ -1,0 +1,119 @@
+"""`hotfire schedules …` and `hotfire holds …`, on the store beside the command line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from hotfire_infra.analysis.quantities import duration
+from hotfire_infra.analysis.report import HoldReport
+from hotfire_infra.cli.console import data, progress, table
+from hotfire_infra.cli.durations import parse_duration
+from hotfire_infra.cli.exit_codes import CliExit
+from hotfire_infra.cli.problems import CliError
+from hotfire_infra.cli.session import reports_of
+from hotfire_infra.client.operations import Operations
+from hotfire_infra.settings import read_settings
+
+
+@contextlib.contextmanager
+def open_operations() -> Iterator[Operations]:
+    """Open the store of this home; a service far away is not asked for these yet."""
+    from hotfire_infra.client.embedded import EmbeddedClient
+
+    settings = read_settings()
+    if settings.server is not None:
+        raise CliError(
+            "schedules and holds are moved where the service runs, not over HTTP",
+            next_command="hotfire schedules list",
+        )
+    client = EmbeddedClient.open(settings)
+    try:
+        yield Operations(client, settings.user)
+    finally:
+        client.close()
+
+
+def list_schedules(*, as_json: bool) -> int:
+    """Print what is declared and when it is due."""
+    with open_operations() as operations:
+        found = operations.schedules()
+    if as_json:
+        data(json.dumps({"schedules": [asdict(one) for one in found]}, ensure_ascii=False))
+    elif found:
+        rows = [
+            (
+                one.name,
+                one.pipeline,
+                one.trigger,
+                "paused" if one.paused else one.next or "",
+                one.last,
+            )
+            for one in found
+        ]
+        data(table(("NAME", "PIPELINE", "TRIGGER", "NEXT", "LAST"), rows, frozenset()))
+    else:
+        path = read_settings().configuration
+        progress(f"no schedule is declared; they stand below `schedules:` in {path}")
+    return CliExit.OK
+
+
+def pause(name: str, *, paused: bool) -> int:
+    """Pause or resume."""
+    with open_operations() as operations:
+        operations.pause(name, paused=paused)
+    progress(f"{name} is paused" if paused else f"{name} goes on")
+    return CliExit.OK
+
+
+def fire(name: str) -> int:
+    """Start a schedule by hand."""
+    with open_operations() as operations:
+        outcome = operations.fire(name)
+    if not outcome.startswith("started"):
+        raise CliError(f"{name}: {outcome}", next_command="hotfire schedules list")
+    data(outcome.rpartition(" ")[2])
+    progress("next:  hotfire watch latest")
+    return CliExit.OK
+
+
+def list_holds(*, as_json: bool) -> int:
+    """Print the machines that are kept now."""
+    with open_operations() as operations:
+        found = reports_of(operations.client.store).holds()
+    if as_json:
+        data(json.dumps({"holds": [asdict(one) for one in found]}, ensure_ascii=False))
+    elif found:
+        rows = [
+            (one.id, str(one.run), one.cell, one.held_by, left_words(one), one.directory)
+            for one in found
+        ]
+        header = ("HOLD", "RUN", "CELL", "FOR", "LEFT", "DIRECTORY")
+        data(table(header, rows, frozenset({1})))
+    else:
+        progress("no machine is held; `hotfire run PIPELINE --hold 30m` keeps one that fails")
+    return CliExit.OK
+
+
+def left_words(hold: HoldReport) -> str:
+    """Return how long a hold lasts yet."""
+    return duration(hold.seconds_left * 1_000_000_000)
+
+
+def release(prefix: str) -> int:
+    """Ask for the end of a hold."""
+    with open_operations() as operations:
+        row = operations.release(prefix)
+    progress(f"asked for the end of hold {row.ulid}: {row.cell_key} of run {row.run_number}")
+    return CliExit.OK
+
+
+def extend(prefix: str, time: str) -> int:
+    """Let a hold last longer."""
+    seconds = parse_duration(time)
+    with open_operations() as operations:
+        (row,) = operations.extend([prefix], seconds)
+    progress(f"hold {row.ulid} lasts for {duration(seconds * 1_000_000_000)} from now")
+    return CliExit.OK
