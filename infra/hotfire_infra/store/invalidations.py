@@ -166,11 +166,18 @@ def invalidations_of_run(connection: Connection, run_id: int) -> tuple[RunInvali
     reused = select(Task.origin_attempt_id).where(
         Task.run_id == run_id, Task.origin_attempt_id.is_not(None)
     )
+    shown = (
+        Invalidation.id,
+        Invalidation.ulid,
+        Invalidation.reason,
+        Invalidation.requested_by,
+        Invalidation.created_ns,
+    )
     query = (
-        select(*Invalidation.__table__.c, func.count(Attempt.id.distinct()).label("mine"))
+        select(*shown, func.count(Attempt.id).label("mine"))
         .join(Attempt, Attempt.invalidation_id == Invalidation.id)
         .where(Attempt.id.in_(own.union(reused)))
-        .group_by(*Invalidation.__table__.c)
+        .group_by(*shown)
         .order_by(Invalidation.id)
     )
     return tuple(
