@@ -17,8 +17,9 @@ from hotfire_infra.sections.holds import HoldsSection
 from hotfire_infra.sections.limits import LimitsSection
 from hotfire_infra.sections.logging import LoggingSection
 from hotfire_infra.sections.queue import QueueSection
-from hotfire_infra.sections.retries import RetriesSection
+from hotfire_infra.sections.retention import RetentionSection
 from hotfire_infra.sections.schedules import ScheduleSection
+from hotfire_infra.sections.retries import RetriesSection
 from hotfire_infra.sections.secrets import SecretsSection
 from hotfire_pipelines.document import read_document
 from hotfire_pipelines.validate import validate
@@ -40,6 +41,7 @@ class Configuration(BaseModel):
     limits: LimitsSection = Field(default_factory=LimitsSection)
     logging: LoggingSection = Field(default_factory=LoggingSection)
     queue: QueueSection = Field(default_factory=QueueSection)
+    retention: RetentionSection = Field(default_factory=RetentionSection)
     schedules: dict[str, ScheduleSection] = Field(default_factory=dict)
     """By name."""
     retries: RetriesSection = Field(default_factory=RetriesSection)

@@ -36,17 +36,26 @@ class BlobStore:
         """Return where a blob is, or would be."""
         return self.root / "sha256" / sha256[:2] / sha256
 
+    def touch(self, sha256: str) -> int | None:
+        """Return the size of a blob that is there, and keep the sweep from it; None: it is not."""
+        path = self.path(sha256)
+        try:
+            os.utime(path)
+            return path.stat().st_size
+        except FileNotFoundError:
+            return None
+
     def put_bytes(self, content: bytes) -> StoredBlob:
         """Store bytes."""
         digest = hashlib.sha256(content).hexdigest()
-        if not self.path(digest).exists():
+        if self.touch(digest) is None:
             self._write(lambda file: _write_all(file, content), expected=digest)
         return StoredBlob(sha256=digest, size=len(content))
 
     def put_file(self, source: Path, *, expected: str | None = None) -> StoredBlob:
         """Copy a file in; with `expected`, refuse other content than was announced."""
-        if expected is not None and self.path(expected).exists():
-            return StoredBlob(sha256=expected, size=self.path(expected).stat().st_size)
+        if expected is not None and (size := self.touch(expected)) is not None:
+            return StoredBlob(sha256=expected, size=size)
         return self._write(lambda file: _copy(source, file), expected=expected)
 
     def read(self, sha256: str) -> bytes:

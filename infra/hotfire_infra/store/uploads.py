@@ -53,7 +53,7 @@ class Upload:
         with _full_disk_named(self.blobs.root):
             self._file.flush()
             os.fsync(self._file.fileno())
-            if not self.blobs.path(found).exists():
+            if self.blobs.touch(found) is None:
                 self.blobs._place(self._path, found)
         return StoredBlob(sha256=found, size=self.size)
 

@@ -60,3 +60,14 @@ def restore(
     from hotfire_infra.cli.verbs import database as verb
 
     return verb.restore(source)
+
+
+@tree.command()
+def prune(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go.")] = False,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Remove what `retention` does not keep. Example: hotfire serve db prune --dry-run"""
+    from hotfire_infra.cli.verbs import database as verb
+
+    return verb.prune(dry_run=dry_run, as_json=output is Output.JSON)

@@ -6,15 +6,18 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from hotfire_infra.cli.console import data, progress
+from hotfire_infra.cli.console import data, progress, table
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.problems import CliError
+from hotfire_infra.configuration import read_configuration
 from hotfire_infra.settings import read_settings
 from hotfire_infra.store import schema
 from hotfire_infra.store.backup import restore_backup, write_backup
 from hotfire_infra.store.checking import CheckReport, check_store
-from hotfire_infra.store.database import engine_of
+from hotfire_infra.store.database import engine_of, open_store
 from hotfire_infra.store.engine import transaction
+from hotfire_infra.store.partitions import ensure_partitions
+from hotfire_infra.store.retention import prune as prune_store
 
 
 def upgrade() -> int:
@@ -91,4 +94,30 @@ def restore(source: Path) -> int:
         progress(f"{len(lost)} blobs were lost already when the backup was written")
     if report.revision != schema.HEAD:
         progress("the next command that opens it brings its schema up to date")
+    return CliExit.OK
+
+
+def prune(*, dry_run: bool, as_json: bool) -> int:
+    """Remove, or list, what the section `retention` of the configuration does not keep."""
+    settings = read_settings()
+    policy = read_configuration(settings.configuration).retention
+    store = open_store(settings.home, database=settings.database)
+    try:
+        now_ns = store.clock.wall_ns()
+        gone = prune_store(store, policy, now_ns, dry_run=dry_run)
+        if not dry_run:
+            with store.writing() as connection:
+                ensure_partitions(connection, now_ns)
+    finally:
+        store.close()
+    if as_json:
+        data(json.dumps(asdict(gone)))
+        return CliExit.OK
+    rows = [
+        (portion.kind, portion.table, str(portion.runs), str(portion.rows), str(portion.bytes))
+        for portion in gone.portions
+    ]
+    rows.append(("blobs", "-", "-", str(gone.blobs.blobs), str(gone.blobs.bytes)))
+    data(table(("KIND", "TABLE", "RUNS", "ROWS", "BYTES"), rows, frozenset({2, 3, 4})))
+    progress("nothing was removed (--dry-run)" if dry_run else "removed")
     return CliExit.OK

@@ -1,0 +1,35 @@
+"""Section `retention`: for how long what is kept; without it everything is, for ever."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class KeepSection(BaseModel):
+    """A row stays while either rule keeps it; without a rule it stays for ever."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    days: int | None = Field(default=None, ge=1)
+    """Since the run was created."""
+    runs: int | None = Field(default=None, ge=1)
+    """The newest so many finished runs of each pipeline."""
+
+
+class RetentionSection(BaseModel):
+    """What `hotfire serve db prune` takes away; runs, cells, attempts and their history stay."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    results: KeepSection = Field(default_factory=KeepSection)
+    """Results, verdicts, samples, coverage and stream records; their months remain as sums."""
+    measurements: KeepSection = Field(default_factory=KeepSection)
+    """Points of series; their months remain as quantiles."""
+    logs: KeepSection = Field(default_factory=KeepSection)
+    artifacts: KeepSection = Field(default_factory=KeepSection)
+    events: KeepSection = Field(default_factory=KeepSection)
+    """What watchers are told."""
+    baseline_runs: int = Field(default=50, ge=1)
+    """Measurements of the newest so many runs of a pipeline stay: new ones are compared with them."""
+    grace_hours: float = Field(default=24, ge=1)
+    """A blob that no row names is left alone for so long: its row may be on the way."""
