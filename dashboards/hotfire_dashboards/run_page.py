@@ -12,6 +12,7 @@ from hotfire_infra.analysis.causes import Cause, causes_of
 from hotfire_infra.analysis.cell_words import test_counts
 from hotfire_infra.analysis.changes import change_words
 from hotfire_infra.analysis.headline import coverage_line, headline
+from hotfire_infra.analysis.order_words import hold_lines, order_words, succession_words
 from hotfire_infra.analysis.quantities import (
     count,
     duration,
@@ -194,10 +195,13 @@ def _facts(report: RunReport) -> tuple[tuple[str, str], ...]:
         ("started", utc(report.created_ns)),
         ("duration", duration(report.duration_ns) or "still going"),
         ("plan", f"{len(report.cells)} cells, {report.tasks} tasks"),
+        ("queue", order_words(report)),
         ("tests expected", f"{expected:,}" if expected is not None else "not known before it runs"),
         ("plan digest", report.plan_digest[:12]),
         ("run id", report.ulid),
     ]
+    facts.extend(("succession", words) for words in succession_words(report))
+    facts.extend(("machine", hold_lines(hold)[0]) for hold in report.holds)
     if report.merge_base is not None:
         facts.append(("merge base", report.merge_base[:7]))
     if report.parent_number is not None:

@@ -118,7 +118,8 @@ def _heartbeat(snapshot: RunSnapshot) -> str:
     names = ", ".join(f"{cell.task} {cell.platform}" for cell in running[:3])
     age = duration(time.time_ns() - snapshot.run.created_ns)
     done = f"{decided} of {count(len(snapshot.cells), 'cell')} after {age}"
-    return f" … {done}; running: {names or 'nothing, waiting'}"
+    waits = next((cell.pending for cell in snapshot.cells if cell.pending), "waiting")
+    return f" … {done}; running: {names or f'nothing, {waits}'}"
 
 
 def detach(session: Session) -> None:

@@ -33,6 +33,10 @@ class LiveRegion:
         lines = [_running_line(cell) for cell in running[:MOST_LINES]]
         if len(running) > MOST_LINES:
             lines.append(f"   and {len(running) - MOST_LINES} more")
+        if not running:
+            lines += [f"   {cell.task}  {cell.pending}" for cell in snapshot.cells if cell.pending][
+                :1
+            ]
         age = duration(time.time_ns() - snapshot.run.created_ns)
         lines.append(
             f"   {decided} of {len(snapshot.cells)} cells · {age} · Ctrl-C: stop, resumably"

@@ -31,6 +31,7 @@ def ps(limit: int, *, as_json: bool) -> int:
 def _row(run: RunSummary) -> tuple[str, ...]:
     look = appearance(run.word)
     cells = ", ".join(f"{n} {appearance(word).word}" for word, n in sorted(run.totals.items()))
+    cells = " · ".join(part for part in (cells, run.note) if part)
     return (
         f"{look.symbol} {look.word}",
         str(run.number),

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from hotfire_infra.analysis.appearance import appearance
 from hotfire_infra.analysis.causes import Cause, causes_of
 from hotfire_infra.analysis.history import CommandReports, TestHistory, TestOccurrence
+from hotfire_infra.analysis.order_words import hold_lines, order_words, succession_words
 from hotfire_infra.analysis.quantities import count, duration, utc
 from hotfire_infra.analysis.report import (
     CellReport,
@@ -69,6 +70,9 @@ def _show_run(report: RunReport, *, as_json: bool) -> None:
     source = f"{report.source.short} {report.source.subject}".strip()
     data(f" run   {report.number}  {report.pipeline} @ {source}   {utc(report.created_ns)}")
     data(f" plan  {report.plan_digest[:12]}   {count(report.tasks, 'task')}")
+    data(f" queue {order_words(report)}")
+    for line in succession_words(report):
+        data(f"   {line}")
     widths = widths_of(report)
     for cell in report.cells:
         data(cell_line(cell, widths, sys.stdout))
@@ -77,6 +81,8 @@ def _show_run(report: RunReport, *, as_json: bool) -> None:
     _print_causes(report, causes_of(report.failures))
     for reason in report.reasons:
         data(f"   {reason}")
+    for line in (line for hold in report.holds for line in hold_lines(hold)):
+        data(f"   {line}")
     for notice in report.notices:
         data(f"   {notice.kind}: {notice.text}")
     data(closing_line(report, sys.stdout))
