@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,14 @@ from hotfire_infra.orchestrator.attendance import (
     end_attempt,
     seconds_ns,
 )
+from hotfire_infra.orchestrator.devices import identity_of
 from hotfire_infra.orchestrator.endings import Ending
 from hotfire_infra.orchestrator.facts import read_spec
+from hotfire_infra.orchestrator.fleet import ANYWHERE, Seat
 from hotfire_infra.orchestrator.inputs import expected_tests, resolve_inputs
+from hotfire_infra.orchestrator.inquiry import Rerun
 from hotfire_infra.orchestrator.lock import HeldLock
+from hotfire_infra.secret_files import SecretBook
 from hotfire_infra.states import AttemptState, TaskState
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
@@ -45,6 +49,8 @@ class Leased:
     task: TaskRow
     attempt: AttemptRow
     token: str
+    device: str = ""
+    """Identity of the device that it was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +61,21 @@ class Dispatcher:
     executor: Executor
     cache: Path
     lock: HeldLock
+    secret_book: SecretBook = field(default_factory=SecretBook)
 
-    def lease(self, connection: Connection, run: RunRow, task: TaskRow) -> Leased | None:
-        """Lease a queued task to a new attempt; None: the task is not queued any more."""
+    def lease(
+        self,
+        connection: Connection,
+        run: RunRow,
+        task: TaskRow,
+        *,
+        cpus: int = 1,
+        seat: Seat = ANYWHERE,
+    ) -> Leased | None:
+        """Lease a queued task to a new attempt; None: the task is not queued any more.
+
+        `cpus`: slots that it takes of the pool, for whoever counts them; `seat`: its device.
+        """
         now = self.store.clock.wall_ns()
         step = Move(
             entity="task",
@@ -71,10 +89,28 @@ class Dispatcher:
         if not move(connection, step, now):
             return None
         token = secrets.token_urlsafe(32)
-        attempt = self._insert(connection, task, token, now)
-        return Leased(run=run, task=task, attempt=attempt, token=token)
+        place = {"cpus": cpus, "device_id": seat.device_id}
+        attempt = self._insert(connection, task, token, now, place)
+        return Leased(run=run, task=task, attempt=attempt, token=token, device=seat.identity)
 
-    def _insert(self, connection: Connection, task: TaskRow, token: str, now: int) -> AttemptRow:
+    def rerun(
+        self, connection: Connection, run: RunRow, task: TaskRow, rerun: Rerun, *, cpus: int = 1
+    ) -> Leased:
+        """Make an attempt of a task on a device, for another question: it never counts for the run."""
+        token = secrets.token_urlsafe(32)
+        now = self.store.clock.wall_ns()
+        place = {"cpus": cpus, "device_id": rerun.device_id, "purpose": rerun.purpose}
+        attempt = self._insert(connection, task, token, now, place)
+        return Leased(run=run, task=task, attempt=attempt, token=token, device=rerun.identity)
+
+    def _insert(
+        self,
+        connection: Connection,
+        task: TaskRow,
+        token: str,
+        now: int,
+        place: Mapping[str, Any],
+    ) -> AttemptRow:
         numbers = select(func.max(Attempt.number)).where(Attempt.task_id == task.id)
         number = (connection.execute(numbers).scalar() or 0) + 1
         ulid = new_ulid()
@@ -85,6 +121,7 @@ class Dispatcher:
             state=AttemptState.LEASED,
             executor=self.executor.name,
             pool=self.executor.name,
+            **place,
             token_sha256=_digest(token),
             boot_id=self.store.clock.boot_id,
             lease_expires_mono_ns=self._claim_deadline(),
@@ -118,7 +155,9 @@ class Dispatcher:
             .where(Attempt.id == attempt.id, Attempt.state == AttemptState.LEASED)
             .values(token_sha256=_digest(token), **values)
         )
-        return Leased(run=run, task=task, attempt=replace(attempt, **values), token=token)
+        device = identity_of(connection, attempt.device_id)
+        renewed = replace(attempt, **values)
+        return Leased(run=run, task=task, attempt=renewed, token=token, device=device)
 
     def _claim_deadline(self) -> int:
         return self.store.clock.mono_ns() + seconds_ns(CLAIM_SECONDS)
@@ -127,7 +166,9 @@ class Dispatcher:
         """Hand an attempt to the executor; False: it could not be, and has ended."""
         try:
             spec = self._spec(leased.run, leased.task, leased.attempt)
-            self.executor.submit(Order(spec=spec, token=leased.token))
+            values = self.secret_book.values_for(spec.spec.secrets, leased.run)
+            order = Order(spec=spec, token=leased.token, device=leased.device, secrets=values)
+            self.executor.submit(order)
         except InfraError as error:
             self._give_up(leased.attempt, error)
             return False
@@ -166,16 +207,10 @@ class Dispatcher:
                 by=self.lock.holder,
                 at_ns=self.store.clock.wall_ns(),
             )
+        if is_ours:
+            # Perhaps a runner came up all the same: nobody will answer its claim.
+            self.executor.release(Ulid(attempt.ulid))
 
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def in_order(tasks: Sequence[TaskRow], exclusive: frozenset[int]) -> list[TaskRow]:
-    """Order queued tasks: those that share the machine first, then by run and plan.
-
-    An exclusive task starts on an idle machine; were it first in the queue, it would hold up all
-    others while it waits for that.
-    """
-    return sorted(tasks, key=lambda task: (task.id in exclusive, task.run_id, task.id))
