@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.infra import postgres as postgres_server
+from tests.infra import served as live_service
 from tests.infra.postgres import PostgresServer
 
 from hotfire_infra.clock import ManualClock
-from hotfire_infra.executors.fake import Director, FakeExecutor, everything_passes
-from hotfire_infra.executors.protocol import Capacity, Executor
+from hotfire_infra.configuration import Configuration
+from hotfire_infra.executors.fake import Director, FakeExecutor, Fault, everything_passes
+from hotfire_infra.executors.protocol import Capacity, DeviceReport, Executor
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.orchestrator.lock import acquire
 from hotfire_infra.orchestrator.loop import Orchestrator
@@ -90,12 +92,25 @@ SOURCE = StoredSource(
 class Stand:
     """A store with an orchestrator on it, turned round by hand."""
 
-    def __init__(self, store: Store, executor: Executor, cache: Path, label: str = "stand") -> None:
+    def __init__(
+        self,
+        store: Store,
+        executor: Executor,
+        cache: Path,
+        label: str = "stand",
+        configuration: Configuration | None = None,
+    ) -> None:
         self.store = store
         self.executor = executor
         lock = acquire(store, label=label)
         assert lock is not None
-        self.orchestrator = Orchestrator(store=store, executor=executor, cache=cache, lock=lock)
+        self.orchestrator = Orchestrator(
+            store=store,
+            executor=executor,
+            cache=cache,
+            lock=lock,
+            configuration=configuration or Configuration(),
+        )
 
     def start(self, plan: Plan) -> int:
         """Record a run of the plan."""
@@ -222,6 +237,9 @@ def make_stand(store: Store, clock: ManualClock, tmp_path: Path) -> Callable[...
         refusals: Mapping[str, str] | None = None,
         cpus: int = 4,
         label: str = "stand",
+        devices: Sequence[DeviceReport] = (),
+        faults: Mapping[str, Fault] | None = None,
+        configuration: Configuration | None = None,
     ) -> Stand:
         executor = FakeExecutor(
             store.attempts,
@@ -229,7 +247,21 @@ def make_stand(store: Store, clock: ManualClock, tmp_path: Path) -> Callable[...
             refusals=refusals,
             capacity=Capacity(cpus=cpus),
             clock=clock,
+            devices=devices,
+            faults=faults,
         )
-        return Stand(store, executor, tmp_path / "cache", label)
+        return Stand(store, executor, tmp_path / "cache", label, configuration)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def make_shared_plan() -> Callable[..., Plan]:
+    """Return `make_plan` for what several tests share."""
+    return plan_of
+
+
+@pytest.fixture(scope="session")
+def served() -> Callable[..., AbstractContextManager[str]]:
+    """Return the context `served(service)`: serves on a port of its own, yields the address."""
+    return live_service.served

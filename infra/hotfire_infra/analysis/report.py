@@ -65,6 +65,35 @@ class PerformancePoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceLine:
+    """One piece of evidence of an attempt that did not pass, as it was weighed."""
+
+    kind: str
+    failure_class: str
+    source: str
+    confidence: float
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptNote:
+    """An attempt that did not pass, or that ran for another question: why, and what says so."""
+
+    number: int
+    task: str
+    state: str
+    purpose: str
+    """`result`; anything else never counted for the run."""
+    reason: str
+    failure_class: str | None
+    source: str
+    confidence: float | None
+    device: str
+    """What it ran on; empty where devices are not told apart."""
+    evidence: tuple[EvidenceLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CellReport:
     """One cell: what was planned, what happened, and the line people read."""
 
@@ -86,6 +115,8 @@ class CellReport:
     failures: tuple[FailedTest, ...] = ()
     pending: str = ""
     """Why nothing of it runs yet."""
+    notes: tuple[AttemptNote, ...] = ()
+    """Its attempts that did not pass, oldest first."""
 
     @property
     def word(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from hotfire_infra.analysis.attempt_notes import attempt_notes
 from hotfire_infra.analysis.coverage import (
     FileBitmaps,
     LanguageCoverage,
@@ -213,7 +214,11 @@ def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunRep
     tests = _open_tests(connection, whole)
     figures = figures_of_cells(connection, run.id)
     expected = [cell.expected for cell in whole.cells]
-    cells = [_cell(cell, tests, measured, figures) for cell in whole.cells]
+    notes = attempt_notes(connection, whole.run.id)
+    cells = [
+        replace(_cell(cell, tests, measured, figures), notes=notes.get(cell.id, ()))
+        for cell in whole.cells
+    ]
     exonerations = exonerations_of(connection, run.id)
     return RunReport(
         number=run.number,

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hotfire_infra.cli.trees import db, importing, schedules, tokens
+from hotfire_infra.cli.trees import db, devices, importing, results, schedules, tokens
 from hotfire_infra.states import Priority
 
 EPILOG = "Examples:  hotfire run pre-merge    hotfire show latest    hotfire repro TEST"
@@ -28,6 +28,8 @@ serving = typer.Typer(invoke_without_command=True)
 app.add_typer(serving, name="serve")
 serving.add_typer(db.tree, name="db")
 app.add_typer(tokens.tree, name="tokens")
+app.add_typer(results.tree, name="results")
+app.add_typer(devices.tree, name="devices")
 app.add_typer(schedules.tree, name="schedules")
 app.add_typer(schedules.holds, name="holds")
 app.command("import")(importing.import_command)

@@ -51,9 +51,7 @@ def report_devices() -> tuple[DeviceReport, ...]:
         # A slice is what is scheduled; its GPU as a whole is not beside it.
         for identity, kind in parts or [(gpu.uuid, gpu.name)]:
             whole = {**facts, "gpu": gpu.uuid} if parts else facts
-            found.append(
-                DeviceReport(identity=identity, kind=kind, facts=whole, evidence=evidence)
-            )
+            found.append(DeviceReport(identity=identity, kind=kind, facts=whole, evidence=evidence))
     return tuple(found)
 
 

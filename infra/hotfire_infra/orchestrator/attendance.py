@@ -23,9 +23,11 @@ from hotfire_infra.ingest.stream import (
     check_manifest,
     first_problem,
     read_arrival,
+    reported_evidence,
     store_arrival,
 )
-from hotfire_infra.orchestrator.endings import Ending, ending_of
+from hotfire_infra.orchestrator.devices import note_ending
+from hotfire_infra.orchestrator.endings import Ending, ending_of, weighed
 from hotfire_infra.orchestrator.holds import HoldKeeper
 from hotfire_infra.orchestrator.lock import HeldLock
 from hotfire_infra.sections.holds import HoldsSection
@@ -33,6 +35,7 @@ from hotfire_infra.states import ATTEMPT_COUNTED, AttemptState
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Attempt, Cell, Task
+from hotfire_infra.store.postgres import PostgresClock
 from hotfire_infra.store.rows import AttemptRow
 from hotfire_infra.store.transitions import Move, move
 from hotfire_testframework.contract.stream_reader import StreamVerdict, verify_stream
@@ -240,29 +243,39 @@ class Attendant:
         attempt = look.attempt
         if look.has_expired and not self._has_expired(connection, attempt):
             return Settled(attempt=None)  # Renewed by another way than the spool.
+        ending = self._ending(connection, look)
         ended = end_attempt(
             connection,
             attempt,
-            self._ending(connection, look),
+            ending,
             exit_code=look.seen.exit_code,
             by=self.lock.holder,
             at_ns=self.store.clock.wall_ns(),
         )
         if not ended:
             return Settled(attempt=None)
+        keeper = HoldKeeper(self.store, self.holds)
+        is_held = keeper.grant(connection, attempt, ending.state, self.executor.capacity)
         return Settled(
             attempt=_read(connection, attempt),
             has_moved=True,
-            effects=(lambda: self.free(attempt, is_silent=look.has_expired),),
+            effects=(lambda: self.free(attempt, is_silent=look.has_expired, is_held=is_held),),
         )
 
-    def free(self, attempt: AttemptRow, *, is_silent: bool) -> None:
-        """Release what an ended attempt holds; a runner that is only silent is killed first."""
+    def free(self, attempt: AttemptRow, *, is_silent: bool, is_held: bool = False) -> None:
+        """Release what an ended attempt holds; a runner that is only silent is killed first.
+
+        Of a held attempt the processes end, and all that lies on the machine stays.
+        """
         ulid = Ulid(attempt.ulid)
         if is_silent:
             self.executor.cancel(ulid, grace_seconds=0)
             self.executor.attach(ulid)
-        self.executor.release(ulid)
+        if not is_held:
+            self.executor.release(ulid)
+        else:
+            # They were given to the run, not to whoever looks at the machine after it.
+            self.executor.spool(ulid).forget_secrets()
 
     def _has_expired(self, connection: Connection, attempt: AttemptRow) -> bool:
         query = select(Attempt.lease_expires_mono_ns, Attempt.boot_id)
@@ -273,29 +286,32 @@ class Attendant:
     def _ending(self, connection: Connection, look: Look) -> Ending:
         attempt, seen = look.attempt, look.seen
         if look.stream is None:
-            return self._silent_ending(look)
+            return self._silent_ending(connection, look)
         ending = ending_of(
             seen,
             check_manifest(connection, attempt, look.stream),
             is_cancelled=look.is_cancelled,
             problem=first_problem(connection, attempt.id),
+            evidence=() if seen.exit_code == 0 else reported_evidence(connection, attempt.id),
         )
         if attempt.state is AttemptState.LEASED and ending.state in ATTEMPT_COUNTED:
             return Ending.unclaimed(ending.reason)
         return ending
 
-    def _silent_ending(self, look: Look) -> Ending:
+    def _silent_ending(self, connection: Connection, look: Look) -> Ending:
         if look.is_cancelled and look.was_never_submitted:
             return Ending.cancelled()
         is_leased = look.attempt.state is AttemptState.LEASED
         what = "no runner claimed it" if is_leased else "no heartbeat"
         detail = f" ({look.seen.detail})" if look.seen.detail else ""
-        return Ending.lost(f"lease expired: {what}{detail}", "lease")
+        lost = Ending.lost(f"lease expired: {what}{detail}", "lease")
+        reported = reported_evidence(connection, look.attempt.id)
+        return weighed(lost, [*reported, *look.seen.evidence])
 
 
 def machine_clock(store: Store) -> Clock:
     """Return the clock that heartbeats in a spool go by: this machine's own."""
-    return SystemClock() if store.is_shared else store.clock
+    return SystemClock() if store.clock.boot_id == PostgresClock.boot_id else store.clock
 
 
 def _acknowledged(attempt: AttemptRow, arrival: Arrival, in_flight: list[str]) -> AttemptRow:
@@ -394,9 +410,14 @@ def end_attempt(
             "failure_class": ending.failure_class,
             "failure_source": ending.source,
             "confidence": ending.confidence,
+            "evidence": [item.to_json() for item in ending.evidence],
             "exit_code": exit_code,
             "ended_ns": at_ns,
         },
         fence=attempt.fence,
     )
-    return move(connection, step, at_ns)
+    if not move(connection, step, at_ns):
+        return False
+    if attempt.device_id is not None:
+        note_ending(connection, attempt, ending, at_ns)
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,30 +11,41 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from hotfire_infra.configuration import Configuration
-from hotfire_infra.errors import InfraError
+from hotfire_infra.errors import DatabaseBusyError, DatabaseUnreachableError, InfraError
 from hotfire_infra.executors.protocol import Executor
 from hotfire_infra.orchestrator.attendance import Attendant, Effect, Look, Settled
+from hotfire_infra.orchestrator.budgets import Budgets
 from hotfire_infra.orchestrator.crashpoints import CrashPoint, Passing, pass_by
 from hotfire_infra.orchestrator.dispatch import Dispatcher, Leased
-from hotfire_infra.orchestrator.facts import RunBook, TermsCache, last_event
+from hotfire_infra.orchestrator.facts import RunBook, RunFacts, TermsCache, last_event
 from hotfire_infra.orchestrator.finalizing import Analysis, Finalizer
+from hotfire_infra.orchestrator.fleet import Fleet, Seats
 from hotfire_infra.orchestrator.holds import HoldKeeper
 from hotfire_infra.orchestrator.lock import LEADER_SECONDS, HeldLock
 from hotfire_infra.orchestrator.progress import Progress
 from hotfire_infra.orchestrator.queue_keeper import QueueKeeper
 from hotfire_infra.orchestrator.requests import RequestBook
+from hotfire_infra.orchestrator.retry_policy import remaining_seconds
 from hotfire_infra.orchestrator.reuse import ReuseBook
+from hotfire_infra.orchestrator.schedules import Launcher, Scheduler
+from hotfire_infra.secret_files import SecretBook
 from hotfire_infra.states import ATTEMPT_TERMINAL, RunState, TaskState
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.postgres import serialise
+from hotfire_infra.store.queries_devices import task_with_run
 from hotfire_infra.store.queries_holds import held_attempts
 from hotfire_infra.store.rows import AttemptRow
 from hotfire_infra.store.transitions import OUTBOX
+from hotfire_testframework.contract.ulid import Ulid
+
+log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.2
 """At most between rounds in which nothing changed; an executor that hears of a change ends it."""
-UNRELEASED = ("*/token", "*/work")
+RETRY_SECONDS = 0.5
+"""While the database restarts, or after a deadlock."""
+UNRELEASED = ("*/token", "*/work", "*/secrets")
 """What an attempt's directory holds until it is released."""
 
 
@@ -55,14 +67,24 @@ class Orchestrator:
     at: Passing = pass_by
     book: RunBook = field(default_factory=RunBook)
     configuration: Configuration = field(default_factory=Configuration)
+    launcher: Launcher | None = None
+    """Who makes the runs of schedules; none: this process fires nothing."""
     queue: QueueKeeper = field(init=False)
+    _scheduler: Scheduler = field(init=False)
+    fleet: Fleet = field(init=False)
+    _seats: Seats | None = None
+    """Free devices while the queue is decided on."""
     _terms: TermsCache = field(default_factory=TermsCache)
     _touched_ns: int = 0
     _reuse: ReuseBook = field(init=False)
 
     def __post_init__(self) -> None:
         self.queue = QueueKeeper(self.store, self.executor, self.configuration.queue)
+        sections = self.configuration.schedules
+        self._scheduler = Scheduler(self.store, sections, self.launcher, self.lock)
         self._reuse = ReuseBook(self.store, self.executor, self.cache)
+        self.fleet = Fleet(self.store, self.executor, self.configuration.devices)
+        self.queue.obstacle = self._obstacle
 
     def sweep(self) -> None:
         """Release attempts that ended and whose service died before it could free them."""
@@ -81,7 +103,12 @@ class Orchestrator:
         """Go round until no run is unfinished (or, with `forever`, until `stop`)."""
         self.sweep()
         while not stop.is_set():
-            changed = self.round()
+            try:
+                changed = self.round()
+            except (DatabaseBusyError, DatabaseUnreachableError) as error:
+                log.warning("the round is repeated: %s", error)
+                stop.wait(RETRY_SECONDS)
+                continue
             if not forever and not changed and not self.book.runs:
                 return
             if not changed:
@@ -97,11 +124,14 @@ class Orchestrator:
         except BaseException:
             # What was noted may not have been committed.
             self.book.forget()
+            self.fleet.forget()
             raise
 
     def _round(self) -> bool:
         changed = self._take_in()
         changed |= self._end_holds()
+        changed |= self._scheduler.step()
+        self.fleet.ask()
         looks = self._look()
         self.at(CrashPoint.LOOKED)
         refused = {
@@ -128,6 +158,7 @@ class Orchestrator:
             return has_news
         with self.lock.writing() as connection:
             requests.carry_out(connection, self.lock.holder)
+            self.fleet.forget()
         with self.store.reading() as connection:
             self._learn(connection)
         return True
@@ -161,7 +192,8 @@ class Orchestrator:
             bool(refused)
             or any(look.needs_writing for look in looks)
             or any(facts.touched for facts in self.book.runs.values())
-            or self.queue.has_work(self.book, self._terms)
+            or self.fleet.needs_writing
+            or self._queue_has_work()
         )
 
     def _settle(self, looks: Sequence[Look], refused: dict[int, dict[int, str]]) -> bool:
@@ -181,6 +213,7 @@ class Orchestrator:
             self.at(CrashPoint.SETTLED)
             if any(facts.run.hold_seconds for facts in self.book.runs.values()):
                 self.queue.read_holds(connection)
+            leased += self._advance_fleet(connection)
             self._fold(connection, refused)
             leased += self._dispatch(connection)
             self.at(CrashPoint.LEASED)
@@ -198,6 +231,8 @@ class Orchestrator:
             leased += self._submit_again(connection, attempt)
             return Settled(attempt=attempt)
         settled = self._attendant().settle(connection, look)
+        if settled.has_moved and settled.attempt is not None:
+            self.fleet.note_end(settled.attempt)
         if settled.attempt is None:
             self.book.forget_run(attempt.run_id)
         elif settled.has_moved:
@@ -225,12 +260,18 @@ class Orchestrator:
     def _dispatch(self, connection: Connection) -> list[Leased]:
         """Lease what was chosen; it is submitted once the transaction is committed."""
         leased = []
+        seats = self._seats = self.fleet.seats(self.book.live_attempts())
         choice = self.queue.decide(self.book, self._terms)
         tasks = {key: facts for facts in self.book.runs.values() for key in facts.queued}
         for task_id in choice.picks:
             facts = tasks[task_id]
             cpus = self.queue.slots_of(self._terms[task_id].need)
-            found = self._dispatcher().lease(connection, facts.run, facts.tasks[task_id], cpus=cpus)
+            task = facts.tasks[task_id]
+            seat = seats.find(*self._wish(facts, task_id))
+            if seat.obstacle:
+                continue  # Taken by the task before it.
+            seats.take(seat)
+            found = self._dispatcher().lease(connection, facts.run, task, cpus=cpus, seat=seat)
             if found is None:
                 self.book.forget_run(facts.run.id)
                 continue
@@ -239,6 +280,46 @@ class Orchestrator:
             leased.append(found)
         self.queue.write(connection, self.book, choice)
         return leased
+
+    def _advance_fleet(self, connection: Connection) -> list[Leased]:
+        """Move inquiries into devices on; returns the reruns that they need."""
+        live = self.book.live_attempts()
+        reruns, concluded = self.fleet.advance(connection, live, by=self.lock.holder)
+        for attempt in self.book.attempts_on(concluded):
+            self.book.note_attempt(queries.attempt_by_ulid(connection, attempt.ulid) or attempt)
+        leased = []
+        for rerun in reruns:
+            run, task = task_with_run(connection, rerun.task_id)
+            need = self._terms.get(connection, rerun.task_id).need
+            cpus = self.queue.slots_of(need)
+            found_lease = self._dispatcher().rerun(connection, run, task, rerun, cpus=cpus)
+            self.book.note_attempt(found_lease.attempt)
+            leased.append(found_lease)
+        return leased
+
+    def _wish(self, facts: RunFacts, task_id: int) -> tuple[object, frozenset[int]]:
+        """Return what devices a task requires and which it is to avoid."""
+        cell = facts.cells[facts.tasks[task_id].cell_id]
+        fold = facts.folds.get(task_id)
+        return cell.requires, frozenset() if fold is None else fold.avoid
+
+    def _obstacle(self, facts: RunFacts, task_id: int) -> str:
+        """Say why a task cannot start now, room or not."""
+        fold = facts.folds.get(task_id)
+        if fold is not None and fold.wait_seconds > 0:
+            now = self.store.clock.wall_ns()
+            left = remaining_seconds(fold.not_before_ns, fold.wait_seconds, now)
+            if left > 0:
+                return f"retry waits {fold.wait_seconds:g} s after {facts.tasks[task_id].reason}"
+        if not self.fleet.devices:
+            return ""
+        if self._seats is None:
+            self._seats = self.fleet.seats(self.book.live_attempts())
+        return self._seats.find(*self._wish(facts, task_id)).obstacle
+
+    def _queue_has_work(self) -> bool:
+        self._seats = self.fleet.seats(self.book.live_attempts())
+        return self.queue.has_work(self.book, self._terms)
 
     def _end_holds(self) -> bool:
         """End the holds whose time is over, and free what is not held any more."""
@@ -290,7 +371,17 @@ class Orchestrator:
         return Attendant(self.store, self.executor, self.lock, self.configuration.holds)
 
     def _progress(self) -> Progress:
-        return Progress(self.store, self.executor, self._terms, self.lock.holder, self._reuse)
+        return Progress(
+            self.store,
+            self.executor,
+            self._terms,
+            self.lock.holder,
+            self._reuse,
+            Budgets(self.store, self.executor.name, self.configuration.retries),
+            self.fleet.disputed,
+            SecretBook(self.configuration.secrets),
+        )
 
     def _dispatcher(self) -> Dispatcher:
-        return Dispatcher(self.store, self.executor, self.cache, self.lock)
+        book = SecretBook(self.configuration.secrets)
+        return Dispatcher(self.store, self.executor, self.cache, self.lock, book)

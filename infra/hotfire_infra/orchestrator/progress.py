@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from typing import Any
 
 from sqlalchemy import Connection, update
 
 from hotfire_infra.executors.protocol import Executor
+from hotfire_infra.orchestrator.budgets import Budgets
 from hotfire_infra.orchestrator.facts import RunFacts, TermsCache, attempt_facts
-from hotfire_infra.orchestrator.folds import TaskFold, fold_cell, fold_task
+from hotfire_infra.orchestrator.folds import Standing, TaskFold, fold_cell, fold_task
+from hotfire_infra.orchestrator.retry_policy import Spent, is_interrupted
 from hotfire_infra.orchestrator.reuse import ReuseBook
 from hotfire_infra.orchestrator.verdicts import record_inventory, write_verdicts
+from hotfire_infra.secret_files import SecretBook
 from hotfire_infra.states import ATTEMPT_LIVE, TASK_TERMINAL, RunState, TaskState
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
@@ -32,6 +35,10 @@ class Progress:
     terms: TermsCache
     holder: str
     reuse: ReuseBook
+    budgets: Budgets
+    disputed: frozenset[int] = frozenset()
+    """Devices under inquiry."""
+    secret_book: SecretBook = field(default_factory=SecretBook)
 
     def refusals(self, facts: RunFacts) -> dict[int, str]:
         """Ask the executor about every cell; return why it cannot run those it cannot."""
@@ -40,7 +47,14 @@ class Progress:
             refusal = self.executor.can_execute(cell.requires or {})
             if refusal is not None:
                 found[cell.id] = refusal.reason
+            elif reason := self._without_secrets(facts, cell.id):
+                found[cell.id] = reason
         return found
+
+    def _without_secrets(self, facts: RunFacts, cell_id: int) -> str | None:
+        tasks = facts.tasks_of_cell.get(cell_id, ())
+        names = sorted({name for task in tasks for name in self.terms[task].secrets})
+        return self.secret_book.refusal(names, facts.run) if names else None
 
     def start(self, connection: Connection, facts: RunFacts, refusals: Mapping[int, str]) -> None:
         """Begin a run; the cells that were refused are not executable."""
@@ -106,9 +120,12 @@ class Progress:
         folded = fold_task(
             resolution=resolution,
             reason=reason,
-            attempts=[attempt_facts(attempt) for attempt in attempts],
+            attempts=[attempt_facts(attempt, self.disputed) for attempt in attempts],
             retries=self.terms.get(connection, task.id).retries,
             is_ready=is_ready,
+            policy=self.budgets.section,
+            spent=self._spent(connection, facts, task),
+            standing=Standing(state=task.state, reason=task.reason),
         )
         if facts.is_cancelled and not folded.is_over and not is_alive:
             # What has not started ends; a retry that is due counts as not started.
@@ -117,6 +134,16 @@ class Progress:
         if resolution is not None and task.resolution is None:
             self._resolve(connection, facts, task, resolution, reason)
         return folded
+
+    def _spent(self, connection: Connection, facts: RunFacts, task: TaskRow) -> Spent | None:
+        """Ask the budgets where a retry is to be decided: once, for a task that was under way."""
+        attempts = facts.attempts.get(task.id, ())
+        if not attempts or task.state is not TaskState.RUNNING:
+            return None
+        last = attempt_facts(attempts[-1])
+        if not is_interrupted(last.state, last.failure_class):
+            return None
+        return self.budgets.spent(connection, facts)
 
     def _reused(
         self, connection: Connection, facts: RunFacts, task: TaskRow
@@ -167,6 +194,9 @@ class Progress:
         reason: str,
         values: Mapping[str, Any],
     ) -> None:
+        now = self.store.clock.wall_ns()
+        if to_state is TaskState.QUEUED:
+            values = {**values, "queued_ns": now}
         step = Move(
             entity="task",
             entity_id=task.id,
@@ -177,7 +207,7 @@ class Progress:
             subject={"task": task.key},
             values=values,
         )
-        if move(connection, step, self.store.clock.wall_ns()):
+        if move(connection, step, now):
             facts.note_task(task.id, state=to_state, **values)
 
     def _fold_cell(self, connection: Connection, facts: RunFacts, cell: CellRow) -> None:

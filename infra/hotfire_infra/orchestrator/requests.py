@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from hotfire_infra.orchestrator import device_requests
 from hotfire_infra.orchestrator.holds import HoldKeeper
 from hotfire_infra.sections.holds import HoldsSection
 from hotfire_infra.states import RUN_TERMINAL, RequestKind, RequestState
@@ -93,6 +94,10 @@ class RequestBook:
             state, reason = self._cancel(connection, row, now)
         if row.kind is RequestKind.RELEASE:
             state, reason = self._release(connection, row)
+        if row.kind is RequestKind.DEVICE:
+            state, reason = device_requests.carry_out(
+                connection, row.payload, requested_by=row.requested_by, at_ns=now
+            )
         step = Move(
             entity="request",
             entity_id=row.id,

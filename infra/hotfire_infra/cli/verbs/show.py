@@ -13,6 +13,7 @@ from hotfire_infra.analysis.history import CommandReports, TestHistory, TestOccu
 from hotfire_infra.analysis.order_words import hold_lines, order_words, succession_words
 from hotfire_infra.analysis.quantities import count, duration, utc
 from hotfire_infra.analysis.report import (
+    AttemptNote,
     CellReport,
     FailedTest,
     RunReport,
@@ -120,9 +121,25 @@ def _show_cell(report: RunReport, cell: CellReport, *, as_json: bool) -> None:
     data(f" cell  {cell.key}   of run {report.number}")
     data(cell_line(cell, widths_of(report), sys.stdout))
     _print_causes(report, causes_of(cell.failures))
+    for note in cell.notes:
+        _print_attempt(note)
     if cell.attempts:
         data(f"\n hotfire logs {report.number} {shlex.quote(cell.key)}")
         data(f" hotfire repro {shlex.quote(cell.key)} --run {report.number}")
+
+
+def _print_attempt(note: AttemptNote) -> None:
+    where = f" on {note.device}" if note.device else ""
+    what = "" if note.purpose == "result" else f" ({note.purpose}, never counted)"
+    data(f"\n attempt {note.number} of {note.task}{where}: {note.state}{what}   {note.reason}")
+    if note.failure_class:
+        sure = "" if note.confidence is None else f", confidence {note.confidence:.2f}"
+        data(f"   {note.failure_class}, by {note.source}{sure}")
+    for item in note.evidence:
+        data(
+            f"   evidence {item.kind} ({item.failure_class}, {item.source}, "
+            f"{item.confidence:.2f})  {item.detail}".rstrip()
+        )
 
 
 def _show_test(history: TestHistory, *, as_json: bool) -> None:
