@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hotfire_infra.errors import ReportRefusedError
 from hotfire_infra.ingest.formats.bytes_source import check_size, raw_chunks
 from hotfire_infra.ingest.formats.values import Reading
 
@@ -16,7 +17,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
-class _BrokenError(Exception):
+class _BrokenError(ReportRefusedError):
     """The text is no JSON from here on; `is_end`: because it ends."""
 
     def __init__(self, what: str, *, is_end: bool) -> None:

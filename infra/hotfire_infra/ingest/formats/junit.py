@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
@@ -26,8 +27,7 @@ _AT_THE_END = frozenset(
         expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
     }
 )
-_Start = Callable[[str, dict[str, str]], None]
-_End = Callable[[str], None]
+_as_test = partial(tuple.__new__, ReportedTest)
 
 
 def read_junit(path: Path, reading: Reading) -> Iterator[ReportedTest]:
@@ -76,7 +76,8 @@ class _Parser:
 
     def __init__(self, reading: Reading, encoding: str | None = None) -> None:
         self._reading = reading
-        self._done: list[ReportedTest] = []
+        self._done: list[tuple[Any, ...]] = []
+        """Fields of tests; they become tests a piece at a time, in one call."""
         self._suites: list[tuple[str, Dialect]] = []
         self._other_depth = 0
         self._open_case: Callable[[], dict[str, str] | None] = lambda: None
@@ -105,14 +106,15 @@ class _Parser:
                     )
                 if done:
                     self._reading.count(len(done), parser.CurrentLineNumber)
-                    yield done
+                    tests = list(map(_as_test, done))
                     done.clear()
+                    yield tests
             self.is_fed = True
             parser.Parse(b"", True)
         except expat.ExpatError:
             if done:
                 self._reading.count(len(done))
-                yield done
+                yield list(map(_as_test, done))
             raise
 
     def stop_at(self, error: expat.ExpatError) -> None:
@@ -140,8 +142,7 @@ class _Parser:
         access through `self` would cost a fifth of the speed.
         """
         parser, suites, limit = self._parser, self._suites, self._reading.limits.attribute_chars
-        append, new, kind_of_value = self._done.append, tuple.__new__, ReportedTest
-        other_start, other_end = self._start_other, self._end_other
+        append, other_start, other_end = self._done.append, self._start_other, self._end_other
         nothing_more = ReportedTest(Dialect.JUNIT, "", "", "", PASSED)[7:]
         case: list[str] | None = None
         suite, dialect = "", Dialect.JUNIT
@@ -165,26 +166,25 @@ class _Parser:
                 other_end(tag)
                 suite, dialect = suites[-1]
                 return
-            try:
-                one, classname, two, name, three, time = case
-                took = float(time)
-                is_plain = one == "classname" and two == "name" and three == "time"
-            except ValueError:
-                is_plain, took, classname, name = False, 0.0, "", ""
-            if is_plain and 0.0 <= took < 1e10 and len(name) + len(classname) <= limit:
-                append(
-                    new(
-                        kind_of_value,
-                        # Everything at its default; unpacking the defaults would cost a tenth.
-                        (dialect, suite, classname, name, "passed", "", took) + nothing_more,
-                    )
-                )
+            is_plain, classname, name = False, "", ""
+            if len(case) == 6 and case[4] == "time":
+                one, classname, two, name, _, time = case
+                if one == "name":
+                    one, classname, two, name = two, name, one, classname
+                try:
+                    took = float(time)
+                except ValueError:
+                    took = -1.0
+                is_plain = 0.0 <= took < 1e10 and one == "classname" and two == "name"
+            if is_plain and len(name) + len(classname) <= limit:
+                # Joined, since unpacking the defaults into one tuple would cost a tenth.
+                append((dialect, suite, classname, name, "passed", "", took) + nothing_more)
             else:
                 builder.begin(case, suite, dialect)
                 append(builder.finish())
             case = None
 
-        def leave(test: ReportedTest) -> None:
+        def leave(test: tuple[Any, ...]) -> None:
             nonlocal case
             append(test)
             case = None

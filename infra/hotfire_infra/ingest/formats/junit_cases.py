@@ -13,7 +13,6 @@ from hotfire_infra.ingest.formats.values import (
     SKIPPED,
     Dialect,
     Reading,
-    ReportedTest,
     ReportedTry,
     first_line,
     last_line,
@@ -107,7 +106,7 @@ class CaseBuilder:
     """Collects the children of one test; the parser's handlers while one with children is open."""
 
     def __init__(
-        self, reading: Reading, parser: Any, leave: Callable[[ReportedTest], None]
+        self, reading: Reading, parser: Any, leave: Callable[[tuple[Any, ...]], None]
     ) -> None:
         self._reading = reading
         self._limits = reading.limits
@@ -173,8 +172,8 @@ class CaseBuilder:
             self._texts.pop()
             self._parser.CharacterDataHandler = None
 
-    def finish(self) -> ReportedTest:
-        """Return the test."""
+    def finish(self) -> tuple[Any, ...]:
+        """Return the fields of the test, in the order of ReportedTest."""
         attributes = self._attributes
         get = attributes.get
         name, classname = get("name", ""), get("classname", "")
@@ -206,7 +205,7 @@ class CaseBuilder:
             earlier = tuple(self._try(*found) for found in self._tries)
         who = (self._dialect, self._suite, classname, name)
         what = (outcome, kind, took, message, detail, stdout, stderr)
-        return tuple.__new__(ReportedTest, who + what + (params, properties, when, file, earlier))
+        return who + what + (params, properties, when, file, earlier)
 
     def _output(self, tag: str) -> str:
         return self._outputs[tag].value() if tag in self._outputs else ""

@@ -145,7 +145,10 @@ class Reading:
     def refuse(self, what: str, remedy: str, line: int | None = None) -> ReportRefusedError:
         """Return the one clear error of a refusal."""
         where = self.file if line is None else f"{self.file}:{line}"
-        return ReportRefusedError(f"{where}: {what}. {remedy}")
+        said = "".join(
+            sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in f"{what}. {remedy}"
+        )
+        return ReportRefusedError(f"{where}: {said}")
 
     def count(self, number: int, line: int | None = None) -> None:
         """Count tests and refuse more than one report may hold."""

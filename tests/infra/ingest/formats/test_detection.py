@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from tests.infra.ingest.formats.conftest import DATA
 
 from hotfire_infra.errors import ReportRefusedError
 from hotfire_infra.ingest.formats.detection import detect
 from hotfire_infra.ingest.formats.figures import read_mapping
 from hotfire_infra.ingest.formats.values import Format
 
+DATA = Path(__file__).parent / "data"
 KINDS = {
     "asv": Format.ASV,
     "google-benchmark": Format.GOOGLE_BENCHMARK,

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.infra.ingest.formats.conftest import DATA
-from tests.infra.ingest.formats.test_detection import KINDS, REPORTS
 
 from hotfire_infra.errors import ReportRefusedError
-from hotfire_infra.ingest.formats.detection import read_report
+from hotfire_infra.ingest.formats.detection import detect, read_report
 from hotfire_infra.ingest.formats.identity import test_id_of as identify
 from hotfire_infra.ingest.formats.values import Format, Limits, Reading, ReportedTest
 
+DATA = Path(__file__).parent / "data"
+REPORTS = sorted(path.name for path in DATA.iterdir() if path.suffix != ".md")
 LIMITS = Limits(depth=16, tests=5_000, token_bytes=200_000)
 NASTY = (
     b"\x00", b"\x1b[0m", b"\xff", b"<", b">", b"&", b"]]>", b"<!DOCTYPE a>", b"<testcase/>", b"</testsuite>",
@@ -56,7 +57,7 @@ def mutated(draw: random.Random, content: bytes) -> bytes:
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_damaged_report_is_read_or_refused(tmp_path, name):
     draw = random.Random(name)
-    kind = next((kind for prefix, kind in KINDS.items() if name.startswith(prefix)), Format.JUNIT)
+    kind = detect(DATA / name, name)
     content = (DATA / name).read_bytes()
     path = tmp_path / "report"
     for _ in range(150):

@@ -13,7 +13,7 @@ not ok 2 - second
   duration_ms: 12.5
   ...
 ok 3 - third # SKIP no device
-not ok 4 # TODO later
+not ok 4 # Todo later
 ok 5 - fifth # todo done already
 ok 6 - sixth \\# not a directive
 """
