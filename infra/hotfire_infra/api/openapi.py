@@ -85,8 +85,12 @@ def operations(whole: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 def _describe_errors(path: str, method: str, operation: dict[str, Any]) -> None:
     statuses = set(_ALWAYS)
-    if "{" in path:
+    named = {one.get("name") for one in operation.get("parameters", ())}
+    if "{" in path or named & {"run", "test"}:
         statuses |= set(_WITH_NAME)
+    if "run" in named:
+        # A prefix may be that of several runs.
+        statuses |= {409}
     if method not in ("get", "head"):
         statuses |= set(_WITH_CHANGE)
     if "requestBody" in operation or method in ("put", "post"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -60,5 +61,7 @@ class Upload:
     def __exit__(self, *_: object) -> None:
         assert self._file is not None  # entered before
         assert self._path is not None
-        self._file.close()
+        # On a full disk closing tries once more to write what the refusal was about already.
+        with contextlib.suppress(OSError):
+            self._file.close()
         self._path.unlink(missing_ok=True)
