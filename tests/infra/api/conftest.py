@@ -26,7 +26,6 @@ from hotfire_infra.store import credentials
 from hotfire_infra.store.credentials import TokenWish
 from hotfire_infra.store.models import Attempt
 
-
 _PATH = Path(__file__).parents[1] / "served.py"
 
 
