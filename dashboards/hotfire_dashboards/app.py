@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
 from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hotfire_dashboards.assets import served_asset
 from hotfire_dashboards.commands import command
@@ -31,18 +32,29 @@ SECURITY_HEADERS = {
 }
 
 
+class WithSecurityHeaders:
+    """Adds the headers; it neither buffers nor delays, since live events pass through it too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
 def attach(app: FastAPI, reports: Reports) -> None:
     """Add the pages and their JSON twins to `app`, reading everything from `reports`."""
 
-    @app.middleware("http")
-    async def with_security_headers(
-        request: Request, call_next: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        response = await call_next(request)
-        for name, value in SECURITY_HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
-
+    app.add_middleware(WithSecurityHeaders)
     _attach_assets(app)
     _attach_runs(app, reports)
     _attach_tests(app, reports)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hotfire_infra.analysis.report import RunReport, Source
+from hotfire_infra.analysis.report import HoldReport, RunReport, Source
 from hotfire_infra.store.queries_measurements import MeasurementRow
 
 
@@ -127,6 +127,10 @@ class CommandReports(Reports, Protocol):
 
     def measured(self, number: int) -> tuple[MeasurementRow, ...]:
         """Return the measurements of a run by its number."""
+        ...
+
+    def holds(self) -> tuple[HoldReport, ...]:
+        """Return the machines that are kept for people now."""
         ...
 
     def similar_tests(self, text: str) -> tuple[str, ...]:

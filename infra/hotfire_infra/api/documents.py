@@ -23,6 +23,11 @@ def with_example(**example: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [example]})
 
 
+def with_open_example(**example: Any) -> ConfigDict:
+    """Return the same for a document that the analyses may add members to."""
+    return ConfigDict(extra="allow", json_schema_extra={"examples": [example]})
+
+
 def row_model(
     name: str,
     row: type[Any],
@@ -170,7 +175,8 @@ def _example_of(row: type[Any], example: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plainest(hint: Any) -> Any:
-    for value in (None, "", 0, False, [], {}):
+    candidates: tuple[Any, ...] = (None, "", 0, False, [], {})
+    for value in candidates:
         try:
             TypeAdapter(hint).validate_python(value, strict=True)
         except ValidationError:
@@ -209,6 +215,8 @@ Test = row_model(
 class CellSummary(BaseModel):
     """One cell as `hotfire show RUN -o json` prints it; `missing` until it has reported."""
 
+    model_config = ConfigDict(extra="allow")
+
     task: str
     variant: dict[str, str]
     state: str
@@ -234,7 +242,7 @@ _SUMMARY_FIELDS = tuple(CellSummary.model_fields)
 class RunDocument(BaseModel):
     """One run, exactly as `hotfire show RUN -o json` prints it."""
 
-    model_config = with_example(
+    model_config = with_open_example(
         id=ULID,
         pipeline="pre-merge",
         source={name: _SOURCE[name] for name in ("repository", "revision")}

@@ -15,14 +15,14 @@ class Drain:
     """Begins once; whoever has to know asks `is_draining` or leaves a function."""
 
     _flag: threading.Event = field(default_factory=threading.Event)
-    _hooks: list[Callable[[], None]] = field(default_factory=list)
+    _hooks: list[Callable[[], object]] = field(default_factory=list)
 
     @property
     def is_draining(self) -> bool:
         """Whether the service has been told to end: readiness says no from here on."""
         return self._flag.is_set()
 
-    def on_begin(self, hook: Callable[[], None]) -> None:
+    def on_begin(self, hook: Callable[[], object]) -> None:
         """Call `hook` when draining begins; it must return at once and not raise."""
         self._hooks.append(hook)
 

@@ -96,3 +96,15 @@ SUMMARY_EXAMPLE: dict[str, Any] = {
     "duration_ns": 90_000_000_000,
     "totals": {"passed": 24, "not_executable": 3},
 }
+HOLD_EXAMPLE: dict[str, Any] = {
+    "id": "01JD3Q8E0000000000000000AE",
+    "run": 12,
+    "cell": "kernels|platform=linux-x86_64",
+    "attempt": ATTEMPT,
+    "attempt_number": 1,
+    "held_by": "user:ada",
+    "until": "2026-11-21T16:00:00Z",
+    "seconds_left": 1800,
+    "directory": "/srv/hotfire/attempts/01JD3Q7A0000000000000000AA/work",
+    "refusal": "",
+}

@@ -143,7 +143,7 @@ class Connection:
             yield
         except self._httpx.TransportError as error:
             raise ServiceUnreachableError(
-                f"the service at {self.server} does not answer: {error or type(error).__name__}; "
+                f"the service at {self.server} does not answer: {str(error) or type(error).__name__}; "
                 "is it running there? Start one with `hotfire serve`"
             ) from error
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from hotfire_infra.analysis.history import RunSummary, SeriesHistory, TestHistory
-from hotfire_infra.analysis.report import RunReport
+from hotfire_infra.analysis.report import HoldReport, RunReport
 from hotfire_infra.analysis.transport import decode
 from hotfire_infra.client.connection import Connection
 from hotfire_infra.client.http import run_name
@@ -43,6 +43,12 @@ class HttpReports:
         """Return the measurements of a run by its number."""
         answer = self.connection.request("GET", f"/runs/{number}/measurements")
         found: tuple[MeasurementRow, ...] = decode(tuple[MeasurementRow, ...], answer.content)
+        return found
+
+    def holds(self) -> tuple[HoldReport, ...]:
+        """Return the machines that are kept for people now."""
+        answer = self.connection.request("GET", "/holds/active")
+        found: tuple[HoldReport, ...] = decode(tuple[HoldReport, ...], answer.content)
         return found
 
     def similar_tests(self, text: str) -> tuple[str, ...]:

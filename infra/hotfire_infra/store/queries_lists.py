@@ -100,10 +100,11 @@ def tests_page(
 
 
 def _requests() -> Select[Any]:
-    return select(
+    columns: list[Any] = [
         Request.id, Request.ulid, Request.kind, Run.ulid.label("run"), Request.payload,
         Request.state, Request.reason, Request.requested_by, Request.created_ns,
-    ).outerjoin(Run, Run.id == Request.run_id)  # fmt: skip
+    ]  # fmt: skip
+    return select(*columns).select_from(Request).outerjoin(Run, Run.id == Request.run_id)
 
 
 def request_called(connection: Connection, ulid: str) -> dict[str, Any]:

@@ -226,7 +226,7 @@ def _refused(error: IngestRefusedError) -> ApiError:
     remedy = "correct the record; the attempt cannot pass any more"
     if not isinstance(error, BatchBrokenError):
         remedy = "go on behind acked_seq" if error.kind == "gap" else "stop sending"
-    members = {"acked_seq": error.acked_seq} if error.acked_seq >= 0 else {}
+    members: dict[str, Any] = {"acked_seq": error.acked_seq} if error.acked_seq >= 0 else {}
     status = _STATUS.get(error.kind, 409)
     return ApiError(status, str(error), remedy=remedy, kind=error.kind, **members)
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
+
+from hotfire_infra.analysis.report import HoldReport
+from hotfire_infra.analysis.transport import encode
 
 from hotfire_infra.api.access import Principal, require
 from hotfire_infra.api.documents import ULID, with_example
+from hotfire_infra.api.history_examples import HOLD_EXAMPLE
 from hotfire_infra.api.operation_documents import (
     REQUEST_EXAMPLE,
     DeviceDetail,
@@ -190,6 +194,18 @@ def holds(service: Serviced, limit: Limit = 50, cursor: Cursor = None) -> HoldPa
         )
     more = encode_cursor("holds", found[limit - 1]["id"]) if len(found) > limit else None
     return HoldPage.model_validate({"items": [_named(one) for one in found[:limit]], "next": more})
+
+
+@router.get(
+    "/holds/active",
+    summary="Show the machines that are kept now",
+    operation_id="list_active_holds",
+    response_model=list[HoldReport],
+    responses={200: {"content": {"application/json": {"example": [HOLD_EXAMPLE]}}}},
+)
+def active_holds(service: Serviced) -> Response:
+    """With how to reach each, and for how long."""
+    return Response(encode(service.reports.holds()), media_type="application/json")
 
 
 @router.post("/holds/{hold}/release", summary="Let a machine go before its time",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from starlette.exceptions import HTTPException
+from fastapi import HTTPException
 from starlette.types import Message, Receive
 
 from hotfire_infra.sections.limits import LimitsSection
