@@ -17,12 +17,8 @@ from hotfire_infra.states import Priority, RunState, TaskState
 from hotfire_infra.store.queries_pending import pending_of_runs, superseded_by
 from hotfire_pipelines.plan import QueueOrder
 
+on_both = pytest.mark.parametrize("dialect", DIALECTS)
 ONE, TWO, THREE = "m/s/one", "m/s/two", "m/s/three"
-
-
-@pytest.fixture(params=DIALECTS)
-def dialect(request):
-    return request.param
 
 
 @pytest.fixture
@@ -59,6 +55,7 @@ def running(stand, *run_ids):
     ]
 
 
+@on_both
 def test_who_waits_for_room_is_told_whose_it_is(make_stand, start, store):
     stand = make_stand(endless, cpus=1)
     first = start({"a": [ONE]}, priority=Priority.GATE)
@@ -72,6 +69,7 @@ def test_who_waits_for_room_is_told_whose_it_is(make_stand, start, store):
         assert pending_of_runs(connection, [first, second]) == {second: why}
 
 
+@on_both
 def test_what_waits_for_another_task_says_for_which(make_stand, make_plan):
     stand = make_stand(endless)
     run_id = stand.start(make_plan({"build": [ONE], "unit": [TWO]}, edges=[("build", "unit")]))
@@ -116,6 +114,7 @@ def test_a_cap_of_a_team_is_kept_in_the_loop_and_said(make_stand, start):
     assert pending(stand, run_id) == {"b": "team vision is at its cap of 1"}
 
 
+@on_both
 def test_the_ledger_counts_what_ended_once_and_halves_it(make_stand, start, store, clock):
     ledger = UsageLedger(half_life_seconds=3600)
     stand = make_stand(lambda spec: Script(is_endless=True), cpus=2)
@@ -177,6 +176,7 @@ def test_order_is_no_part_of_the_digest_of_a_plan(make_plan):
     assert type(plan).from_json(urgent.to_json()).order == urgent.order
 
 
+@on_both
 def test_a_new_push_ends_the_older_runs_of_its_change_and_both_say_so(make_stand, start, store):
     stand = make_stand(endless)
     old = start({"a": [ONE]}, change="fix")
