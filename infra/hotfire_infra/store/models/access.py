@@ -57,7 +57,7 @@ class Audit(Base):
     """Who did what to what, from where, and whether it was allowed."""
 
     __tablename__ = "audit"
-    __table_args__ = (Index(None, "actor", "id"),)
+    __table_args__ = (Index(None, "actor", "id"), Index(None, "outcome", "id"))
 
     id: Mapped[Key]
     at_ns: Mapped[Nanoseconds]

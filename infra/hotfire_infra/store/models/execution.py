@@ -119,7 +119,7 @@ class Request(Base):
     """What somebody asks of whoever executes this store."""
 
     __tablename__ = "request"
-    __table_args__ = (Index(None, "state"),)
+    __table_args__ = (Index(None, "state"), Index(None, "run_id", "id"))
 
     id: Mapped[Key]
     ulid: Mapped[Ulid]

@@ -132,6 +132,8 @@ class Task(Base):
         UniqueConstraint("run_id", "key"),
         # Shards of a cell, for its fold.
         Index(None, "cell_id"),
+        # Tasks and attempts of a run in order, page by page.
+        Index(None, "run_id", "id"),
         # Where a result could be reused from.
         Index(None, "requested_digest"),
         Index(None, "action_digest"),

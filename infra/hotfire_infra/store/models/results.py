@@ -86,6 +86,9 @@ class Measurement(Base):
     __table_args__ = (
         # One series over time.
         Index(None, "series_key", "month", "attempt_id"),
+        # What an attempt measured, and which series a test has.
+        Index(None, "attempt_id"),
+        Index(None, "test_id", "series_key"),
     )
 
     month: Mapped[Count] = mapped_column(primary_key=True)
@@ -169,8 +172,8 @@ class Verdict(Base):
 
     __tablename__ = "verdict"
     __table_args__ = (
-        # All verdicts of a cell; the grid of a run.
-        Index(None, "cell_id", "verdict"),
+        # Verdicts of a kind, page by page; counts per cell for the grid of a run.
+        Index(None, "run_id", "verdict", "cell_id", "test_id"),
         # History of one test over runs.
         Index(None, "test_id", "variant_id", "run_id"),
     )

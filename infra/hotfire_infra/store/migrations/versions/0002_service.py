@@ -31,6 +31,16 @@ OLD_KINDS = ("run", "cancel", "retry")
 NEW_KINDS = (*OLD_KINDS, "release", "device")
 """A CHECK constraint's values: SQLite copies the table to change them."""
 
+INDEXES = (
+    ("verdict", ("run_id", "verdict", "cell_id", "test_id")),
+    ("measurement", ("attempt_id",)),
+    ("measurement", ("test_id", "series_key")),
+    ("task", ("run_id", "id")),
+    ("request", ("run_id", "id")),
+    ("audit", ("outcome", "id")),
+)
+"""A page of a list reads about as many rows as it shows."""
+
 
 def one_of(name: str, *values: str) -> sa.Enum:
     """Return a text column that admits only `values`."""
@@ -57,6 +67,9 @@ def upgrade() -> None:
     _extend_task_and_attempt()
     _change_kinds(OLD_KINDS, NEW_KINDS)
     _copy_measurements(partitioned=True)
+    op.drop_index("ix_verdict_cell_id_verdict", "verdict")
+    for table, columns in INDEXES:
+        op.create_index(None, table, list(columns))
 
 
 def _create_devices() -> None:
@@ -327,6 +340,9 @@ def _copy_measurements(*, partitioned: bool) -> None:
 
 def downgrade() -> None:
     """Take the schema back to the revision before."""
+    for table, columns in INDEXES:
+        op.drop_index(f"ix_{table}_{'_'.join(columns)}", table)
+    op.create_index("ix_verdict_cell_id_verdict", "verdict", ["cell_id", "verdict"])
     _copy_measurements(partitioned=False)
     op.execute(sa.text("DELETE FROM request WHERE kind IN ('release', 'device')"))
     _change_kinds(NEW_KINDS, OLD_KINDS)
