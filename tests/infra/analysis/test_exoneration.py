@@ -5,16 +5,23 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from tests.infra.conftest import SOURCE
 
 from hotfire_infra.analysis.exoneration import exonerations_of, signature
 from hotfire_infra.executors.fake import Script
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
+from hotfire_infra.source.stamp import StoredSource
 from hotfire_infra.states import RunVerdict
 from hotfire_infra.store.invalidations import Predicate, invalidate
 from hotfire_pipelines.plan import Policy
 
 ONE, TWO = "m/s/one", "m/s/two"
+SOURCE = StoredSource(
+    repository="here",
+    revision="3f2a91c" + "0" * 33,
+    patch_digest="",
+    subject="First",
+    archive_sha256=None,
+)
 BASE, OLDER, CHANGE = "b" * 40, "a" * 40, "c" * 40
 HISTORY = Policy(fails_on_merge_base="history")
 

@@ -8,12 +8,12 @@ import tarfile
 
 import pytest
 from sqlalchemy import select
-from tests.infra.conftest import SOURCE
 
 from hotfire_infra.analysis.reporting import StoreReports
 from hotfire_infra.client.results_care import ResultsCare
 from hotfire_infra.executors.fake import Script
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
+from hotfire_infra.source.stamp import StoredSource
 from hotfire_infra.states import RunVerdict
 from hotfire_infra.store import queries
 from hotfire_infra.store.models import Finding
@@ -21,6 +21,13 @@ from hotfire_pipelines.plan import Policy, inventory_digest
 
 MODULE = "suites.kernels.test_gemm"
 FILE = "suites/kernels/test_gemm.py"
+SOURCE = StoredSource(
+    repository="here",
+    revision="3f2a91c" + "0" * 33,
+    patch_digest="",
+    subject="First",
+    archive_sha256=None,
+)
 HARNESS = {"harness": "pytest", "paths": ["suites"], "command": []}
 
 

@@ -7,18 +7,25 @@ import dataclasses
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.infra.conftest import SOURCE
 
 from hotfire_infra.action_digest import observed_digest, requested_digest
 from hotfire_infra.executors.fake import ENVIRONMENT, Script
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.orchestrator.run_options import inherited_terms
+from hotfire_infra.source.stamp import StoredSource
 from hotfire_infra.states import RunVerdict, TaskState
 from hotfire_infra.store import queries
 from hotfire_infra.store.invalidations import Predicate, invalidate, withdraw
 from hotfire_testframework.contract.task import InputSpec, OutputSpec, TaskOutput, TaskSpec
 
 ONE, TWO = "m/s/one", "m/s/two"
+SOURCE = StoredSource(
+    repository="here",
+    revision="3f2a91c" + "0" * 33,
+    patch_digest="",
+    subject="First",
+    archive_sha256=None,
+)
 MEASURED = {
     "metric": "aestus.decode_rate",
     "version": 1,

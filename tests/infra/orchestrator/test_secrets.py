@@ -5,19 +5,23 @@ from __future__ import annotations
 import base64
 import dataclasses
 import stat
+import threading
 import urllib.parse
 
 import pytest
-from tests.infra.conftest import SOURCE, Stand
 
+from hotfire_infra.analysis.reporting import StoreReports
 from hotfire_infra.clock import SystemClock
 from hotfire_infra.configuration import Configuration
 from hotfire_infra.errors import SecretUnusableError
 from hotfire_infra.executors.local import LocalExecutor
 from hotfire_infra.ingest.redaction import holds_secret, redacted_chunk
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
+from hotfire_infra.orchestrator.lock import acquire
+from hotfire_infra.orchestrator.loop import Orchestrator
 from hotfire_infra.secret_files import SecretBook
 from hotfire_infra.sections.secrets import SecretScope, SecretsSection
+from hotfire_infra.source.stamp import StoredSource
 from hotfire_infra.states import RunVerdict
 from hotfire_infra.store.database import open_store
 from hotfire_testframework.contract.task import OutputSpec
@@ -26,6 +30,13 @@ from hotfire_testframework.runner.redaction import Redactor
 
 VALUE = b"hf_9Zk/4+wq7 LxN2pT0vB"
 NAME = "HUB_TOKEN"
+SOURCE = StoredSource(
+    repository="here",
+    revision="3f2a91c" + "0" * 33,
+    patch_digest="",
+    subject="First",
+    archive_sha256=None,
+)
 
 PRINTS_IT = """
 import base64, os, pathlib, sys, urllib.parse
@@ -79,7 +90,13 @@ def test_a_run_that_prints_its_secret_leaves_no_trace_of_it(tmp_path, vault, mak
     bundle = tmp_path / "runner.pyz"
     bundle.write_bytes(build_bundle())
     executor = LocalExecutor(store.attempts, bundle, tmp_path / "cache", clock)
-    stand = Stand(store, executor, tmp_path / "cache", configuration=Configuration(secrets=vault))
+    orchestrator = Orchestrator(
+        store=store,
+        executor=executor,
+        cache=tmp_path / "cache",
+        lock=acquire(store),
+        configuration=Configuration(secrets=vault),
+    )
     spec = dataclasses.replace(
         make_spec(command=["{python}", "-c", PRINTS_IT, "{secret:HUB_TOKEN}"], secrets=[NAME]),
         outputs=(
@@ -87,15 +104,14 @@ def test_a_run_that_prints_its_secret_leaves_no_trace_of_it(tmp_path, vault, mak
             OutputSpec(name="report.json", path="report.json"),
         ),
     )
-    run_id = stand.start(make_plan({"print": ["tasks/command/print"]}, specs={"print": spec}))
-    while stand.show(run_id).run.verdict is None:
-        if not stand.orchestrator.round():
-            executor.wait(0.2)
-    done = stand.show(run_id)
+    plan = make_plan({"print": ["tasks/command/print"]}, specs={"print": spec})
+    create_run(store, RunRequest(plan=plan, source=SOURCE, requested_by="tester"))
+    orchestrator.run_until_idle(threading.Event())
+    done = StoreReports(store).find("1")
     (attempt,) = {path.parent for path in store.attempts.glob("*/attempt.json")}
     log = (attempt / "stdout.log").read_text(encoding="utf-8")
     store.close()
-    assert done.run.verdict is RunVerdict.FAILED, done.run.reasons
+    assert done.verdict == "failed", done.reasons
     assert "plain *****" in log, "it was read, and printed"
     assert "mode 0o600" in log
     assert f"argv ['{attempt}/secrets/{NAME}']" in log

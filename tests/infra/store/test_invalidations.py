@@ -9,7 +9,9 @@ from hotfire_infra.analysis.reporting import StoreReports
 from hotfire_infra.cli.verbs.results import moment
 from hotfire_infra.errors import RequestRefusedError
 from hotfire_infra.executors.fake import ENVIRONMENT, Script
-from hotfire_infra.states import RunVerdict
+from hotfire_infra.orchestrator.creation import RunRequest, create_run
+from hotfire_infra.source.stamp import StoredSource
+from hotfire_infra.states import RunVerdict, TaskState
 from hotfire_infra.store.invalidations import (
     Predicate,
     invalidate,
@@ -115,12 +117,18 @@ def test_a_run_that_is_not_over_ends_errored_and_not_green(make_stand, make_plan
 
 
 def test_a_result_that_was_reused_is_invalidated_with_its_origin(make_stand, make_plan, store):
-    from tests.infra.orchestrator.test_reuse import again
-
     stand, plan = make_stand(), make_plan({"kernels": [ONE]})
-    stand.run(plan)
-    reused, states, _ = again(stand, plan)
-    assert states == {"kernels": "reused"}
+    first = stand.run(plan)
+    source = StoredSource(
+        repository=first.run.source.repository,
+        revision=first.run.source.revision,
+        patch_digest="",
+        subject="",
+        archive_sha256=None,
+    )
+    request = RunRequest(plan=plan, source=source, requested_by="tester", options={"reuse": "any"})
+    reused = stand.finish(create_run(store, request))
+    assert reused.cells[0].state is TaskState.REUSED
     assert decide(store, Predicate(pools=("fake",))).runs == (2, 1)
     with store.reading() as connection:
         (seen,) = invalidations_of_run(connection, reused.run.id)
