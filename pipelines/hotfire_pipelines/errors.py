@@ -9,6 +9,7 @@ PipelineError
 │   ├── DependencyCycleError  tasks that wait for each other
 │   └── EmptyMatrixError      a task that expands to no cell, or a selection without a case
 ├── CaseFileError        a case file: file and line
+├── EmptySelectionError  a query that selects nothing from a test list
 ├── CoveringError        a covering array that cannot be made: strength, names, seeded rows
 └── PlanError            a saved plan that is broken or was edited
 
@@ -79,6 +80,10 @@ class CaseFileError(PipelineError):
         super().__init__(f"{file}:{line}: {problem}. {remedy}")
         self.file = file
         self.line = line
+
+
+class EmptySelectionError(PipelineError):
+    """A query selects no test; the message prints it."""
 
 
 class CoveringError(PipelineError):
