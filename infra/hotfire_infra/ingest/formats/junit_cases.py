@@ -72,18 +72,17 @@ def dialect_of(
 def pairs(attributes: list[str]) -> dict[str, str]:
     """Return expat's flat list of names and values as a map."""
     names = iter(attributes)
-    return dict(zip(names, names, strict=True))
+    return dict(zip(names, names, strict=False))
 
 
 class _Text:
     """Text of any length of which head and tail are kept."""
 
-    __slots__ = ("_head", "_limit", "_size", "_tail")
+    _size = 0
+    _tail = ""
 
     def __init__(self, limit: int) -> None:
         self._head: list[str] = []
-        self._tail = ""
-        self._size = 0
         self._limit = limit
 
     def add(self, data: str) -> None:
@@ -94,6 +93,8 @@ class _Text:
         self._size += len(data)
 
     def value(self) -> str:
+        if not self._size:
+            return ""
         whole = "".join(self._head)
         if self._size <= self._limit:
             return whole
@@ -120,7 +121,7 @@ class CaseBuilder:
         self._dialect = dialect
         self._path: list[str] = []
         self._texts: list[_Text] = []
-        self._verdicts: list[tuple[str, dict[str, str], _Text]] = []
+        self._verdicts: list[tuple[str, list[str], _Text]] = []
         self._tries: list[tuple[str, dict[str, str], _Text]] = []
         self._outputs: dict[str, _Text] = {}
         self._properties: list[tuple[str, str]] = []
@@ -133,7 +134,7 @@ class CaseBuilder:
         text: _Text | None = None
         if tag in _VERDICTS:
             text = _Text(self._limits.text_chars)
-            self._verdicts.append((tag, pairs(flat), text))
+            self._verdicts.append((tag, flat, text))
         elif tag in _TRIES:
             text = _Text(self._limits.text_chars)
             self._tries.append((tag, pairs(flat), text))
@@ -179,8 +180,7 @@ class CaseBuilder:
         name, classname = get("name", ""), get("classname", "")
         if len(name) + len(classname) > self._limits.attribute_chars:
             self.refuse_name(name, classname)
-        outcome, kind = self._outcome()
-        message, detail = self._words() if self._verdicts else ("", "")
+        outcome, kind, message, detail = self._judged()
         stdout = stderr = ""
         if self._outputs:
             stdout, stderr = self._output("system-out"), self._output("system-err")
@@ -197,7 +197,8 @@ class CaseBuilder:
                 if key in attributes
             )
         took = seconds(get("time"), self._reading)
-        message = shorten(message, self._limits.message_chars)
+        if len(message) > self._limits.message_chars:
+            message = shorten(message, self._limits.message_chars)
         properties = tuple(self._properties)
         when, file = get("timestamp", "")[:100], get("file", "")[:1000]
         earlier: tuple[ReportedTry, ...] = ()
@@ -229,10 +230,20 @@ class CaseBuilder:
         value = shorten(attributes.get("value", ""), self._limits.message_chars)
         self._properties.append((name, value))
 
-    def _outcome(self) -> tuple[str, str]:
-        """Return the worst verdict of the children, else what the status says."""
+    def _judged(self) -> tuple[str, str, str, str]:
+        """Return outcome, kind, message and detail as children or status say."""
+        if len(self._verdicts) == 1:
+            tag, flat, text = self._verdicts[0]
+            detail = text.value()
+            message = flat[1] if flat and flat[0] == "message" else pairs(flat).get("message", "")
+            return _VERDICTS[tag], "", message or first_line(detail), detail
         if self._verdicts:
-            return _VERDICTS[self._worst()], ""
+            worst = self._worst()
+            return _VERDICTS[worst], "", *self._words(worst)
+        return *self._by_status(), "", ""
+
+    def _by_status(self) -> tuple[str, str]:
+        """Return outcome and kind of a test without a verdict among its children."""
         said = [self._attributes[key] for key in ("result", "status") if key in self._attributes]
         for word in said:
             lower = word.lower()
@@ -247,21 +258,14 @@ class CaseBuilder:
         return PASSED, ""
 
     def _worst(self) -> str:
-        if len(self._verdicts) == 1:
-            return self._verdicts[0][0]
         found = {tag for tag, _, _ in self._verdicts}
         return next(tag for tag in _WORST_FIRST if tag in found)
 
-    def _words(self) -> tuple[str, str]:
+    def _words(self, worst: str) -> tuple[str, str]:
         """Return message and detail of the worst verdict; further ones of its kind are counted."""
-        if len(self._verdicts) == 1:
-            _, attributes, text = self._verdicts[0]
-            detail = text.value()
-            return attributes.get("message") or first_line(detail), detail
-        worst = self._worst()
-        same = [(a, text.value()) for tag, a, text in self._verdicts if tag == worst]
-        attributes, first = same[0]
-        message = attributes.get("message") or first_line(first)
+        same = [(flat, text.value()) for tag, flat, text in self._verdicts if tag == worst]
+        flat, first = same[0]
+        message = pairs(flat).get("message") or first_line(first)
         more = f" (and {len(same) - 1} more)" if len(same) > 1 else ""
         detail = "\n\n".join(text for _, text in same if text)
         return message + more, shorten(detail, self._limits.text_chars)
@@ -296,7 +300,7 @@ class CaseBuilder:
 
     def _by_pytest(self, outcome: str, kind: str, message: str) -> tuple[str, str, str]:
         if outcome == SKIPPED:
-            types = {attributes.get("type", "") for _, attributes, _ in self._verdicts}
+            types = {pairs(flat).get("type", "") for _, flat, _ in self._verdicts}
             kind = "xfail" if "pytest.xfail" in types else kind
         elif outcome == ERRORED and _WORKER_CRASH.search(message):
             # xdist writes a crash of the test as an error of its setup.
