@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -159,3 +161,12 @@ def test_evidence_of_a_later_version_is_kept_and_speaks_for_nothing():
     assert item.failure_class is FailureClass.UNKNOWN
     assert item.confidence == 1.0
     assert Evidence.from_json(item.to_json()) == item
+
+
+def test_the_operators_guide_has_a_line_for_every_kind_of_evidence():
+    guide = Path(__file__).resolve().parents[3] / "docs" / "failures.md"
+    rows = [line.split("|") for line in guide.read_text(encoding="utf-8").splitlines()]
+    found = {row[1].strip(" `"): row[2].strip() for row in rows if len(row) > 4}
+    for witness, presumed in PRESUMPTIONS.items():
+        if witness not in (Witness.EXIT_CODE, Witness.SUBMISSION, Witness.REQUEST):
+            assert found[witness.value] == presumed.failure_class.value
