@@ -203,6 +203,8 @@ class _Builder:
                     return text.lower() == "true"
                 case "int":
                     return int(text.replace("_", ""), 0)
+                case "timestamp" if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+                    return text  # A day: the schema decides whether one belongs here.
                 case "float":
                     return float(re.sub(r"\.(inf|nan)$", r"\1", text.replace("_", "").lower()))
         except ValueError as error:

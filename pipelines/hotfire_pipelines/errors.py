@@ -8,7 +8,9 @@ PipelineError
 │   ├── DuplicateNameError    one name written twice
 │   ├── DependencyCycleError  tasks that wait for each other
 │   └── EmptyMatrixError      a task that expands to no cell, or a selection without a case
-├── CaseFileError        a case file: file and line
+├── LineError            a line of a plain text file: file and line
+│   ├── CaseFileError         a case file
+│   └── WaiverError           a list of waivers
 ├── EmptySelectionError  a query that selects nothing from a test list
 ├── CoveringError        a covering array that cannot be made: strength, names, seeded rows
 └── PlanError            a saved plan that is broken or was edited
@@ -73,13 +75,21 @@ class EmptyMatrixError(DefinitionError):
     """A task expands to no cell, or selects no case."""
 
 
-class CaseFileError(PipelineError):
-    """A case file cannot be read."""
+class LineError(PipelineError):
+    """A line of a plain text file cannot be used."""
 
     def __init__(self, file: str, line: int, problem: str, remedy: str) -> None:
         super().__init__(f"{file}:{line}: {problem}. {remedy}")
         self.file = file
         self.line = line
+
+
+class CaseFileError(LineError):
+    """A case file cannot be read."""
+
+
+class WaiverError(LineError):
+    """A list of waivers cannot be read."""
 
 
 class EmptySelectionError(PipelineError):
