@@ -33,6 +33,8 @@ STEP_NS = SECOND_NS
 MISFIRE_SECONDS = 300
 """A due time that is noticed later than this was missed."""
 STARTING = "starting"
+MISSED = "missed "
+BY_HAND = "by hand "
 
 
 class Launcher(Protocol):
@@ -93,14 +95,16 @@ class Scheduler:
         """Fire for the latest due time; say what became of the ones before it."""
         latest = max(first_ns, last_due_ns(section, wall_ns))
         is_missed = wall_ns - latest > MISFIRE_SECONDS * SECOND_NS
-        outcome = STARTING
-        if is_missed and section.catch_up == "none":
-            outcome = "skipped: nothing executed when it was due, and catch_up is none"
         with self.lock.writing() as connection:
+            # Under another key: a clock that is set back must still find its due time unused.
             if first_ns < latest:
                 why = "skipped: nothing executed when it was due; also those up to the latest"
-                self._record(connection, name, due_text(first_ns), why)
-            self._record(connection, name, due_text(latest), outcome)
+                self._record(connection, name, f"{MISSED}{due_text(first_ns)}", why)
+            if is_missed and section.catch_up == "none":
+                why = "skipped: nothing executed when it was due, and catch_up is none"
+                self._record(connection, name, f"{MISSED}{due_text(latest)}", why)
+            else:
+                self._record(connection, name, due_text(latest), STARTING)
             values = {"next_ns": upcoming}
             connection.execute(update(Schedule).where(Schedule.name == name).values(**values))
 
@@ -183,9 +187,6 @@ def launch(store: Store, launcher: Launcher, firing: Any, section: ScheduleSecti
             at_ns=store.clock.wall_ns(),
         )
     return outcome
-
-
-BY_HAND = "by hand "
 
 
 def fire_by_hand(store: Store, launcher: Launcher, name: str, section: ScheduleSection) -> str:

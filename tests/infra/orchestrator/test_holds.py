@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.infra.conftest import DIALECTS, SOURCE
 
 from hotfire_infra.analysis.reporting import StoreReports
 from hotfire_infra.configuration import Configuration
@@ -14,10 +13,26 @@ from hotfire_infra.orchestrator.holds import HoldKeeper
 from hotfire_infra.orchestrator.requests import RequestBook
 from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.sections.holds import HoldsSection
+from hotfire_infra.source.stamp import StoredSource
 from hotfire_infra.states import RequestKind, RunVerdict, TaskState
 from hotfire_infra.store.queries_holds import active_holds, held_attempts
 
-on_both = pytest.mark.parametrize("dialect", DIALECTS)
+on_both = pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+SOURCE = StoredSource(
+    repository="here",
+    revision="3f2a91c" + "0" * 33,
+    patch_digest="",
+    subject="First",
+    archive_sha256=None,
+)
+
+
+@pytest.fixture
+def dialect():
+    """SQLite; what is marked `on_both` goes through PostgreSQL too."""
+    return "sqlite"
+
+
 ONE, TWO = "m/s/one", "m/s/two"
 HALF_HOUR = 1800
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from tests.infra.conftest import DIALECTS, SOURCE
 
 from hotfire_infra.configuration import Configuration
 from hotfire_infra.executors.fake import Script
@@ -13,11 +12,27 @@ from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.orchestrator.fair_share import UsageLedger
 from hotfire_infra.orchestrator.run_order import RunOrder, priority_of, supersedes
 from hotfire_infra.sections.queue import QueueSection, TeamSection
+from hotfire_infra.source.stamp import StoredSource
 from hotfire_infra.states import Priority, RunState, TaskState
 from hotfire_infra.store.queries_pending import pending_of_runs, superseded_by
 from hotfire_pipelines.plan import QueueOrder
 
-on_both = pytest.mark.parametrize("dialect", DIALECTS)
+on_both = pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+SOURCE = StoredSource(
+    repository="here",
+    revision="3f2a91c" + "0" * 33,
+    patch_digest="",
+    subject="First",
+    archive_sha256=None,
+)
+
+
+@pytest.fixture
+def dialect():
+    """SQLite; what is marked `on_both` goes through PostgreSQL too."""
+    return "sqlite"
+
+
 ONE, TWO, THREE = "m/s/one", "m/s/two", "m/s/three"
 
 
