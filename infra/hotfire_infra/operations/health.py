@@ -93,7 +93,7 @@ def check_disk(home: Path, free_bytes: int) -> Finding:
         said = f"{home} cannot be looked at: {error.strerror}"
         return Finding(name="disk", level=Level.FAIL, said=said, remedy="mount it, or correct HOME")
     said = f"{free / 1e9:.1f} GB free under {home}"
-    remedy = "free some, or `hotfire serve db retention`: uploads are refused below the limit"
+    remedy = "free some, or `hotfire serve db prune`: uploads are refused below the limit"
     if free < free_bytes:
         return Finding(name="disk", level=Level.FAIL, said=said, remedy=remedy)
     if free < 4 * free_bytes:

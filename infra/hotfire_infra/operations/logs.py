@@ -62,7 +62,6 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; ASCII only, so nothing in it moves a cursor or breaks a line."""
         line: dict[str, Any] = {
-            **_further(record),
             "time": _instant(record),
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -72,6 +71,8 @@ class JsonLines(logging.Formatter):
         trace = _trace(record)
         if trace is not None:
             line["error"] = trace
+        # What was given as `extra` never stands in the place of the above.
+        line = {**line, **{n: v for n, v in _further(record).items() if n not in line}}
         return json.dumps(line, ensure_ascii=True, allow_nan=False, default=str)
 
 

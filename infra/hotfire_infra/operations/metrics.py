@@ -18,6 +18,7 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 from sqlalchemy import Engine, event
@@ -38,6 +39,8 @@ class Metrics:
     def __init__(
         self, store: Store, *, lock_name: str, leads: Callable[[], bool] = lambda: False
     ) -> None:
+        # `…_created` doubles every series and tells nothing that Prometheus does not know.
+        disable_created_metrics()
         self.registry = CollectorRegistry(auto_describe=False)
         self._requests = Histogram(
             "hotfire_http_request_seconds", "Time to answer a request", ["method", "route"],
