@@ -59,7 +59,11 @@ def _artifact(connection: Connection, run: RunRow, task_key: str, artifact: str)
         select(Task.id, Task.origin_attempt_id).where(Task.run_id == run.id, Task.key == task_key)
     ).one()
     if maker.origin_attempt_id is None:
-        whose = (Attempt.task_id == maker.id, Attempt.state == AttemptState.PASSED)
+        whose = (
+            Attempt.task_id == maker.id,
+            Attempt.state == AttemptState.PASSED,
+            Attempt.purpose == "result",
+        )
     else:
         whose = (Attempt.id == maker.origin_attempt_id, Attempt.state == AttemptState.PASSED)
     query = (

@@ -39,7 +39,12 @@ def name_series(store: Store, run_id: int) -> tuple[str, ...]:
         .join(Test, Test.id == Measurement.test_id)
         .join(Variant, Variant.id == Measurement.variant_id)
         .outerjoin(Environment, Environment.id == Attempt.environment_id)
-        .where(Task.run_id == run_id, Measurement.series_key.is_(None))
+        .where(
+            Task.run_id == run_id,
+            Measurement.series_key.is_(None),
+            # A rerun that asks about a device is no point of a series.
+            Attempt.purpose == "result",
+        )
     )
     with store.writing() as connection:
         for row in connection.execute(query).all():

@@ -232,7 +232,12 @@ def _test_counts(connection: Connection, run_id: int) -> dict[int, dict[str, int
         .join(Attempt, Attempt.id == Result.attempt_id)
         .join(Task, Task.id == Attempt.task_id)
         .join(Cell, Cell.id == Task.cell_id)
-        .where(Task.run_id == run_id, Cell.verdict.is_(None), Attempt.state.in_(ATTEMPT_LIVE))
+        .where(
+            Task.run_id == run_id,
+            Cell.verdict.is_(None),
+            Attempt.state.in_(ATTEMPT_LIVE),
+            Attempt.purpose == "result",
+        )
         .group_by(Task.cell_id, Result.outcome)
     )
     for cell_id, word, count in connection.execute(running):
@@ -251,7 +256,7 @@ def _attempt_spans(
             func.max(Attempt.ended_ns),
         )
         .join(Attempt, Attempt.task_id == Task.id)
-        .where(Task.run_id == run_id)
+        .where(Task.run_id == run_id, Attempt.purpose == "result")
         .group_by(Task.cell_id)
     )
     return {cell: (count, start, end) for cell, count, start, end in connection.execute(query)}
