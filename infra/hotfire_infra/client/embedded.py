@@ -25,7 +25,7 @@ from hotfire_infra.orchestrator.requests import RequestBook
 from hotfire_infra.orchestrator.run_options import inherited_terms, options_of
 from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.settings import Settings, find_checkout
-from hotfire_infra.source.merge_base import MergeBase, find_merge_base
+from hotfire_infra.source.merge_base import MergeBase, find_merge_base, with_archive
 from hotfire_infra.source.stamp import StoredSource, read_stamp, store_source
 from hotfire_infra.states import ATTEMPT_LIVE, RUN_TERMINAL, RequestKind
 from hotfire_infra.store import queries
@@ -96,6 +96,8 @@ class EmbeddedClient:
         checkout = find_checkout(source or Path.cwd())
         stored = store_source(checkout, self._store.blobs)
         base = find_merge_base(checkout, self._configuration.gate.target_branches)
+        if base is not None and plan.policy.fails_on_merge_base == "rerun":
+            base = with_archive(checkout, base, self._store.blobs)
         return self.record_run(plan, stored, base, requested_by=requested_by, wish=wish)
 
     def record_run(

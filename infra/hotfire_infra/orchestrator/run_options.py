@@ -15,6 +15,8 @@ from hotfire_pipelines.plan import Plan
 ANCESTORS = "ancestors"
 """The merge base and its first parents, newest first: where an old failure is looked for."""
 TARGET = "target"
+ARCHIVE = "merge_base_archive"
+"""Blob with the source of the merge base, where the pipeline lets failures be executed on it."""
 
 
 def options_of(plan: Plan, reuse: bool | None, base: MergeBase | None) -> dict[str, Any]:
@@ -23,6 +25,8 @@ def options_of(plan: Plan, reuse: bool | None, base: MergeBase | None) -> dict[s
     options: dict[str, Any] = {OPTION: Scope.ANY.value} if wanted else {}
     if base is not None:
         options |= {TARGET: base.target, ANCESTORS: list(base.ancestors)}
+    if base is not None and base.archive_sha256 is not None:
+        options[ARCHIVE] = base.archive_sha256
     return options
 
 

@@ -20,6 +20,7 @@ from hotfire_infra.store.models import (
     Inventory,
     RecordedInventory,
     Result,
+    Run,
     Test,
 )
 from hotfire_infra.store.models import (
@@ -177,6 +178,9 @@ def record_inventory(
 
     A test that is missing stays expected until it is proved gone, or somebody accepts the loss.
     """
+    purpose = connection.execute(select(Run.purpose).where(Run.id == run.id)).scalar()
+    if purpose != "result":
+        return  # What an old commit collects is no expectation of the next one.
     counted = [attempt.id for attempt in attempts if attempt.state in ATTEMPT_COUNTED]
     query = (
         select(Test.module, Test.scheme, Test.name)

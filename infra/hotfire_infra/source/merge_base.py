@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotfire_infra.errors import SourceError
 from hotfire_infra.source.git import GitCheckout
+from hotfire_infra.store.blobs import BlobStore
 
 ANCESTORS = 50
 """How far back a recorded run of the target branch is looked for."""
@@ -22,6 +23,15 @@ class MergeBase:
     """The branch, as git names it."""
     ancestors: tuple[str, ...]
     """The commit and its first parents, newest first."""
+    archive_sha256: str | None = None
+    """Blob with its files, where somebody may want to execute them."""
+
+
+def with_archive(root: Path, base: MergeBase, blobs: BlobStore) -> MergeBase:
+    """Return the merge base with an archive of its files as a blob."""
+    git = GitCheckout(root.resolve())
+    archive = git.run("archive", "--format=tar", base.revision)
+    return replace(base, archive_sha256=blobs.put_bytes(archive).sha256)
 
 
 def find_merge_base(root: Path, targets: Sequence[str]) -> MergeBase | None:

@@ -1,0 +1,151 @@
+"""One rerun on the merge base: is a failure that nobody has recorded before as old as that?
+
+What failed and has no recorded answer is executed once more on the source of the merge base, in a
+run of its own with the builds that it needs. Its results are history like any other; the run of the
+change waits for it, and its gate then finds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Connection, select, update
+
+from hotfire_infra.analysis.exoneration import before_the_change, failures_of
+from hotfire_infra.orchestrator.creation import RunRequest, create_run
+from hotfire_infra.orchestrator.facts import RunFacts
+from hotfire_infra.orchestrator.gone import policy_of
+from hotfire_infra.orchestrator.lock import HeldLock
+from hotfire_infra.orchestrator.reuse import OPTION, Scope
+from hotfire_infra.orchestrator.run_options import ARCHIVE, ancestors_of
+from hotfire_infra.orchestrator.run_order import RunOrder
+from hotfire_infra.source.stamp import StoredSource
+from hotfire_infra.states import RUN_TERMINAL
+from hotfire_infra.store.database import Store
+from hotfire_infra.store.models import Run
+from hotfire_infra.store.rows import RunRow
+from hotfire_infra.store.transitions import publish
+from hotfire_pipelines.plan import Plan, Policy, Source
+from hotfire_testframework.contract.outcomes import Verdict
+
+PURPOSE = "merge-base"
+RERUN = "rerun"
+
+
+@dataclass(slots=True)
+class MergeBaseRuns:
+    """Starts such runs, and says when a run need not wait any more."""
+
+    store: Store
+    lock: HeldLock
+    _settled: set[int] = field(default_factory=set)
+
+    def is_settled(self, facts: RunFacts) -> bool:
+        """Whether a run whose tasks are over can be judged; perhaps a rerun is started first."""
+        run_id = facts.run.id
+        if run_id not in self._settled and self._need_not_wait(facts):
+            self._settled.add(run_id)
+        return run_id in self._settled
+
+    def _need_not_wait(self, facts: RunFacts) -> bool:
+        policy = policy_of(self.store, facts.run.plan_sha256)
+        if policy.fails_on_merge_base != RERUN:
+            return True
+        with self.store.reading() as connection:
+            query = select(Run.id, Run.state, Run.cancel_requested_ns).where(
+                Run.parent_run_id == facts.run.id, Run.purpose == PURPOSE
+            )
+            rerun = connection.execute(query).first()
+        if rerun is not None:
+            if facts.is_cancelled and rerun.cancel_requested_ns is None:
+                self._cancel(rerun.id)
+            return facts.is_cancelled or rerun.state in RUN_TERMINAL
+        if facts.is_cancelled:
+            return True
+        return not self._start(facts, policy)
+
+    def _start(self, facts: RunFacts, policy: Policy) -> bool:
+        """Start the rerun; False where there is nothing to ask or no source to ask it of."""
+        run = facts.run
+        with self.store.reading() as connection:
+            ancestors = ancestors_of(connection, run)
+            archive = _archive_of(connection, run)
+            if not ancestors or archive is None or not self.store.blobs.path(archive).exists():
+                return False
+            tasks = _unanswered(connection, facts, ancestors)[: policy.rerun_tasks]
+        if not tasks:
+            return False
+        plan = Plan.from_json(self.store.blobs.read(run.plan_sha256))
+        request = RunRequest(
+            plan=plan_on(plan, ancestors[0], tasks),
+            source=StoredSource(
+                repository=run.source.repository,
+                revision=ancestors[0],
+                patch_digest="",
+                subject=f"merge base of run {run.number}",
+                archive_sha256=archive,
+            ),
+            requested_by=f"the gate of run {run.number}",
+            parent_run_id=run.id,
+            order=RunOrder(priority=run.priority, team=run.team),
+            is_trusted=run.is_trusted,
+            options={OPTION: Scope.ANY.value},
+            purpose=PURPOSE,
+        )
+        create_run(self.store, request)
+        return True
+
+    def _cancel(self, run_id: int) -> None:
+        now = self.store.clock.wall_ns()
+        with self.lock.writing() as connection:
+            connection.execute(
+                update(Run)
+                .where(Run.id == run_id, Run.state.not_in(RUN_TERMINAL))
+                .values(cancel_requested_ns=now)
+            )
+            payload = {"state": "cancelling", "reason": "nobody waits for it any more"}
+            publish(connection, topic="run.cancelling", run_id=run_id, payload=payload, at_ns=now)
+
+
+def plan_on(plan: Plan, revision: str, tasks: Collection[str]) -> Plan:
+    """Return the part of a plan that some tasks need, on another revision of the source."""
+    keys = set(tasks)
+    while True:
+        earlier = {edge.earlier for edge in plan.edges if edge.later in keys}
+        if earlier <= keys:
+            break
+        keys |= earlier
+    kept = tuple(task for task in plan.tasks if task.key in keys)
+    names = {task.cell for task in kept}
+    cells = tuple(cell for cell in plan.cells if cell.key in names)
+    wanted = {cell.inventory for cell in cells}
+    return replace(
+        plan,
+        source=Source(repository=plan.source.repository, revision=revision),
+        cells=cells,
+        tasks=kept,
+        edges=tuple(e for e in plan.edges if e.earlier in keys and e.later in keys),
+        inventories={key: tests for key, tests in plan.inventories.items() if key in wanted},
+        # Nothing is exonerated there, and what the change took out is no concern of it.
+        policy=Policy(),
+        estimate=None,
+    )
+
+
+def _archive_of(connection: Connection, run: RunRow) -> str | None:
+    options = connection.execute(select(Run.options).where(Run.id == run.id)).scalar_one() or {}
+    found = options.get(ARCHIVE)
+    return None if found is None else str(found)
+
+
+def _unanswered(connection: Connection, facts: RunFacts, ancestors: tuple[str, ...]) -> list[str]:
+    """Return the failed tasks of cells with a failure of which nothing is known before it."""
+    failures = failures_of(connection, facts.run.id)
+    known = before_the_change(connection, failures, facts.run.id, ancestors)
+    cells = {f.cell_id for f in failures if (f.test_id, f.variant_id) not in known}
+    return [
+        task.key
+        for key, task in facts.tasks.items()
+        if task.cell_id in cells and facts.folds[key].verdict is Verdict.FAILED
+    ]

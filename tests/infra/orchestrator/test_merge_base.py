@@ -1,0 +1,203 @@
+"""One rerun on the merge base, where no recorded run can say whether a failure is old."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+
+import pytest
+from sqlalchemy import select, update
+
+from hotfire_infra.analysis.reporting import StoreReports
+from hotfire_infra.executors.fake import Script
+from hotfire_infra.orchestrator.creation import RunRequest, create_run
+from hotfire_infra.source.merge_base import find_merge_base, with_archive
+from hotfire_infra.source.stamp import StoredSource
+from hotfire_infra.states import RunVerdict
+from hotfire_infra.store import queries
+from hotfire_infra.store.models import Run, SourceStamp
+from hotfire_pipelines.plan import Policy
+from hotfire_testframework.contract.task import TaskSpec
+
+BASE, CHANGE = "b" * 40, "c" * 40
+OLD, NEW, FINE, BUILD = "m/s/old", "m/s/new", "m/s/fine", "tasks/command/build"
+
+READS_SOURCE = TaskSpec.from_json(
+    {
+        "harness": "command",
+        "command": ["true"],
+        "inputs": [{"name": "source", "from": "source"}],
+    }
+)
+
+
+class Question:
+    """A change with failures; `says` is what each test says on each revision."""
+
+    def __init__(self, make_stand, make_plan, says):
+        self.says = says
+        self.executed = []
+        self.stand = make_stand(self._director)
+        self.plan = make_plan(
+            {"build": [BUILD], "old": [OLD], "new": [NEW], "fine": [FINE]},
+            edges=[("build", "old"), ("build", "new"), ("build", "fine")],
+            specs={"build": READS_SOURCE},
+        )
+
+    def _director(self, spec):
+        with self.stand.store.reading() as connection:
+            query = select(SourceStamp.revision).join(Run, Run.source_stamp_id == SourceStamp.id)
+            revision = connection.execute(query.where(Run.ulid == spec.run)).scalar_one()
+        if (revision, spec.task) not in self.executed:
+            self.executed.append((revision, spec.task))
+        said = self.says.get(revision, {}).get(spec.task)
+        if said is None:
+            return Script()
+        test = f"m/s/{spec.task}"
+        record = {"test": test, "try": 2, "outcome": "failed", "duration_ns": 1, "message": said}
+        return Script(
+            outcomes={test: "failed"},
+            records=(("test_attempt", {**record, "failure_class": "product"}),),
+        )
+
+    def ask(self, policy=None, archive=b"source of the merge base"):
+        policy = policy or Policy(fails_on_merge_base="rerun")
+        stamp = dataclasses.replace(self.plan.source, revision=CHANGE)
+        plan = dataclasses.replace(self.plan, source=stamp, policy=policy)
+        source = StoredSource(
+            repository="here",
+            revision=CHANGE,
+            patch_digest="",
+            subject="",
+            archive_sha256=self.stand.store.blobs.put_bytes(b"source of the change").sha256,
+        )
+        options = {"ancestors": [BASE]}
+        if archive is not None:
+            options["merge_base_archive"] = self.stand.store.blobs.put_bytes(archive).sha256
+        request = RunRequest(
+            plan=plan, source=source, requested_by="tester", merge_base=BASE, options=options
+        )
+        return create_run(self.stand.store, request)
+
+
+BROKEN_BEFORE = {BASE: {"old": "off by 3"}, CHANGE: {"old": "off by 4"}}
+
+
+def test_an_old_failure_that_nobody_recorded_is_found_by_one_rerun(make_stand, make_plan, store):
+    question = Question(make_stand, make_plan, BROKEN_BEFORE)
+    done = question.stand.finish(question.ask())
+    assert (done.run.verdict, done.run.reasons) == (RunVerdict.PASSED, ())
+    on_base = [task for revision, task in question.executed if revision == BASE]
+    assert on_base == ["build", "old"], "what failed, and what it needs"
+    (excuse,) = StoreReports(store).find("1").exonerations
+    assert excuse.reason == "fails in the same way on the merge base bbbbbbb (run 2)"
+
+
+def test_a_new_failure_blocks_after_the_rerun(make_stand, make_plan):
+    question = Question(make_stand, make_plan, {CHANGE: {"new": "off by 4"}})
+    assert question.stand.finish(question.ask()).run.verdict is RunVerdict.FAILED
+    assert (BASE, "new") in question.executed
+
+
+def test_the_answer_is_remembered_for_the_next_run(make_stand, make_plan):
+    question = Question(make_stand, make_plan, BROKEN_BEFORE)
+    question.stand.finish(question.ask())
+    question.executed.clear()
+    assert question.stand.finish(question.ask()).run.verdict is RunVerdict.PASSED
+    assert {revision for revision, _ in question.executed} == {CHANGE}
+
+
+def test_a_rerun_is_never_the_latest_run_nor_an_expectation(make_stand, make_plan, store):
+    question = Question(make_stand, make_plan, BROKEN_BEFORE)
+    question.stand.finish(question.ask())
+    with store.reading() as connection:
+        assert queries.find_run(connection, "latest").number == 1
+        assert queries.find_run(connection, "2").source.revision == BASE
+        assert [run.number for run in queries.newest_runs(connection)] == [1]
+
+
+@pytest.mark.parametrize(
+    ("policy", "archive"),
+    [
+        (Policy(), b"x"),
+        (Policy(fails_on_merge_base="history"), b"x"),
+        (Policy(fails_on_merge_base="rerun"), None),
+    ],
+    ids=["off", "history", "no source"],
+)
+def test_nothing_is_executed_where_it_is_not_wanted_or_cannot_be(
+    make_stand, make_plan, policy, archive
+):
+    question = Question(make_stand, make_plan, BROKEN_BEFORE)
+    done = question.stand.finish(question.ask(policy, archive))
+    assert done.run.verdict is RunVerdict.FAILED
+    assert {revision for revision, _ in question.executed} == {CHANGE}
+
+
+def test_a_rerun_stays_within_its_budget(make_stand, make_plan):
+    says = {CHANGE: {"old": "off", "new": "off", "fine": "off"}}
+    question = Question(make_stand, make_plan, says)
+    question.stand.finish(question.ask(Policy(fails_on_merge_base="rerun", rerun_tasks=2)))
+    assert [task for revision, task in question.executed if revision == BASE] == [
+        "build",
+        "old",
+        "new",
+    ]
+
+
+def test_a_cancelled_run_waits_for_no_rerun(make_stand, make_plan, store):
+    question = Question(make_stand, make_plan, BROKEN_BEFORE)
+    run_id = question.ask()
+    for _ in range(100):
+        question.stand.orchestrator.round()
+        with store.reading() as connection:
+            rerun = connection.execute(select(Run.id).where(Run.purpose == "merge-base")).scalar()
+        if rerun is not None:
+            break
+    with store.writing() as connection:
+        connection.execute(update(Run).where(Run.id == run_id).values(cancel_requested_ns=1))
+    question.stand.orchestrator.book.forget()
+    assert question.stand.finish(run_id).run.verdict is RunVerdict.CANCELLED
+    assert question.stand.finish(rerun).run.verdict is RunVerdict.CANCELLED
+
+
+# -- git -----------------------------------------------------------------------------------------
+
+
+def git(folder, *words):
+    identity = ["-c", "user.name=A", "-c", "user.email=a@b.invalid", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(
+        ["git", *identity, *words], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    for number in (1, 2):
+        (folder / "a.txt").write_text(f"{number}\n")
+        git(folder, "add", "a.txt")
+        git(folder, "commit", "-q", "-m", f"commit {number}")
+    return folder
+
+
+def test_the_merge_base_is_where_the_branch_left_its_target(checkout, store):
+    base = git(checkout, "rev-parse", "HEAD")
+    git(checkout, "checkout", "-q", "-b", "change")
+    (checkout / "a.txt").write_text("3\n")
+    git(checkout, "commit", "-q", "-a", "-m", "the change")
+    git(checkout, "checkout", "-q", "main")
+    git(checkout, "commit", "-q", "--allow-empty", "-m", "main goes on")
+    git(checkout, "checkout", "-q", "change")
+    found = find_merge_base(checkout, ("origin/main", "main"))
+    assert (found.revision, found.target) == (base, "main")
+    assert found.ancestors == (base, git(checkout, "rev-parse", f"{base}^"))
+    kept = with_archive(checkout, found, store.blobs)
+    assert b"2\n" in store.blobs.read(kept.archive_sha256)
+
+
+def test_without_a_target_branch_there_is_no_merge_base(checkout):
+    assert find_merge_base(checkout, ("origin/main",)) is None
