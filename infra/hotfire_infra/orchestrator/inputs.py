@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from hotfire_infra.errors import BlobMissingError, PlanRefusedError
 from hotfire_infra.states import AttemptState
@@ -59,7 +59,7 @@ def _artifact(connection: Connection, run: RunRow, task_key: str, artifact: str)
         select(Task.id, Task.origin_attempt_id).where(Task.run_id == run.id, Task.key == task_key)
     ).one()
     if maker.origin_attempt_id is None:
-        whose = (
+        whose: tuple[ColumnElement[bool], ...] = (
             Attempt.task_id == maker.id,
             Attempt.state == AttemptState.PASSED,
             Attempt.purpose == "result",
