@@ -22,6 +22,7 @@ from hotfire_infra.orchestrator.finalizing import Analysis, Finalizer
 from hotfire_infra.orchestrator.fleet import Fleet, Seats
 from hotfire_infra.orchestrator.holds import HoldKeeper
 from hotfire_infra.orchestrator.lock import LEADER_SECONDS, HeldLock
+from hotfire_infra.orchestrator.merge_base import MergeBaseRuns
 from hotfire_infra.orchestrator.progress import Progress
 from hotfire_infra.orchestrator.queue_keeper import QueueKeeper
 from hotfire_infra.orchestrator.requests import RequestBook
@@ -77,12 +78,14 @@ class Orchestrator:
     _terms: TermsCache = field(default_factory=TermsCache)
     _touched_ns: int = 0
     _reuse: ReuseBook = field(init=False)
+    _merge_base: MergeBaseRuns = field(init=False)
 
     def __post_init__(self) -> None:
         self.queue = QueueKeeper(self.store, self.executor, self.configuration.queue)
         sections = self.configuration.schedules
         self._scheduler = Scheduler(self.store, sections, self.launcher, self.lock)
         self._reuse = ReuseBook(self.store, self.executor, self.cache)
+        self._merge_base = MergeBaseRuns(self.store, self.lock)
         self.fleet = Fleet(self.store, self.executor, self.configuration.devices)
         self.queue.obstacle = self._obstacle
 
@@ -361,7 +364,11 @@ class Orchestrator:
             self._touched_ns = self.store.clock.mono_ns()
 
     def _finalize(self) -> bool:
-        over = [facts for facts in self.book.runs.values() if facts.is_over]
+        over = [
+            facts
+            for facts in self.book.runs.values()
+            if facts.is_over and self._merge_base.is_settled(facts)
+        ]
         for facts in over:
             Finalizer(self.store, tuple(self.analyses), self.lock, self.at).finalize(facts)
             self.at(CrashPoint.FINALIZED)
