@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
-from hotfire_infra.store import queries
+from hotfire_infra.store import queries, queries_pages
 from hotfire_infra.store.models import (
     Artifact,
     Attempt,
@@ -67,22 +67,16 @@ def verdict_keys(
     cell: str | None = None,
 ) -> tuple[tuple[int, int], ...]:
     """Return (cell, test) of verdicts of a run behind those keys, in the order of the key."""
-    after_cell, after_test = after
-    query = (
-        select(Verdict.cell_id, Verdict.test_id)
-        .where(
-            Verdict.run_id == run_id,
-            (Verdict.cell_id > after_cell)
-            | ((Verdict.cell_id == after_cell) & (Verdict.test_id > after_test)),
-        )
-        .order_by(Verdict.cell_id, Verdict.test_id)
-        .limit(limit)
-    )
-    if verdicts is not None:
-        query = query.where(Verdict.verdict.in_(verdicts))
+    cell_id = None
     if cell is not None:
-        query = query.join(Cell, Cell.id == Verdict.cell_id).where(Cell.key == cell)
-    return tuple((row.cell_id, row.test_id) for row in connection.execute(query))
+        query = select(Cell.id).where(Cell.run_id == run_id, Cell.key == cell)
+        cell_id = connection.execute(query).scalar()
+        if cell_id is None:
+            return ()
+    page = queries_pages.verdicts_page(
+        connection, run_id, limit=limit, after=after, verdicts=verdicts, cell_id=cell_id
+    )
+    return tuple((key[0], key[1]) for key in page.items)
 
 
 def tests_page(

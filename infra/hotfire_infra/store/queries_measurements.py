@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 
+from hotfire_infra.store.keys import key_table
 from hotfire_infra.store.models import (
     Attempt,
     Cell,
@@ -89,6 +90,8 @@ def _measurements() -> Select[Any]:
         .join(Run, Run.id == Cell.run_id)
         .join(SourceStamp, SourceStamp.id == Run.source_stamp_id)
         .outerjoin(Environment, Environment.id == Attempt.environment_id)
+        # A rerun that asks about a device measures for nobody.
+        .where(Attempt.purpose == "result")
     )
 
 
@@ -140,7 +143,12 @@ def points_of_series(
     """Return all points of some series, oldest run first, perhaps only those of earlier runs."""
     query = (
         _measurements()
-        .where(Measurement.series_key.in_(keys), Attempt.invalidation_id.is_(None))
+        .where(
+            Measurement.series_key.in_(keys),
+            Attempt.invalidation_id.is_(None),
+            # An old commit, executed again for a question of the gate, is no point of a series.
+            Run.purpose == "result",
+        )
         .order_by(Run.id, Measurement.attempt_id, Measurement.seq)
     )
     if before_run is not None:
@@ -148,30 +156,63 @@ def points_of_series(
     return tuple(_row(row) for row in connection.execute(query))
 
 
+def points_with_keys(
+    connection: Connection, keys: Sequence[tuple[int, ...]]
+) -> tuple[MeasurementRow, ...]:
+    """Return the points with these (month, attempt, seq), newest first; none of invalid attempts."""
+    if not keys:
+        return ()
+    key = (Measurement.month, Measurement.attempt_id, Measurement.seq)
+    wanted = key_table(keys, "month", "attempt_id", "seq")
+    query = (
+        _measurements()
+        .join(
+            wanted,
+            (Measurement.month == wanted.c.month)
+            & (Measurement.attempt_id == wanted.c.attempt_id)
+            & (Measurement.seq == wanted.c.seq),
+        )
+        .where(Attempt.invalidation_id.is_(None))
+        .order_by(*(column.desc() for column in key))
+    )
+    return tuple(_row(row) for row in connection.execute(query))
+
+
 def series_called(connection: Connection, prefix: str) -> tuple[str, ...]:
     """Return at most two series keys that begin with a prefix: two mean it is ambiguous."""
-    query = (
-        select(Measurement.series_key)
-        .where(Measurement.series_key.startswith(prefix, autoescape=True))
-        .distinct()
-        .limit(2)
-    )
-    return tuple(key for key in connection.execute(query).scalars() if key is not None)
+    found: list[str] = []
+    # Keys are hexadecimal: `g` comes behind all that begin with the prefix. By bounds, since LIKE
+    # reads the whole index.
+    while len(found) < 2:
+        begin = Measurement.series_key > found[0] if found else Measurement.series_key >= prefix
+        query = select(func.min(Measurement.series_key)).where(
+            begin, Measurement.series_key < prefix + "g"
+        )
+        following = connection.execute(query).scalar()
+        if following is None:
+            break
+        found.append(str(following))
+    return tuple(found)
 
 
 def series_of_test(connection: Connection, test_id: int) -> tuple[tuple[str, str, str], ...]:
     """Return (series key, metric, environment class) of what a test measures."""
-    query = (
-        select(Measurement.series_key, Measurement.metric, Measurement.environment_class)
-        .where(Measurement.test_id == test_id, Measurement.series_key.is_not(None))
-        .distinct()
-        .order_by(Measurement.metric, Measurement.environment_class)
-    )
-    return tuple(
-        (key, metric, machine)
-        for key, metric, machine in connection.execute(query)
-        if key is not None and machine is not None
-    )
+    found = []
+    key = ""
+    while True:
+        query = (
+            select(Measurement.series_key, Measurement.metric, Measurement.environment_class)
+            .where(Measurement.test_id == test_id, Measurement.series_key > key)
+            .order_by(Measurement.series_key)
+            .limit(1)
+        )
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            break
+        key = str(row.series_key)
+        if row.environment_class is not None:
+            found.append((key, row.metric, row.environment_class))
+    return tuple(sorted(found, key=lambda one: one[1:]))
 
 
 def comparisons_of_run(connection: Connection, run_id: int) -> tuple[ComparisonRow, ...]:

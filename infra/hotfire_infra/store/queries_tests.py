@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
 from hotfire_infra.store.dictionaries import split_test
+from hotfire_infra.store.keys import key_table
 from hotfire_infra.store.models import (
     Attempt,
     Cell,
@@ -70,6 +72,20 @@ def results_of_test(
     connection: Connection, test_id: int, *, limit: int = 300
 ) -> tuple[ResultRow, ...]:
     """Return the results of a test, newest first, with evidence and environment."""
+    # Late: it builds on this module.
+    from hotfire_infra.store.queries_pages import result_keys
+
+    keys = result_keys(connection, test_id, limit=limit).items
+    return results_with_keys(connection, keys)
+
+
+def results_with_keys(
+    connection: Connection, keys: Sequence[tuple[int, ...]]
+) -> tuple[ResultRow, ...]:
+    """Return the results with these (attempt, seq), newest run first; none of invalidated attempts."""
+    if not keys:
+        return ()
+    wanted = key_table(keys, "attempt_id", "seq")
     query = (
         select(
             Run.number,
@@ -88,6 +104,11 @@ def results_of_test(
             Result.environment_class,
             Environment.fields,
         )
+        .select_from(wanted)
+        .join(
+            Result,
+            (Result.attempt_id == wanted.c.attempt_id) & (Result.seq == wanted.c.seq),
+        )
         .join(Attempt, Attempt.id == Result.attempt_id)
         .join(Task, Task.id == Attempt.task_id)
         .join(Cell, Cell.id == Task.cell_id)
@@ -96,9 +117,8 @@ def results_of_test(
         .join(Variant, Variant.id == Result.variant_id)
         .outerjoin(Message, Message.id == Result.message_id)
         .outerjoin(Environment, Environment.id == Attempt.environment_id)
-        .where(Result.test_id == test_id, Attempt.invalidation_id.is_(None))
+        .where(Attempt.invalidation_id.is_(None), Attempt.purpose == "result")
         .order_by(Run.id.desc(), Cell.id, Result.attempt_id.desc(), Result.seq.desc())
-        .limit(limit)
     )
     return tuple(
         ResultRow(

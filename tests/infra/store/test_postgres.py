@@ -17,7 +17,7 @@ from hotfire_infra.errors import (
 )
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.source.stamp import StoredSource
-from hotfire_infra.store import models, queries, results
+from hotfire_infra.store import models, queries, queries_lists, queries_pages, results
 from hotfire_infra.store.database import open_store
 from hotfire_infra.store.dictionaries import intern_messages, intern_tests
 from hotfire_infra.store.engine import transaction
@@ -266,3 +266,27 @@ def test_the_clock_goes_on_while_the_server_is_away(clock_of_server, postgres):
         assert clock.mono_ns() == first + 11_000_000_000
     finally:
         postgres.start()
+
+
+def test_pages_of_lists_join_up_on_both_databases(make_stand, make_plan, store):
+    stand = make_stand()
+    tests = [f"m/s/{number}" for number in range(5)]
+    run_ids = [stand.run(make_plan({"one": tests, "two": tests})).run.id for _ in range(3)]
+    with store.writing() as connection:
+        keys = intern_tests(connection, tests)
+    found, after = [], None
+    with store.reading() as connection:
+        while True:
+            page = queries_pages.history_page(connection, keys["m/s/1"], limit=2, after=after)
+            found += page.items
+            after = page.after
+            if after is None:
+                break
+        verdicts = queries_pages.verdicts_page(connection, run_ids[0], limit=7)
+        rest = queries_pages.verdicts_page(connection, run_ids[0], limit=7, after=verdicts.after)
+        listed = queries_lists.verdict_keys(
+            connection, run_ids[0], limit=9, after=verdicts.items[0], cell="two"
+        )
+    assert [row.run_number for row in found] == [3, 3, 2, 2, 1, 1]
+    assert (len(verdicts.items), len(rest.items), rest.after) == (7, 3, None)
+    assert len(listed) == 5

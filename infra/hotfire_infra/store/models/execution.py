@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hotfire_infra.states import AttemptState, RequestKind, RequestState
@@ -28,6 +28,13 @@ class Attempt(Base):
         UniqueConstraint("task_id", "number"),
         # The orchestrator's loop: attempts that are not finished.
         Index(None, "state"),
+        # Without the many that are valid: SQLite would take "is valid" for a good way in.
+        Index(
+            None,
+            "invalidation_id",
+            sqlite_where=text("invalidation_id IS NOT NULL"),
+            postgresql_where=text("invalidation_id IS NOT NULL"),
+        ),
         # Fair share: what ended since the last look.
         Index(None, "ended_ns"),
     )
@@ -78,7 +85,7 @@ class Attempt(Base):
     """Observed part of the action digest."""
     purpose: Mapped[Name] = mapped_column(default="result")
     """`result`; `differential`, `health-check` or `merge-base`: these never count for the run."""
-    invalidation_id: Mapped[int | None] = mapped_column(ForeignKey("invalidation.id"), index=True)
+    invalidation_id: Mapped[int | None] = mapped_column(ForeignKey("invalidation.id"))
     """Its results do not count any more."""
 
 

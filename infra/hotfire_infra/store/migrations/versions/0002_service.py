@@ -284,7 +284,12 @@ def _extend_task_and_attempt() -> None:
         batch.add_column(_with_default("cpus", BIG, "1"))
         batch.create_index("ix_attempt_ended_ns", ["ended_ns"])
         batch.create_index("ix_attempt_device_id", ["device_id"])
-        batch.create_index("ix_attempt_invalidation_id", ["invalidation_id"])
+        batch.create_index(
+            "ix_attempt_invalidation_id",
+            ["invalidation_id"],
+            sqlite_where=sa.text("invalidation_id IS NOT NULL"),
+            postgresql_where=sa.text("invalidation_id IS NOT NULL"),
+        )
     with op.batch_alter_table("task") as batch:
         batch.add_column(column("origin_attempt_id", KEY, null=True))
         batch.add_column(_with_default("pending", LONG, ""))
