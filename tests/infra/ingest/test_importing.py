@@ -19,6 +19,12 @@ SOURCE = StoredSource(
 REPORTS = sorted(path.name for path in DATA.iterdir() if path.suffix != ".md")
 
 
+@pytest.fixture
+def dialect() -> str:
+    """What differs between databases is met in the orchestrator's tests of importing."""
+    return "sqlite"
+
+
 @pytest.mark.parametrize("name", REPORTS)
 def test_every_real_report_is_judged_as_its_totals_say(store, make_stand, name):
     metrics = {"cells": "benchmark.cost", "track_value": "benchmark.score"}

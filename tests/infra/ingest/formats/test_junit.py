@@ -237,3 +237,14 @@ def test_properties_beyond_the_cap_are_counted(read):
     report = read(suite(case(f"<properties>{many}</properties>")), limits=Limits(properties=3))
     assert len(report.tests[0].properties) == 3
     assert report.reading.ignored == {"property beyond the limit": 2}
+
+
+@pytest.mark.parametrize("child", ["failure", "error", "skipped"])
+@pytest.mark.parametrize("message", ["no", "m" * 9_000, ""])
+@pytest.mark.parametrize("text", ["", "words\nmore", "t" * 99_000])
+@pytest.mark.parametrize("time", ["1", "-1", "x"])
+def test_the_quick_way_and_the_long_way_say_the_same(read, child, message, text, time):
+    inside = f'<{child} message="{message}">{text}</{child}>'
+    quick = read(suite(case(inside, time=time))).tests[0]
+    long = read(suite(case(inside, time=time, timestamp="t"))).tests[0]
+    assert quick == long._replace(timestamp="")
