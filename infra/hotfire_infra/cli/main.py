@@ -92,6 +92,9 @@ def run(
         bool | None,
         typer.Option("--reuse/--no-reuse", help="Take over equal results, or redo all."),
     ] = None,
+    untrusted: Annotated[
+        bool, typer.Option("--untrusted", help="Plan by the target branch; give no secrets.")
+    ] = False,
     priority: Annotated[Priority | None, typer.Option(help="Class in the queue.")] = None,
     team: Annotated[str | None, typer.Option(help="Whose share of the machines it uses.")] = None,
     change: Annotated[
@@ -115,6 +118,7 @@ def run(
             timeout_seconds=timeout,
             as_json=output is Output.JSON,
             reuse=reuse,
+            is_trusted=not untrusted,
             order=verb.order_of(priority, team, change, hold),
         )
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from hotfire_infra.errors import PlanRefusedError
+from hotfire_infra.source.merge_base import find_merge_base, unpack_at
 from hotfire_infra.source.stamp import Stamp
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
@@ -20,15 +23,14 @@ DEFINITIONS = Path("pipelines") / "definitions"
 PLATFORMS = "platforms.yaml"
 
 
-def find_pipeline(checkout: Path, name: Path | str) -> Path:
-    """Return the file of a pipeline: a path as it is, a name among the checkout's definitions."""
+def find_pipeline(folder: Path, name: Path | str) -> Path:
+    """Return the file of a pipeline: a path as it is, a name among the definitions in `folder`."""
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
         return path
-    found = checkout / DEFINITIONS / f"{name}.yaml"
+    found = folder / f"{name}.yaml"
     if found.exists():
         return found
-    folder = checkout / DEFINITIONS
     known = sorted(f.stem for f in folder.glob("*.yaml") if f.name != PLATFORMS)
     hint = f"there are {', '.join(known)}" if known else f"{folder} has none"
     raise PlanRefusedError(f"no pipeline is called {str(name)!r}; {hint}")
@@ -38,11 +40,45 @@ Inventories = Callable[[str], Callable[[str], tuple[str, ...] | None]]
 """Of a pipeline's name: the question what a cell of it last collected."""
 
 
+@contextlib.contextmanager
+def definitions_for(
+    checkout: Path, name: Path | str, targets: Sequence[str], *, is_trusted: bool
+) -> Iterator[Path]:
+    """Return where pipelines and platforms are read: for an untrusted change, the target branch.
+
+    Whoever sends a change must not decide what is demanded of it, nor which secrets it gets.
+    """
+    if is_trusted:
+        yield checkout / DEFINITIONS
+        return
+    base = find_merge_base(checkout, targets)
+    if base is None:
+        raise PlanRefusedError(
+            "the pipeline of an untrusted change comes from the target branch, and none of "
+            f"{', '.join(targets)} is in {checkout}; fetch it with `git fetch origin`"
+        )
+    if Path(name).suffix in (".yaml", ".yml"):
+        raise PlanRefusedError(
+            f"{str(name)!r} is a file of the change; name a pipeline of {base.target}"
+        )
+    with tempfile.TemporaryDirectory(prefix="hotfire-definitions-") as folder:
+        yield unpack_at(checkout, base.target, DEFINITIONS, Path(folder))
+
+
 def freeze_plan(
-    inventories: Inventories, checkout: Path, name: Path | str, stamp: Stamp, slots: int
+    inventories: Inventories,
+    checkout: Path,
+    name: Path | str,
+    stamp: Stamp,
+    slots: int,
+    definitions: Path | None = None,
 ) -> Plan:
-    """Freeze the plan of a pipeline for the source stamp of a checkout."""
-    path = find_pipeline(checkout, name)
+    """Freeze the plan of a pipeline for the source stamp of a checkout.
+
+    `definitions`: where pipelines are read, if not in the checkout; case files always are its own.
+    """
+    folder = definitions or checkout / DEFINITIONS
+    path = find_pipeline(folder, name)
     pipeline = load_pipeline(path)
     source = Source(
         repository=stamp.repository,
@@ -51,7 +87,7 @@ def freeze_plan(
     )
     return freeze(
         pipeline,
-        load_platforms(_platforms_beside(path, checkout)),
+        load_platforms(_platforms_beside(path, folder)),
         source,
         inventory=inventories(pipeline.name),
         history=None,
@@ -62,9 +98,9 @@ def freeze_plan(
     )
 
 
-def _platforms_beside(pipeline: Path, checkout: Path) -> Path:
+def _platforms_beside(pipeline: Path, folder: Path) -> Path:
     beside = pipeline.parent / PLATFORMS
-    return beside if beside.exists() else checkout / DEFINITIONS / PLATFORMS
+    return beside if beside.exists() else folder / PLATFORMS
 
 
 def recorded_inventories(store: Store, pipeline: str) -> Callable[[str], tuple[str, ...] | None]:

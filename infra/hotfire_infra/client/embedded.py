@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from hotfire_infra.client.catalogue import freeze_plan, recorded_inventories
+from hotfire_infra.client.catalogue import definitions_for, freeze_plan, recorded_inventories
 from hotfire_infra.client.driver import Driver
 from hotfire_infra.client.launching import CheckoutLauncher
 from hotfire_infra.client.protocol import AS_PLANNED, LogText, RunWish, WatchEvent
@@ -76,12 +76,16 @@ class EmbeddedClient:
             launcher=CheckoutLauncher(self),
         )
 
-    def plan(self, pipeline: Path | str, *, source: Path | None = None) -> Plan:
+    def plan(
+        self, pipeline: Path | str, *, source: Path | None = None, is_trusted: bool = True
+    ) -> Plan:
         """Freeze the plan of a pipeline for the source in the checkout."""
         checkout = find_checkout(source or Path.cwd())
         slots = self._executor.capacity.cpus
         known = partial(recorded_inventories, self._store)
-        return freeze_plan(known, checkout, pipeline, read_stamp(checkout), slots)
+        stamp, targets = read_stamp(checkout), self._configuration.gate.target_branches
+        with definitions_for(checkout, pipeline, targets, is_trusted=is_trusted) as folder:
+            return freeze_plan(known, checkout, pipeline, stamp, slots, folder)
 
     def start_run(
         self,

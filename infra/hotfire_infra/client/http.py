@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hotfire_infra.analysis.transport import from_plain, to_plain
-from hotfire_infra.client.catalogue import freeze_plan
+from hotfire_infra.client.catalogue import definitions_for, freeze_plan
 from hotfire_infra.client.connection import API_VERSION, Connection, read_token
 from hotfire_infra.client.event_reader import events_of
 from hotfire_infra.client.protocol import AS_PLANNED, LogText, RunWish, WatchEvent
@@ -85,7 +85,9 @@ class HttpClient:
             self._service = found
         return self._service
 
-    def plan(self, pipeline: Path | str, *, source: Path | None = None) -> Plan:
+    def plan(
+        self, pipeline: Path | str, *, source: Path | None = None, is_trusted: bool = True
+    ) -> Plan:
         """Freeze the plan here, with what the service knows of earlier runs."""
         service = self.service()
         if service["runner_sha256"] != bundle_sha256():
@@ -96,7 +98,10 @@ class HttpClient:
             )
         checkout = find_checkout(source or Path.cwd())
         stamp = read_stamp(checkout)
-        return freeze_plan(self._inventories, checkout, pipeline, stamp, int(service["slots"]))
+        known, slots = self._inventories, int(service["slots"])
+        targets = service["target_branches"]
+        with definitions_for(checkout, pipeline, targets, is_trusted=is_trusted) as folder:
+            return freeze_plan(known, checkout, pipeline, stamp, slots, folder)
 
     def _inventories(self, pipeline: str) -> Callable[[str], tuple[str, ...] | None]:
         found = self._connection.get(f"/pipelines/{pipeline}/inventories")["cells"]

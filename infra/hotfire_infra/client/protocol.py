@@ -72,11 +72,14 @@ class Client(Protocol):
     its children (and, from `plan`, the errors of hotfire_pipelines).
     """
 
-    def plan(self, pipeline: Path | str, *, source: Path | None = None) -> Plan:
+    def plan(
+        self, pipeline: Path | str, *, source: Path | None = None, is_trusted: bool = True
+    ) -> Plan:
         """Freeze the plan of a pipeline for the source in the checkout, without storing anything.
 
         `pipeline` is a file, or the name of one in `pipelines/definitions` of the checkout.
-        `source` is the checkout (default: the one around the current directory).
+        `source` is the checkout (default: the one around the current directory). For a change that
+        is not trusted, pipeline and platforms are those of the target branch.
         """
 
     def start_run(

@@ -31,6 +31,8 @@ from hotfire_testframework.contract.outcomes import Verdict
 
 PURPOSE = "merge-base"
 RERUN = "rerun"
+KNOWN_PLANS = 64
+"""A service runs for years: what is remembered is bounded, and read again."""
 
 
 @dataclass(slots=True)
@@ -40,6 +42,8 @@ class MergeBaseRuns:
     store: Store
     lock: HeldLock
     _settled: set[int] = field(default_factory=set)
+    _policies: dict[str, Policy] = field(default_factory=dict)
+    """By plan: a run that waits is asked in every round."""
 
     def is_settled(self, facts: RunFacts) -> bool:
         """Whether a run whose tasks are over can be judged; perhaps a rerun is started first."""
@@ -49,7 +53,7 @@ class MergeBaseRuns:
         return run_id in self._settled
 
     def _need_not_wait(self, facts: RunFacts) -> bool:
-        policy = policy_of(self.store, facts.run.plan_sha256)
+        policy = self._policy(facts.run.plan_sha256)
         if policy.fails_on_merge_base != RERUN:
             return True
         with self.store.reading() as connection:
@@ -64,6 +68,13 @@ class MergeBaseRuns:
         if facts.is_cancelled:
             return True
         return not self._start(facts, policy)
+
+    def _policy(self, plan: str) -> Policy:
+        if plan not in self._policies:
+            if len(self._policies) >= KNOWN_PLANS:
+                self._policies.clear()
+            self._policies[plan] = policy_of(self.store, plan)
+        return self._policies[plan]
 
     def _start(self, facts: RunFacts, policy: Policy) -> bool:
         """Start the rerun; False where there is nothing to ask or no source to ask it of."""

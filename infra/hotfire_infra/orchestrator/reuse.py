@@ -43,6 +43,8 @@ OPTION = "reuse"
 IMPORTED = "import"
 """Executor of attempts that were read from files: nobody knows what they ran on."""
 CANDIDATES = 50
+KNOWN_RUNS = 64
+"""A service runs for years: what is remembered is bounded, and read again."""
 
 
 class Scope(StrEnum):
@@ -150,6 +152,9 @@ class ReuseBook:
 
     def _terms_of(self, connection: Connection, run: RunRow) -> _RunTerms:
         if run.id not in self._terms:
+            if len(self._terms) >= KNOWN_RUNS:
+                self._terms.clear()
+                self._probes.clear()
             query = select(Run.options, Run.parent_run_id, Run.is_trusted).where(Run.id == run.id)
             row = connection.execute(query).one()
             plan = json.loads(self.store.blobs.read(run.plan_sha256))

@@ -9,6 +9,7 @@ from pathlib import Path
 from hotfire_infra.errors import SourceError
 from hotfire_infra.source.git import GitCheckout
 from hotfire_infra.store.blobs import BlobStore
+from hotfire_testframework.runner.unpack import unpack_archive
 
 ANCESTORS = 50
 """How far back a recorded run of the target branch is looked for."""
@@ -32,6 +33,15 @@ def with_archive(root: Path, base: MergeBase, blobs: BlobStore) -> MergeBase:
     git = GitCheckout(root.resolve())
     archive = git.run("archive", "--format=tar", base.revision)
     return replace(base, archive_sha256=blobs.put_bytes(archive).sha256)
+
+
+def unpack_at(root: Path, revision: str, folder: Path, target: Path) -> Path:
+    """Write a folder of a revision below `target`; return it. The working tree does not matter."""
+    git = GitCheckout(root.resolve())
+    archive = target / "definitions.tar"
+    archive.write_bytes(git.run("archive", "--format=tar", revision, "--", folder.as_posix()))
+    unpack_archive(archive, target / "tree")
+    return target / "tree" / folder
 
 
 def find_merge_base(root: Path, targets: Sequence[str]) -> MergeBase | None:

@@ -34,6 +34,7 @@ class Wish:
     reuse: bool | None = None
     """Take over equal results; None: as the pipeline says."""
     order: RunOrder = field(default_factory=RunOrder)
+    is_trusted: bool = True
 
 
 def run(wish: Wish) -> int:
@@ -46,7 +47,8 @@ def run(wish: Wish) -> int:
         if wish.dry_run:
             print_plan(plan, as_json=wish.as_json)
             return CliExit.OK
-        started = session.client.start_run(plan, wish=RunWish(reuse=wish.reuse, order=wish.order))
+        how = RunWish(reuse=wish.reuse, order=wish.order, is_trusted=wish.is_trusted)
+        started = session.client.start_run(plan, wish=how)
         progress(plan_line(plan))
         if not wish.wait:
             detach(session)
@@ -78,13 +80,18 @@ def _check(wish: Wish) -> None:
         raise CliError(
             "name one of: a pipeline, --plan FILE, or --resume", next_command="hotfire run --help"
         )
+    if wish.plan_file is not None and not wish.is_trusted:
+        raise CliError(
+            "--untrusted plans by the target branch, so it goes with the name of a pipeline",
+            next_command="hotfire run --help",
+        )
 
 
 def _plan(session: Session, wish: Wish) -> Plan:
     if wish.plan_file is not None:
         return Plan.from_json(Path(wish.plan_file).read_bytes())
     assert wish.pipeline is not None  # checked when the wish came in
-    return session.client.plan(wish.pipeline)
+    return session.client.plan(wish.pipeline, is_trusted=wish.is_trusted)
 
 
 def _resume(session: Session, wish: Wish) -> int:
