@@ -279,7 +279,7 @@ class Chaos:
         return True
 
     def fill_disk(self, _live: list[AttemptSpec]) -> bool:
-        """Every blob of a round meets a full disk."""
+        """The next blob that is written meets a full disk."""
         sync = os.fsync
 
         def full(_handle: int) -> None:
@@ -287,7 +287,8 @@ class Chaos:
 
         os.fsync = full
         try:
-            self.orchestrator.round()
+            for _ in range(2 * self.executor.life):
+                self.orchestrator.round()
         except StorageFullError:
             self.orchestrator = self.new_service()
             return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from hotfire_infra.store.models import Cell, Run, Task
 from hotfire_infra.store.rows import AttemptRow
@@ -23,15 +23,18 @@ class AttemptContext:
     """Of the run's creation, as yyyymm in UTC."""
 
 
+_PLACE = (
+    select(Cell.variant_id, Cell.platform, Run.created_ns)
+    .join(Task, Task.cell_id == Cell.id)
+    .join(Run, Run.id == Task.run_id)
+    .where(Task.id == bindparam("the_id"))
+)
+
+
 def context_of(connection: Connection, attempt: AttemptRow) -> AttemptContext:
     """Look up what the rows of an attempt repeat."""
-    query = (
-        select(Cell.variant_id, Cell.platform, Run.created_ns)
-        .join(Task, Task.cell_id == Cell.id)
-        .join(Run, Run.id == Task.run_id)
-        .where(Task.id == attempt.task_id)
-    )
-    variant_id, platform, created_ns = connection.execute(query).one()
+    row = connection.execute(_PLACE, {"the_id": attempt.task_id}).one()
+    variant_id, platform, created_ns = row
     moment = time.gmtime(created_ns // 1_000_000_000)
     return AttemptContext(
         attempt_id=attempt.id,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Table, bindparam, select
 
 from hotfire_infra.executors.spool import Spool
 from hotfire_infra.ingest.artifacts import Moved, move_artifacts, write_artifacts
@@ -107,9 +108,28 @@ def read_arrival(store: Store, spool: Spool, *, acked_seq: int, acked_bytes: int
     return Arrival(acked_seq=acked_seq, part=part, moved=tuple(moved), lost=tuple(lost))
 
 
+# Built once: building a statement costs more than executing it, and these come with every batch.
+_ACKED = select(Attempt.acked_seq, Attempt.acked_bytes).where(Attempt.id == bindparam("the_id"))
+_IN_FLIGHT = (
+    select(Attempt.in_flight)
+    .where(
+        Attempt.id == bindparam("the_id"),
+        Attempt.acked_seq == bindparam("acked"),
+        Attempt.fence == bindparam("the_fence"),
+        Attempt.state.in_(ATTEMPT_LIVE),
+    )
+    .with_for_update()
+)
+_ACKNOWLEDGE = (
+    cast("Table", Attempt.__table__)
+    .update()
+    .where(Attempt.id == bindparam("the_id"))
+    .values({name: bindparam(name) for name in ("acked_seq", "acked_bytes", "in_flight")})
+)
+
+
 def _acked(connection: Connection, attempt_id: int) -> tuple[int, int]:
-    query = select(Attempt.acked_seq, Attempt.acked_bytes).where(Attempt.id == attempt_id)
-    seq, offset = connection.execute(query).one()
+    seq, offset = connection.execute(_ACKED, {"the_id": attempt_id}).one()
     return seq, offset
 
 
@@ -121,29 +141,18 @@ def store_arrival(
     None: nothing was written, because another reader was first, the attempt is over, or it has
     another fence by now.
     """
-    row = connection.execute(
-        select(Attempt.in_flight)
-        .where(
-            Attempt.id == attempt.id,
-            Attempt.acked_seq == arrival.acked_seq,
-            Attempt.fence == attempt.fence,
-            Attempt.state.in_(ATTEMPT_LIVE),
-        )
-        .with_for_update()
-    ).one_or_none()
+    whose = {"the_id": attempt.id, "acked": arrival.acked_seq, "the_fence": attempt.fence}
+    row = connection.execute(_IN_FLIGHT, whose).one_or_none()
     if row is None:
         return None
     part = arrival.part
     in_flight = in_flight_after(row.in_flight or (), part.records)
-    connection.execute(
-        update(Attempt)
-        .where(Attempt.id == attempt.id)
-        .values(
-            acked_seq=part.position.seq - 1,
-            acked_bytes=part.position.offset,
-            in_flight=in_flight,
-        )
-    )
+    values = {
+        "acked_seq": part.position.seq - 1,
+        "acked_bytes": part.position.offset,
+        "in_flight": in_flight,
+    }
+    connection.execute(_ACKNOWLEDGE, {"the_id": attempt.id, **values})
     context = context_of(connection, attempt)
     write_records(connection, context, part.records)
     write_artifacts(connection, context, arrival.moved)

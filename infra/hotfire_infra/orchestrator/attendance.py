@@ -325,7 +325,6 @@ def _acknowledged(attempt: AttemptRow, arrival: Arrival, in_flight: list[str]) -
 
 
 def _read(connection: Connection, attempt: AttemptRow) -> AttemptRow | None:
-
     return queries.attempt_by_ulid(connection, attempt.ulid)
 
 
@@ -336,9 +335,7 @@ def grant_claim(
 
     The same holder asking again gets the same fence: its first answer may have been lost.
     """
-    row = connection.execute(
-        select(Attempt.holder, Attempt.fence, Attempt.state).where(Attempt.id == attempt_id)
-    ).one()
+    row = connection.execute(_CLAIM, {"the_id": attempt_id}).one()
     if row.state is AttemptState.STARTED and row.holder == holder:
         return GRANTED, int(row.fence)
     fence = int(row.fence) + 1
@@ -364,6 +361,9 @@ def grant_claim(
     return GRANTED, fence
 
 
+_CLAIM = select(Attempt.holder, Attempt.fence, Attempt.state).where(
+    Attempt.id == bindparam("the_id")
+)
 _DESCRIPTION = (
     select(Task.run_id, Task.key, Cell.key, Cell.platform, Attempt.ulid, Attempt.number)
     .join(Task, Task.id == Attempt.task_id)

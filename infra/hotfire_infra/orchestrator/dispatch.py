@@ -7,9 +7,9 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, func, select, update
 
 from hotfire_infra.errors import ExecutorError, InfraError
 from hotfire_infra.executors.protocol import Executor, Order
@@ -39,6 +39,10 @@ from hotfire_testframework.contract.ulid import Ulid, new_ulid
 
 CLAIM_TIMEOUT_SECONDS = 600.0
 """How long a runner waits for its answer: longer than it takes to resume a killed service."""
+
+
+_LAST_NUMBER = select(func.max(Attempt.number)).where(Attempt.task_id == bindparam("the_id"))
+_INSERT_ATTEMPT = cast("Table", Attempt.__table__).insert().returning(Attempt.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,23 +115,22 @@ class Dispatcher:
         now: int,
         place: Mapping[str, Any],
     ) -> AttemptRow:
-        numbers = select(func.max(Attempt.number)).where(Attempt.task_id == task.id)
-        number = (connection.execute(numbers).scalar() or 0) + 1
+        number = (connection.execute(_LAST_NUMBER, {"the_id": task.id}).scalar() or 0) + 1
         ulid = new_ulid()
-        row = insert(Attempt).values(
-            ulid=ulid,
-            task_id=task.id,
-            number=number,
-            state=AttemptState.LEASED,
-            executor=self.executor.name,
-            pool=self.executor.name,
+        row = {
+            "ulid": ulid,
+            "task_id": task.id,
+            "number": number,
+            "state": AttemptState.LEASED,
+            "executor": self.executor.name,
+            "pool": self.executor.name,
             **place,
-            token_sha256=_digest(token),
-            boot_id=self.store.clock.boot_id,
-            lease_expires_mono_ns=self._claim_deadline(),
-            created_ns=now,
-        )
-        attempt_id = connection.execute(row.returning(Attempt.id)).scalar_one()
+            "token_sha256": _digest(token),
+            "boot_id": self.store.clock.boot_id,
+            "lease_expires_mono_ns": self._claim_deadline(),
+            "created_ns": now,
+        }
+        attempt_id = connection.execute(_INSERT_ATTEMPT, row).scalar_one()
         leased = Move(
             entity="attempt",
             entity_id=attempt_id,

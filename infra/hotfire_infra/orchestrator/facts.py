@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from hotfire_infra.executors.protocol import Need
 from hotfire_infra.orchestrator.folds import AttemptFacts, TaskFold
@@ -249,7 +249,10 @@ class RunBook:
 
 def last_event(connection: Connection) -> int:
     """Return the id of the newest event, 0 before the first."""
-    return int(connection.execute(select(func.max(Outbox.id))).scalar() or 0)
+    return int(connection.execute(_LAST_EVENT).scalar() or 0)
+
+
+_LAST_EVENT = select(func.max(Outbox.id))
 
 
 def attempt_facts(attempt: AttemptRow, disputed: Collection[int] = ()) -> AttemptFacts:
@@ -268,8 +271,10 @@ def attempt_facts(attempt: AttemptRow, disputed: Collection[int] = ()) -> Attemp
 
 def read_spec(connection: Connection, task_id: int) -> TaskSpec:
     """Read the whole specification of a task."""
-    value = connection.execute(select(Task.spec).where(Task.id == task_id)).scalar_one()
-    return TaskSpec.from_json(value)
+    return TaskSpec.from_json(connection.execute(_SPEC, {"the_id": task_id}).scalar_one())
+
+
+_SPEC = select(Task.spec).where(Task.id == bindparam("the_id"))
 
 
 class TermsCache:

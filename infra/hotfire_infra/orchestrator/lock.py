@@ -32,6 +32,9 @@ NOBODY = ""
 """Holder of a released lock; the row stays, because its fence must go on counting."""
 
 
+_HOLDER = select(Lock.holder, Lock.fence).where(Lock.name == LOCK_NAME).with_for_update(read=True)
+
+
 @dataclass(frozen=True, slots=True)
 class HeldLock:
     """Proof that this process executes the store."""
@@ -51,8 +54,7 @@ class HeldLock:
 
     def check(self, connection: Connection) -> None:
         """Raise unless this process still leads; on PostgreSQL nobody can take over before commit."""
-        query = select(Lock.holder, Lock.fence).where(Lock.name == LOCK_NAME)
-        found = connection.execute(query.with_for_update(read=True)).one_or_none()
+        found = connection.execute(_HOLDER).one_or_none()
         if self.is_fenced and (found is None or tuple(found) != (self.holder, self.fence)):
             who = "nobody" if found is None or found.holder == NOBODY else found.holder
             raise LockLostError(f"this store is executed by {who} now; watching only")

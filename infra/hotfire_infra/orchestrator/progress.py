@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, Table, bindparam, update
 
 from hotfire_infra.executors.protocol import Executor
 from hotfire_infra.orchestrator.budgets import Budgets
@@ -24,6 +24,13 @@ from hotfire_infra.store.models import Cell, Task
 from hotfire_infra.store.rows import CellRow, TaskRow
 from hotfire_infra.store.transitions import Move, move, publish
 from hotfire_testframework.contract.outcomes import Verdict
+
+_UPDATE_CELL = (
+    cast("Table", Cell.__table__)
+    .update()
+    .where(Cell.id == bindparam("the_id"))
+    .values({name: bindparam(name) for name in ("state", "verdict", "reason", "failure_class")})
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +260,7 @@ class Progress:
             "reason": reason,
             "failure_class": failure_class,
         }
-        connection.execute(update(Cell).where(Cell.id == cell.id).values(**values))
+        connection.execute(_UPDATE_CELL, {"the_id": cell.id, **values})
         facts.note_cell(cell.id, **values)
         names = {"cell": cell.key, "task": cell.task, "platform": cell.platform}
         publish(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from hotfire_infra.store.models import Environment, Message, Test, Variant
+from hotfire_infra.store.postgres import is_postgres
 from hotfire_infra.store.results import MESSAGE, TEST, insert_rows
 from hotfire_testframework.contract.canonical import canonical_json
 from hotfire_testframework.contract.variants import variant_hash
@@ -34,12 +37,33 @@ def split_test(identifier: str) -> tuple[str, str, str]:
 def intern_tests(connection: Connection, identifiers: Iterable[str]) -> dict[str, int]:
     """Return the key of each test, adding those never seen."""
     wanted = list(dict.fromkeys(identifiers))
+    if not is_postgres(connection):
+        texts = {identifier: split_test(identifier) for identifier in wanted}
+        return _intern_each(connection, texts, _FIND_TEST, _ADD_TEST)
     found = _known_tests(connection, wanted)
     new = [split_test(identifier) for identifier in wanted if identifier not in found]
     if new:
         # In one order: two writers that add the same tests must not wait for each other.
         insert_rows(connection, TEST, sorted(new))
         found |= _known_tests(connection, ["/".join(parts) for parts in new])
+    return found
+
+
+_FIND_TEST = "SELECT id FROM test WHERE module = ? AND scheme = ? AND name = ?"
+_ADD_TEST = "INSERT INTO test (module, scheme, name) VALUES (?, ?, ?) RETURNING id"
+_FIND_MESSAGE = "SELECT id FROM message WHERE sha256 = ? AND ? IS NOT NULL"
+_ADD_MESSAGE = "INSERT INTO message (sha256, text) VALUES (?, ?) RETURNING id"
+
+
+def _intern_each(
+    connection: Connection, rows: Mapping[str, tuple[str, ...]], find: str, add: str
+) -> dict[str, int]:
+    """Look each up by its index, within the process: two microseconds, and nothing to compile."""
+    driver: Any = connection.connection.driver_connection
+    found: dict[str, int] = {}
+    for name, row in rows.items():
+        known = driver.execute(find, row).fetchone() or driver.execute(add, row).fetchone()
+        found[name] = known[0]
     return found
 
 
@@ -64,6 +88,12 @@ def intern_messages(connection: Connection, texts: Iterable[str]) -> dict[str, i
     }
     if not digests:
         return {}
+    if not is_postgres(connection):
+        rows = {
+            text: (digest, text.encode("utf-8", "replace").decode())
+            for digest, text in digests.items()
+        }
+        return _intern_each(connection, rows, _FIND_MESSAGE, _ADD_MESSAGE)
     found = _known_messages(connection, list(digests))
     # Only what is new: an INSERT that meets a conflict uses up a key of PostgreSQL's sequence.
     new = sorted(
@@ -95,8 +125,14 @@ def intern_variant(connection: Connection, axes: Mapping[str, str]) -> int:
 
 def intern_environment(connection: Connection, fields: Mapping[str, Any]) -> int:
     """Return the key of an environment, stored once per digest of its canonical JSON."""
-    digest = hashlib.sha256(canonical_json(fields)).hexdigest()
+    digest = _digest_of(json.dumps(fields, sort_keys=True))
     return _intern_one(connection, Environment, {"sha256": digest}, {"fields": dict(fields)})
+
+
+@lru_cache(maxsize=256)
+def _digest_of(text: str) -> str:
+    """Return the digest of the canonical form; a machine reports the same thousands of times."""
+    return hashlib.sha256(canonical_json(json.loads(text))).hexdigest()
 
 
 def _intern_one(
