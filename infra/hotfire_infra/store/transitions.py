@@ -91,7 +91,7 @@ def _step(entity: str, columns: tuple[str, ...], is_fenced: bool) -> Executable:
     guard = [table.c.id == bindparam("the_id"), table.c[state] == bindparam("seen")]
     if is_fenced:
         guard.append(table.c.fence == bindparam("the_fence"))
-    values = {name: bindparam(name) for name in (state, *columns)}
+    values: dict[str, Any] = {name: bindparam(name) for name in (state, *columns)}
     return table.update().where(*guard).values(values).returning(table.c.id)
 
 
