@@ -18,6 +18,7 @@ from hotfire_infra.api.probes import Watched, probes_router
 from hotfire_infra.api.security.listening import check_listening, secure, secure_literals
 from hotfire_infra.api.service import Service
 from hotfire_infra.errors import InfraError
+from hotfire_infra.operations.event_log import EventLog
 from hotfire_infra.operations.metrics import Metrics
 from hotfire_infra.orchestrator.lock import LOCK_NAME
 from hotfire_infra.settings import has_trace_collector
@@ -88,7 +89,8 @@ def _watched(service: Service, metrics: Metrics) -> Watched:
     )
 
 
-def _add_traces(service: Service, address: str) -> None:
+def _add_companions(service: Service, address: str) -> None:
+    service.companions.append(EventLog(service.store, lambda: service.is_leading))
     if has_trace_collector():
         # Imported late: it is of no use to who has no collector.
         from hotfire_infra.operations.traces import RunTraces, collector
@@ -109,7 +111,7 @@ def serve_on(service: Service, listener: socket.socket) -> None:
     import uvicorn
 
     host, port = listener.getsockname()[:2]
-    _add_traces(service, f"http://{host}:{port}")
+    _add_companions(service, f"http://{host}:{port}")
     configuration = uvicorn.Config(
         application(service.reports, service, host),
         # What uvicorn has to say goes where everything goes (section `logging`).

@@ -40,7 +40,7 @@ class Metrics:
         self, store: Store, *, lock_name: str, leads: Callable[[], bool] = lambda: False
     ) -> None:
         # `…_created` doubles every series and tells nothing that Prometheus does not know.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs has no annotation
         self.registry = CollectorRegistry(auto_describe=False)
         self._requests = Histogram(
             "hotfire_http_request_seconds", "Time to answer a request", ["method", "route"],

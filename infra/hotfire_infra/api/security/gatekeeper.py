@@ -6,6 +6,7 @@ What a route forgets to ask is asked here: without `require` it still needs a vi
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -56,6 +57,8 @@ HEADERS: Mapping[str, str] = {
 }
 """Of every answer that does not say otherwise; the pages have a policy of their own."""
 TRANSPORT_SECURITY = "max-age=31536000"
+
+_PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 Observe = Callable[[str, str | None, int, float], None]
 """Told of every answer: method, route as declared, status (0: broken off), seconds."""
@@ -223,7 +226,7 @@ class Gatekeeper:
 
     async def _record(self, visit: Visit) -> None:
         principal = visit.principal
-        route = getattr(visit.scope.get("route"), "path", None)
+        route = declared_path(visit.scope)
         seconds = time.perf_counter() - visit.began
         if self.observe is not None:
             self.observe(visit.method, route, visit.status, seconds)
@@ -249,6 +252,21 @@ class Gatekeeper:
             reason=visit.refusal,
         )
         await to_thread.run_sync(self.auditor.record, entry)
+
+
+def declared_path(scope: Scope) -> str | None:
+    """Return the path of the route that answered, as it is declared; None when there was none.
+
+    A route of an included router knows its own part only; what stands before it is static.
+    """
+    own = getattr(scope.get("route"), "path", None)
+    if own is None:
+        return None
+    rendered = str(own)
+    values = scope.get("path_params", {})
+    rendered = _PARAMETER.sub(lambda found: str(values.get(found[1], found[0])), rendered)
+    path = str(scope["path"])
+    return path.removesuffix(rendered) + str(own) if path.endswith(rendered) else str(own)
 
 
 def _outward(visit: Visit, send: Send) -> Send:
