@@ -12,12 +12,14 @@ from hotfire_infra.client.embedded import EmbeddedClient
 from hotfire_infra.client.launching import CheckoutLauncher
 from hotfire_infra.errors import RequestRefusedError
 from hotfire_infra.orchestrator.holds import HoldKeeper
+from hotfire_infra.orchestrator.lock import acquire
 from hotfire_infra.orchestrator.requests import RequestBook
 from hotfire_infra.orchestrator.schedules import fire_by_hand, schedule_row, set_paused
 from hotfire_infra.sections.schedules import ScheduleSection
 from hotfire_infra.states import RequestKind
 from hotfire_infra.store.models import Firing
 from hotfire_infra.store.queries_holds import HoldRow
+from hotfire_testframework.contract.ulid import Ulid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,20 @@ class Operations:
         RequestBook(self.client.store).ask(
             RequestKind.RELEASE, row.run_id, payload={"hold": row.ulid}, requested_by=self.user
         )
+        self._carry_out(row)
         return row
+
+    def _carry_out(self, row: HoldRow) -> None:
+        """Free the machine here and now where nobody executes the store."""
+        lock = acquire(self.client.store, label="holds")
+        if lock is None:
+            return
+        try:
+            with lock.writing() as connection:
+                RequestBook(self.client.store).carry_out(connection, lock.holder)
+            self.client.executor.release(Ulid(row.attempt_ulid))
+        finally:
+            lock.release()
 
     def extend(self, prefixes: Sequence[str], seconds: int) -> tuple[HoldRow, ...]:
         """Let holds last for `seconds` from now."""
