@@ -64,7 +64,7 @@ def run_here(home, tmp_path, make_plan, make_spec):
     return run
 
 
-def test_a_test_killed_from_outside_is_shown_with_device_class_and_evidence(home, tmp_path, capsys):
+def test_a_test_killed_from_outside_is_shown_with_device_class_and_evidence(run_here, capsys):
     suicide = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
     done, cell = run_here(suicide, retries=0)
     assert done.verdict == "errored"
