@@ -28,6 +28,11 @@ _STORED_ELSEWHERE = {
 """All other kinds, known or not, are kept whole."""
 
 
+# An enum's value costs a call, and these are asked for with every record.
+_START = Kind.TEST_START.value
+_ENDED = Kind.TEST_ATTEMPT.value
+_COLLECTED = Kind.COLLECTED.value
+_ENVIRONMENT = Kind.ENVIRONMENT.value
 _NAMES_A_TEST = {
     Kind.TEST_ATTEMPT.value,
     Kind.MEASUREMENT.value,
@@ -58,16 +63,16 @@ def in_flight_after(before: Sequence[str], records: Sequence[Record]) -> list[st
     """Return the tests that are started and not ended once `records` have come in."""
     started = dict.fromkeys(before)
     for record in records:
-        if record.kind == Kind.TEST_START.value:
+        if record.kind == _START:
             started[record["test"]] = None
-        elif record.kind == Kind.TEST_ATTEMPT.value:
+        elif record.kind == _ENDED:
             started.pop(record["test"], None)
     return list(started)
 
 
 def _named_tests(records: Sequence[Record]) -> Iterator[str]:
     for record in records:
-        if record.kind == Kind.COLLECTED.value:
+        if record.kind == _COLLECTED:
             yield from record["tests"]
         elif record.kind in _NAMES_A_TEST and record.get("test"):
             yield record["test"]
@@ -89,7 +94,7 @@ def _write_kept(connection: Connection, context: AttemptContext, records: Sequen
         (
             (context.attempt_id, record.seq, record.kind, json.dumps({"moment": record["moment"]}))
             for record in records
-            if record.kind == Kind.ENVIRONMENT.value and record.get("moment")
+            if record.kind == _ENVIRONMENT and record.get("moment")
         ),
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import msgspec
 
@@ -54,9 +54,7 @@ class _Line(msgspec.Struct, tag_field="kind", kw_only=True):
     seq: Annotated[int, msgspec.Meta(ge=1, le=LARGEST)]
     mono_ns: int
 
-    @property
-    def kind(self) -> str:
-        return cast("str", self.__struct_config__.tag)
+    kind: ClassVar[str]
 
     @property
     def body(self) -> dict[str, Any]:
@@ -78,11 +76,13 @@ class _Line(msgspec.Struct, tag_field="kind", kw_only=True):
 
 
 class _TestStart(_Line, tag="test_start", kw_only=True):
+    kind: ClassVar[str] = "test_start"
     test: str
     try_number: _Count = msgspec.field(name="try")
 
 
 class _TestAttempt(_Line, tag="test_attempt", kw_only=True):
+    kind: ClassVar[str] = "test_attempt"
     test: str
     try_number: _Count = msgspec.field(name="try")
     outcome: Literal["passed", "failed", "skipped", "errored"]

@@ -1,0 +1,262 @@
+"""`python -m benchmarks.ingest_http`: results by HTTP, against the barest server for the same bytes.
+
+Batches of 1,000 records, one in ten results failed with a message of 2 KB, over four connections,
+acknowledged after the commit. Both servers have one process and the load beside them on the machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.report import Row, print_report
+from sqlalchemy import insert, select
+
+from hotfire_infra.orchestrator.creation import RunRequest, create_run
+from hotfire_infra.source.stamp import StoredSource
+from hotfire_infra.states import AttemptState
+from hotfire_infra.store.database import Store, open_store
+from hotfire_infra.store.models import Attempt, Task
+from hotfire_pipelines.plan import Plan, PlannedCell, PlannedTask, Source, inventory_digest
+from hotfire_testframework.contract.stream import encode_record
+from hotfire_testframework.contract.task import TaskSpec
+from hotfire_testframework.contract.ulid import new_ulid
+from hotfire_testframework.contract.variants import variant_hash
+
+CONNECTIONS = 4
+BATCH_RESULTS = 500
+"""Each with its start: 1,000 records."""
+TOKEN = "t" * 43
+MESSAGE_BYTES = 2_000
+REVISION = "0" * 40
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One trial: records a second, and how long a batch took."""
+
+    rate: float
+    p50_ms: float
+    p99_ms: float
+
+
+def http_rows(*, quick: bool) -> list[Row]:
+    """Measure both servers in turn and return the rows."""
+    batches, trials = (12, 2) if quick else (60, 5)
+    bodies = [_bodies(attempt, batches) for attempt in range(CONNECTIONS)]
+    ours, bare = [], []
+    for _ in range(trials):
+        ours.append(_trial("ours", bodies))
+        bare.append(_trial("bare", bodies))
+    mine, limit = _median(ours), _median(bare)
+    name = "uvicorn + msgspec + sqlite3"
+    return [
+        Row(name="HTTP ingest", ours=mine.rate, peer=limit.rate, peer_name=name, unit="records/s",
+            goal=0.8, better="higher"),
+        Row(name="HTTP ingest, p50 of a batch", ours=mine.p50_ms, peer=limit.p50_ms,
+            peer_name=name, unit="ms", goal=None, better="lower"),
+        Row(name="HTTP ingest, p99 of a batch", ours=mine.p99_ms, peer=limit.p99_ms,
+            peer_name=name, unit="ms", goal=None, better="lower"),
+    ]  # fmt: skip
+
+
+def _median(outcomes: Sequence[Outcome]) -> Outcome:
+    return Outcome(
+        rate=statistics.median(one.rate for one in outcomes),
+        p50_ms=statistics.median(one.p50_ms for one in outcomes),
+        p99_ms=statistics.median(one.p99_ms for one in outcomes),
+    )
+
+
+def _bodies(attempt: int, batches: int) -> list[bytes]:
+    """Return the batches of one attempt, with records numbered through."""
+    seq, bodies = 1, []
+    for batch in range(batches):
+        lines = []
+        for number in range(BATCH_RESULTS):
+            test = f"aestus.kernels/cases/matmul.f32:m={attempt},k={number},n={batch},seed=7"
+            lines.append(encode_record(seq, "test_start", seq, {"test": test, "try": 1}))
+            lines.append(encode_record(seq + 1, "test_attempt", seq, _result(test, seq, number)))
+            seq += 2
+        bodies.append(b"".join(lines))
+    return bodies
+
+
+def _result(test: str, seq: int, number: int) -> dict[str, object]:
+    body: dict[str, object] = {
+        "test": test,
+        "try": 1,
+        "outcome": "passed",
+        "duration_ns": 1_200_000 + seq,
+        "environment_class": "avx2",
+        "metrics": {"error_over_bound": 0.31, "max_ulp": 2},
+    }
+    if number % 10 == 0:
+        # Half of the messages repeat, as those of one cause do.
+        which = seq if number % 20 == 0 else number
+        message = (f"case {which}: error 3.1 times the bound at row 17\n" * 60)[:MESSAGE_BYTES]
+        body |= {"outcome": "failed", "failure_class": "product", "message": message}
+    return body
+
+
+def _trial(which: str, bodies: Sequence[Sequence[bytes]]) -> Outcome:
+    with tempfile.TemporaryDirectory(prefix="hotfire-bench-") as folder:
+        home = Path(folder)
+        attempts = _prepare(home)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        server = _start(which, home, port)
+        try:
+            return _load(which, port, attempts, bodies)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _start(which: str, home: Path, port: int) -> subprocess.Popen[bytes]:
+    program = ["-m", "benchmarks.ingest_http_bare", str(home), str(port)]
+    if which == "ours":
+        program = [
+            "-m", "hotfire_infra.cli.main", "serve", "--no-execute", "--port", str(port)
+        ]  # fmt: skip
+    server = subprocess.Popen(
+        [sys.executable, *program],
+        env={**os.environ, "HOTFIRE_HOME": str(home)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/api/v1/service")
+            connection.getresponse().read()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return server
+        finally:
+            connection.close()
+    raise RuntimeError(f"the server {which} does not answer on port {port}")
+
+
+def _prepare(home: Path) -> list[tuple[int, str]]:
+    """Make a store with a run and its claimed attempts; return (surrogate, ULID) of each."""
+    store = open_store(home)
+    source = StoredSource(
+        repository="here", revision=REVISION, patch_digest="", subject="", archive_sha256=None
+    )
+    run_id = create_run(store, RunRequest(plan=_plan(), source=source, requested_by="benchmark"))
+    attempts = _claim(store, run_id)
+    store.close()
+    return attempts
+
+
+def _plan() -> Plan:
+    cells, tasks = [], []
+    expected = inventory_digest(())
+    for number in range(CONNECTIONS):
+        key = f"load-{number}"
+        axes = {"execution": "native", "platform": "here"}
+        cells.append(
+            PlannedCell(
+                key=key, task=key, platform="here", variant=axes, variant_hash=variant_hash(axes),
+                required="always", requires={}, inventory=expected,
+            )
+        )  # fmt: skip
+        spec = TaskSpec.from_json({"harness": "command", "command": ["true"]})
+        task = PlannedTask(key=key, cell=key, shard=(1, 1), spec=spec, requested_digest="0" * 64)
+        tasks.append(task)
+    return Plan(
+        pipeline="load", source=Source(repository="here", revision=REVISION), platforms=(),
+        cells=tuple(cells), tasks=tuple(tasks), edges=(), inventories={expected: ()},
+    )  # fmt: skip
+
+
+def _claim(store: Store, run_id: int) -> list[tuple[int, str]]:
+    claimed = []
+    with store.writing() as connection:
+        for task_id in connection.execute(select(Task.id).where(Task.run_id == run_id)).scalars():
+            ulid = str(new_ulid())
+            row = insert(Attempt).values(
+                ulid=ulid, task_id=task_id, number=1, state=AttemptState.STARTED, fence=1,
+                executor="pushed", pool="pushed", boot_id=store.clock.boot_id,
+                token_sha256=hashlib.sha256(TOKEN.encode()).hexdigest(), created_ns=1,
+                lease_expires_mono_ns=store.clock.mono_ns() + 3600 * 10**9, in_flight=[],
+            )  # fmt: skip
+            key = connection.execute(row.returning(Attempt.id)).scalar_one()
+            claimed.append((int(key), ulid))
+    return claimed
+
+
+def _load(
+    which: str, port: int, attempts: Sequence[tuple[int, str]], bodies: Sequence[Sequence[bytes]]
+) -> Outcome:
+    """Send all batches, each connection its own attempt's; measure until the last answer."""
+    took: list[float] = []
+    failures: list[str] = []
+    gate = threading.Barrier(CONNECTIONS + 1)
+
+    def send(attempt: tuple[int, str], mine: Sequence[bytes]) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.connect()
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        path = f"/{attempt[0]}" if which == "bare" else f"/api/v1/attempts/{attempt[1]}/records"
+        headers = {
+            "Content-Type": "application/x-ndjson",
+            "Authorization": f"Bearer {TOKEN}",
+            "Hotfire-Fence": "1",
+        }
+        gate.wait()
+        for number, body in enumerate(mine, 1):
+            began = time.perf_counter()
+            connection.request("POST", path, body, headers)
+            answer = json.loads(connection.getresponse().read())
+            took.append(time.perf_counter() - began)
+            if answer.get("acked_seq") != number * 2 * BATCH_RESULTS:
+                failures.append(str(answer))
+                break
+        connection.close()
+
+    threads = [
+        threading.Thread(target=send, args=(attempt, mine))
+        for attempt, mine in zip(attempts, bodies, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    gate.wait()
+    began = time.perf_counter()
+    for thread in threads:
+        thread.join()
+    span = time.perf_counter() - began
+    if failures:
+        raise RuntimeError(f"{which} refused a batch: {failures[0]}")
+    records = sum(len(mine) for mine in bodies) * 2 * BATCH_RESULTS
+    ordered = sorted(took)
+    return Outcome(
+        rate=records / span,
+        p50_ms=ordered[len(ordered) // 2] * 1000,
+        p99_ms=ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))] * 1000,
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print table and JSON; 0 always: a goal that is missed is a figure, not a failure."""
+    print_report("ingest_http", http_rows(quick="--quick" in arguments))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,154 @@
+"""The limit of HTTP ingest: a bare server for the same bytes and the same rows. HOME PORT.
+
+No framework, no token, no fence, no limits, no copy of the stream, nothing kept but results: one ASGI
+function under uvicorn, msgspec, one writer thread with raw sqlite3, acknowledged after the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import queue
+import sqlite3
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import uvicorn
+
+
+class Start(msgspec.Struct, tag_field="kind", tag="test_start"):
+    """A test begins."""
+
+    seq: int
+    test: str
+
+
+class Ended(msgspec.Struct, tag_field="kind", tag="test_attempt"):
+    """A test has a result."""
+
+    seq: int
+    test: str
+    outcome: Literal["passed", "failed", "skipped", "errored"]
+    duration_ns: int
+    number: int = msgspec.field(name="try")
+    failure_class: str | None = None
+    message: str | None = None
+    environment_class: str | None = None
+    metrics: dict[str, Any] | None = None
+
+
+DECODE = msgspec.json.Decoder(Start | Ended).decode
+ENCODE = msgspec.json.encode
+INSERT = (
+    "INSERT INTO result (attempt_id, seq, test_id, variant_id, try_number, outcome, failure_class,"
+    " duration_ns, message_id, environment_class, metrics)"
+    " VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+
+
+class Writer(threading.Thread):
+    """Stores batches, several in one commit."""
+
+    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(daemon=True)
+        self.queue: queue.Queue[tuple[int, bytes, asyncio.Future[int]]] = queue.Queue()
+        self._loop = loop
+        self._path = path
+        self._tests: dict[str, int] = {}
+        self._messages: dict[str, int] = {}
+
+    def run(self) -> None:
+        """Store until the process ends."""
+        base = sqlite3.connect(self._path, isolation_level=None, timeout=30)
+        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -32768"):
+            base.execute(f"PRAGMA {pragma}")
+        while True:
+            group = [self.queue.get()]
+            while len(group) < 16 and not self.queue.empty():
+                group.append(self.queue.get_nowait())
+            base.execute("BEGIN IMMEDIATE")
+            acked = [self._store(base, attempt, body) for attempt, body, _ in group]
+            base.execute("COMMIT")
+            for (_, _, future), seq in zip(group, acked, strict=True):
+                self._loop.call_soon_threadsafe(future.set_result, seq)
+
+    def _store(self, base: sqlite3.Connection, attempt: int, body: bytes) -> int:
+        records = [DECODE(line) for line in body.split(b"\n") if line]
+        ended = [record for record in records if type(record) is Ended]
+        self._intern(base, ended)
+        tests, messages = self._tests, self._messages
+        rows = [
+            (
+                attempt,
+                one.seq,
+                tests[one.test],
+                one.number,
+                one.outcome,
+                one.failure_class,
+                one.duration_ns,
+                None if one.message is None else messages[one.message],
+                one.environment_class,
+                None if one.metrics is None else ENCODE(one.metrics).decode(),
+            )
+            for one in ended
+        ]
+        base.executemany(INSERT, rows)
+        seq = records[-1].seq
+        base.execute("UPDATE attempt SET acked_seq = ? WHERE id = ?", (seq, attempt))
+        return seq
+
+    def _intern(self, base: sqlite3.Connection, ended: list[Ended]) -> None:
+        new = {one.test for one in ended if one.test not in self._tests}
+        for test in new:
+            row = base.execute(
+                "INSERT INTO test (module, scheme, name) VALUES (?, ?, ?) RETURNING id",
+                test.split("/", 2),
+            ).fetchone()
+            self._tests[test] = row[0]
+        texts = {one.message for one in ended if one.message and one.message not in self._messages}
+        for text in texts:
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            row = base.execute(
+                "INSERT INTO message (sha256, text) VALUES (?, ?) RETURNING id", (digest, text)
+            ).fetchone()
+            self._messages[text] = row[0]
+
+
+class Application:
+    """POST /ATTEMPT with JSON lines."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: Writer | None = None
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Read a body, store it, answer."""
+        if scope["type"] != "http":
+            return
+        loop = asyncio.get_running_loop()
+        if self._writer is None:
+            self._writer = Writer(self._path, loop)
+            self._writer.start()
+        pieces, more = [], True
+        while more:
+            message = await receive()
+            pieces.append(message.get("body", b""))
+            more = message.get("more_body", False)
+        answer = b"{}"
+        if scope["method"] == "POST":
+            future: asyncio.Future[int] = loop.create_future()
+            self._writer.queue.put((int(scope["path"][1:]), b"".join(pieces), future))
+            answer = b'{"acked_seq":%d}' % await future
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+
+if __name__ == "__main__":
+    uvicorn.run(
+        Application(Path(sys.argv[1]) / "hotfire.db"),
+        port=int(sys.argv[2]), log_level="error", access_log=False, lifespan="off",
+    )  # fmt: skip
