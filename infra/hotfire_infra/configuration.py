@@ -18,8 +18,8 @@ from hotfire_infra.sections.limits import LimitsSection
 from hotfire_infra.sections.logging import LoggingSection
 from hotfire_infra.sections.queue import QueueSection
 from hotfire_infra.sections.retention import RetentionSection
-from hotfire_infra.sections.schedules import ScheduleSection
 from hotfire_infra.sections.retries import RetriesSection
+from hotfire_infra.sections.schedules import ScheduleSection
 from hotfire_infra.sections.secrets import SecretsSection
 from hotfire_pipelines.document import read_document
 from hotfire_pipelines.validate import validate
