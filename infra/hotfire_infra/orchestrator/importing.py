@@ -127,10 +127,16 @@ def _stage(
 ) -> _Staged | Known | None:
     """Write one file's stream aside, unless its content is here already (None: in this import)."""
     file = str(path)
+    if path.exists() and not path.is_file():
+        # A pipe would be read twice, and one without a writer waited for.
+        raise ReportRefusedError(f"{file}: no regular file. Name the report itself.")
     found = wish.format or detect(path, file)
-    if not path.is_file():
-        raise ReportRefusedError(f"{file}: no file. Name the report itself, not its directory.")
-    sha256 = file_sha256(path)
+    try:
+        sha256 = file_sha256(path)
+    except OSError as error:
+        raise ReportRefusedError(
+            f"{file}: cannot be read ({error.strerror}). Check its path."
+        ) from error
     if any(item.report.sha256 == sha256 for item in before):
         return None
     attempt, number = _attempt_of(store, wish, variant, sha256)

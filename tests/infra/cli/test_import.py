@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.delenv("HOTFIRE_SERVER", raising=False)
     monkeypatch.chdir(tmp_path)
     Path("green.xml").write_text(GREEN, encoding="utf-8")
+    os.mkfifo("pipe")
     return tmp_path
 
 
@@ -51,7 +53,9 @@ def test_a_report_of_errors_alone_is_not_green_either():
     ("arguments", "message"),
     [
         (["none.xml"], "none.xml: cannot be read"),
-        (["."], "cannot be read"),
+        (["."], "no regular file"),
+        (["none.xml", "--format", "junit"], "none.xml: cannot be read"),
+        (["pipe"], "no regular file"),
         (["green.xml", "--format", "tap"], "nothing in it is whole"),
         (["green.xml", "--variant", "x"], "is not AXIS=VALUE"),
         (["green.xml", "--variant", "platform=x"], "--platform"),
