@@ -124,11 +124,6 @@ class Batch:
         """Number of the first record; 0 in an empty batch."""
         return self.records[0].seq if self.records else 0
 
-    @property
-    def size(self) -> int:
-        """Bytes of its lines."""
-        return sum(len(line) for line in self.lines)
-
 
 def inflate(body: bytes, limit: int) -> bytes:
     """Return the content of a gzip body; WireError beyond `limit` bytes, or when it is broken."""

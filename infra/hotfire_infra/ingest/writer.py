@@ -19,7 +19,7 @@ from hotfire_infra.executors.spool import Spool
 from hotfire_infra.ingest.artifacts import move_artifacts
 from hotfire_infra.ingest.redaction import redact_part
 from hotfire_infra.ingest.stream import Arrival, store_arrival
-from hotfire_infra.ingest.wire import Batch
+from hotfire_infra.ingest.wire import Batch, read_batch
 from hotfire_infra.states import ATTEMPT_LIVE, AttemptState
 from hotfire_infra.store import queries_lists
 from hotfire_infra.store.database import Store
@@ -56,12 +56,13 @@ class BatchBrokenError(IngestRefusedError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A batch on its way into the store."""
+    """A body on its way into the store; it is read there, so that nothing else waits for that."""
 
     attempt_id: int
     fence: int
     spool: Spool
-    batch: Batch
+    content: bytes
+    media_type: str
     answer: Future[int] = field(default_factory=Future)
     """Last number of the stored prefix, once it is committed."""
 
@@ -99,7 +100,7 @@ class IngestWriter:
 
     def deliver(self, delivery: Delivery) -> Future[int]:
         """Take a batch; QueueFullError at once where there is no room for it."""
-        size = delivery.batch.size
+        size = len(delivery.content)
         with self._lock:
             # One batch always fits, however large: it would never get in otherwise.
             if self._is_closed or (self._bytes and self._bytes + size > QUEUED_BYTES):
@@ -116,16 +117,16 @@ class IngestWriter:
         while is_open:
             group, is_open = self._group()
             if group:
-                self._store_group(group)
+                self._store_group(_read_all(group))
                 with self._lock:
-                    self._bytes -= sum(one.batch.size for one in group)
+                    self._bytes -= sum(len(one.content) for one in group)
 
     def _group(self) -> tuple[list[Delivery], bool]:
         """Wait for a delivery and take those that wait behind it."""
         first = self._queue.get()
         if first is None:
             return [], False
-        group, size = [first], first.batch.size
+        group, size = [first], len(first.content)
         while len(group) < GROUP_BATCHES and size < GROUP_BYTES:
             try:
                 following = self._queue.get_nowait()
@@ -134,34 +135,38 @@ class IngestWriter:
             if following is None:
                 return group, False
             group.append(following)
-            size += following.batch.size
+            size += len(following.content)
         return group, True
 
-    def _store_group(self, group: Sequence[Delivery]) -> None:
+    def _store_group(self, group: Sequence[tuple[Delivery, Batch]]) -> None:
         """Store a group in one transaction; if one of them breaks it, each in its own."""
+        if not group:
+            return
         try:
             with self.store.writing() as connection:
-                answers = [self._store(connection, one) for one in group]
+                answers = [self._store(connection, *one) for one in group]
         except Exception as error:  # noqa: BLE001 - handed to whoever waits for the answer
             if len(group) == 1:
-                group[0].answer.set_exception(_unstorable(error))
+                group[0][0].answer.set_exception(_unstorable(error))
                 return
             for one in group:
                 self._store_group([one])
             return
-        for one, answer in zip(group, answers, strict=True):
+        for (one, _), answer in zip(group, answers, strict=True):
             if isinstance(answer, int):
                 one.answer.set_result(answer)
             else:
                 one.answer.set_exception(answer)
 
-    def _store(self, connection: Connection, delivery: Delivery) -> int | IngestRefusedError:
+    def _store(
+        self, connection: Connection, delivery: Delivery, batch: Batch
+    ) -> int | IngestRefusedError:
         attempt = queries_lists.attempt_by_id(connection, delivery.attempt_id)
-        batch, acked = delivery.batch, attempt.acked_seq
+        acked = attempt.acked_seq
         last = batch.records[-1].seq if batch.records else acked
         if batch.problem is None and last <= acked and attempt.fence == delivery.fence:
             return acked
-        refusal = _refusal(attempt, delivery)
+        refusal = _refusal(attempt, delivery.fence, batch)
         if refusal is not None:
             return refusal
         skipped = max(0, acked + 1 - batch.first_seq) if batch.records else 0
@@ -200,6 +205,17 @@ def _redacted(
     return redact_part(part, redactor)
 
 
+def _read_all(group: Sequence[Delivery]) -> list[tuple[Delivery, Batch]]:
+    """Read the bodies of a group; what is no batch is answered at once."""
+    found = []
+    for one in group:
+        try:
+            found.append((one, read_batch(one.content, one.media_type)))
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits for the answer
+            one.answer.set_exception(_unstorable(error))
+    return found
+
+
 def _unstorable(error: Exception) -> Exception:
     """Return what to answer for a batch that broke the transaction."""
     if isinstance(error, InfraError):
@@ -209,11 +225,11 @@ def _unstorable(error: Exception) -> Exception:
     return IngestRefusedError(f"a value cannot be stored: {what}", kind="unstorable", acked_seq=-1)
 
 
-def _refusal(attempt: AttemptRow, delivery: Delivery) -> IngestRefusedError | None:
+def _refusal(attempt: AttemptRow, fence: int, batch: Batch) -> IngestRefusedError | None:
     acked = attempt.acked_seq
-    if attempt.fence != delivery.fence:
+    if attempt.fence != fence:
         return IngestRefusedError(
-            f"fence {delivery.fence} is not in force; another runner holds this attempt",
+            f"fence {fence} is not in force; another runner holds this attempt",
             kind="fence",
             acked_seq=acked,
         )
@@ -227,9 +243,9 @@ def _refusal(attempt: AttemptRow, delivery: Delivery) -> IngestRefusedError | No
             kind="attempt-over",
             acked_seq=acked,
         )
-    if delivery.batch.first_seq > acked + 1:
+    if batch.first_seq > acked + 1:
         return IngestRefusedError(
-            f"gap: expected seq {acked + 1}, found {delivery.batch.first_seq}",
+            f"gap: expected seq {acked + 1}, found {batch.first_seq}",
             kind="gap",
             acked_seq=acked,
         )

@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-from concurrent.futures import Future
 
 import httpx
 import msgspec
@@ -10,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from hotfire_infra.errors import StorageFullError
+from hotfire_infra.executors.spool import Spool
 from hotfire_infra.ingest import writer as writer_module
 from hotfire_infra.ingest.writer import IngestWriter
 from hotfire_infra.store import queries
@@ -195,24 +195,33 @@ def test_a_value_that_cannot_be_stored_fails_its_own_batch_only(store, runner, m
     assert runner.records(results(1)).json() == {"acked_seq": 2}
 
 
-def test_deliveries_that_wait_are_answered_when_the_writer_ends(store, live_attempt):
-    writer = IngestWriter(store)
-    writer.start()
-    writer.close()
-    with pytest.raises(writer_module.QueueFullError):
-        writer.deliver(None.__class__ and _delivery(store, live_attempt))
-
-
-def _delivery(store, attempt):
-    from hotfire_infra.executors.spool import Spool
-    from hotfire_infra.ingest.wire import read_batch
-
+def delivery_of(store, attempt, content):
     with store.reading() as connection:
         row = queries.attempt_by_ulid(connection, attempt[0])
     return writer_module.Delivery(
         attempt_id=row.id, fence=row.fence, spool=Spool(store.attempts / attempt[0]),
-        batch=read_batch(results(1), "application/x-ndjson"), answer=Future(),
+        content=content, media_type=LINES["Content-Type"],
     )  # fmt: skip
+
+
+def test_what_was_taken_is_stored_before_the_writer_ends(store, live_attempt):
+    writer = IngestWriter(store)
+    lines = results(3).splitlines(keepends=True)
+    answers = [writer.deliver(delivery_of(store, live_attempt, line)) for line in lines]
+    writer.start()
+    writer.close()
+    assert [answer.result(0) for answer in answers] == [1, 2, 3, 4, 5, 6]
+    with pytest.raises(writer_module.QueueFullError):
+        writer.deliver(delivery_of(store, live_attempt, b""))
+
+
+def test_a_queue_that_holds_enough_takes_no_more(store, live_attempt, monkeypatch):
+    monkeypatch.setattr(writer_module, "QUEUED_BYTES", 1000)
+    writer = IngestWriter(store)
+    # One batch always fits, however large.
+    writer.deliver(delivery_of(store, live_attempt, b"x" * 5000))
+    with pytest.raises(writer_module.QueueFullError):
+        writer.deliver(delivery_of(store, live_attempt, b"x"))
 
 
 def test_output_comes_in_pieces_that_may_come_twice(store, runner):

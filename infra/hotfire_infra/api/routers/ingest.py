@@ -24,7 +24,7 @@ from hotfire_infra.api.usage import Usage, check_room
 from hotfire_infra.errors import StorageFullError
 from hotfire_infra.executors.spool import Spool, read_object, write_object
 from hotfire_infra.ingest.confinement import name_problem
-from hotfire_infra.ingest.wire import JSON_DOCUMENT, JSON_LINES, MSGPACK, WireError, read_batch
+from hotfire_infra.ingest.wire import JSON_DOCUMENT, JSON_LINES, MSGPACK, WireError
 from hotfire_infra.ingest.writer import (
     BatchBrokenError,
     Delivery,
@@ -198,17 +198,13 @@ async def append(
     content = await read_inflated(
         request, limit=limits.records_bytes, inflated=limits.inflated_bytes
     )
-    try:
-        batch = await to_thread.run_sync(read_batch, content, media_type)
-        _usage(request).add(_spool(service, principal).root, limits, size=len(content))
-    except WireError as error:
-        status = 415 if "not as" in str(error) else 400
-        raise ApiError(status, str(error), remedy="see docs/api.md, Records") from error
+    _usage(request).add(_spool(service, principal).root, limits, size=len(content))
     delivery = Delivery(
         attempt_id=principal.attempt.attempt_id,
         fence=fence,
         spool=_spool(service, principal),
-        batch=batch,
+        content=content,
+        media_type=media_type,
     )
     try:
         acked = await asyncio.wrap_future(service.writer.deliver(delivery))
@@ -217,6 +213,9 @@ async def append(
             429, str(error), remedy="wait, then send the same again", kind="busy",
             headers={"Retry-After": str(RETRY_SECONDS)},
         ) from error  # fmt: skip
+    except WireError as error:
+        status = 415 if "not as" in str(error) else 400
+        raise ApiError(status, str(error), remedy="see docs/api.md, Records") from error
     except IngestRefusedError as error:
         raise _refused(error) from error
     return Acknowledgement(acked_seq=acked)

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 
 from hotfire_infra.analysis.report import HoldReport
 from hotfire_infra.analysis.transport import encode
-
 from hotfire_infra.api.access import Principal, require
 from hotfire_infra.api.documents import ULID, with_example
 from hotfire_infra.api.history_examples import HOLD_EXAMPLE
