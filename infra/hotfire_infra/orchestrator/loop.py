@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sqlalchemy import Connection
 from hotfire_infra.configuration import Configuration
 from hotfire_infra.errors import DatabaseBusyError, DatabaseUnreachableError, InfraError
 from hotfire_infra.executors.protocol import Executor
+from hotfire_infra.operations.context import about
 from hotfire_infra.orchestrator.attendance import Attendant, Effect, Look, Settled
 from hotfire_infra.orchestrator.budgets import Budgets
 from hotfire_infra.orchestrator.crashpoints import CrashPoint, Passing, pass_by
@@ -181,12 +183,13 @@ class Orchestrator:
         looks = []
         for attempt in live:
             facts = self.book.runs.get(attempt.run_id)
-            look = attendant.look(
-                attempt,
-                is_cancelled=facts is not None and facts.is_cancelled,
-                grace_seconds=self._terms[attempt.task_id].grace_seconds,
-            )
-            attendant.answer_again(look)
+            with self._about(attempt):
+                look = attendant.look(
+                    attempt,
+                    is_cancelled=facts is not None and facts.is_cancelled,
+                    grace_seconds=self._terms[attempt.task_id].grace_seconds,
+                )
+                attendant.answer_again(look)
             looks.append(look)
         return looks
 
@@ -233,7 +236,8 @@ class Orchestrator:
         if look.was_never_submitted and not look.is_over:
             leased += self._submit_again(connection, attempt)
             return Settled(attempt=attempt)
-        settled = self._attendant().settle(connection, look)
+        with self._about(attempt):
+            settled = self._attendant().settle(connection, look)
         if settled.has_moved and settled.attempt is not None:
             self.fleet.note_end(settled.attempt)
         if settled.attempt is None:
@@ -243,6 +247,12 @@ class Orchestrator:
         else:
             self.book.replace_attempt(settled.attempt)
         return settled
+
+    def _about(self, attempt: AttemptRow) -> AbstractContextManager[None]:
+        """Let the log say which attempt the work at hand is about."""
+        facts = self.book.runs.get(attempt.run_id)
+        number = None if facts is None else facts.run.number
+        return about(run=number, task=attempt.task_key, attempt=attempt.ulid)
 
     def _submit_again(self, connection: Connection, attempt: AttemptRow) -> list[Leased]:
         """Submit what was leased by a process that died before it could."""
@@ -348,7 +358,9 @@ class Orchestrator:
             self.at(CrashPoint.ANSWERED)
         for found in leased:
             self.at(CrashPoint.SUBMITTING)
-            if not self._dispatcher().submit(found):
+            with self._about(found.attempt):
+                is_submitted = self._dispatcher().submit(found)
+            if not is_submitted:
                 self.book.forget_run(found.run.id)
             self.at(CrashPoint.SUBMITTED)
         if failures:
