@@ -12,6 +12,7 @@ from hotfire_infra.api.routers import (
     attempts,
     blobs,
     cells,
+    decisions,
     history,
     ingest,
     operations,
@@ -42,7 +43,7 @@ def create_app(reports: Reports, service: Service | None = None) -> FastAPI:
     if service is None:
         install_access(app, Access(None, "reader"))
     install_problems(app)
-    for module in (runs, cells, attempts, ingest, blobs, history, operations):
+    for module in (runs, cells, attempts, ingest, blobs, history, operations, decisions):
         app.include_router(module.router, prefix=PREFIX)
     install_openapi(app)
     return app

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote
 
-from hotfire_infra.errors import RequestRefusedError
+from hotfire_infra.analysis.transport import from_plain
+from hotfire_infra.client.connection import Connection
+from hotfire_infra.errors import RequestRefusedError, VersionMismatchError
 from hotfire_infra.orchestrator.verdicts import accept_inventory
 from hotfire_infra.states import RUN_TERMINAL
 from hotfire_infra.store import queries
@@ -20,6 +24,8 @@ from hotfire_infra.store.invalidations import (
     withdraw,
 )
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
@@ -28,6 +34,58 @@ class Accepted:
     cell: str
     forgotten: tuple[str, ...]
     """Tests that are not expected any more."""
+
+
+class Care(Protocol):
+    """What the command line asks about results, wherever the store is."""
+
+    def invalidate(self, predicate: Predicate, *, reason: str, dry_run: bool) -> Invalidated:
+        """Take the results of all attempts that agree out of the count."""
+
+    def withdraw(self, ref: str, *, reason: str) -> InvalidationRow:
+        """Let the results of a decision count again."""
+
+    def invalidations(self, limit: int) -> Sequence[InvalidationRow]:
+        """Return the newest decisions."""
+
+    def accept(self, ref: str, *, cell: str | None, reason: str) -> Sequence[Accepted]:
+        """Expect from now on what a finished run collected."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCare:
+    """Decisions on results, asked of a service."""
+
+    connection: Connection
+
+    def invalidate(self, predicate: Predicate, *, reason: str, dry_run: bool) -> Invalidated:
+        """Take the results of all attempts that agree out of the count."""
+        wish = {**predicate.to_json(), "reason": reason, "dry_run": dry_run}
+        return _read(Invalidated, self.connection.post("/invalidations", wish))
+
+    def withdraw(self, ref: str, *, reason: str) -> InvalidationRow:
+        """Let the results of a decision count again."""
+        path = f"/invalidations/{quote(ref, safe='')}/withdraw"
+        return _read(InvalidationRow, self.connection.post(path, {"reason": reason}))
+
+    def invalidations(self, limit: int) -> Sequence[InvalidationRow]:
+        """Return the newest decisions."""
+        found = self.connection.get("/invalidations", limit=limit)["items"]
+        return tuple(_read(InvalidationRow, item) for item in found)
+
+    def accept(self, ref: str, *, cell: str | None, reason: str) -> Sequence[Accepted]:
+        """Expect from now on what a finished run collected."""
+        path = f"/runs/{quote(ref, safe='')}/accept"
+        found = self.connection.post(path, {"reason": reason, "cell": cell})["items"]
+        return tuple(_read(Accepted, item) for item in found)
+
+
+def _read(kind: type[T], value: Any) -> T:
+    try:
+        read: T = from_plain(kind, value)
+    except ValueError as error:
+        raise VersionMismatchError(f"the service answers in other words: {error}") from error
+    return read
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from hotfire_infra.cli.console import data, progress
 from hotfire_infra.cli.durations import parse_duration
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.problems import CliError
-from hotfire_infra.client.results_care import ResultsCare
+from hotfire_infra.client.connection import Connection, read_token
+from hotfire_infra.client.results_care import Care, ResultsCare, ServiceCare
 from hotfire_infra.settings import read_settings
 from hotfire_infra.store.database import open_store
 from hotfire_infra.store.invalidations import Predicate
@@ -36,14 +37,14 @@ class Wish:
 
 
 @contextlib.contextmanager
-def _care() -> Iterator[ResultsCare]:
+def _care() -> Iterator[Care]:
     settings = read_settings()
     if settings.server:
-        raise CliError(
-            f"decisions on results are made beside the store, not at {settings.server}: "
-            "run this on the machine of the service, without HOTFIRE_SERVER",
-            next_command="hotfire results list",
-        )
+        with contextlib.closing(
+            Connection(settings.server, read_token(settings.token_file))
+        ) as connection:
+            yield ServiceCare(connection)
+        return
     store = open_store(settings.home, database=settings.database)
     try:
         yield ResultsCare(store, settings.user)
