@@ -18,7 +18,6 @@ from hotfire_infra.executors.fake import (
 )
 from hotfire_infra.executors.protocol import Capacity, Life, Observation
 from hotfire_infra.executors.spool import Spool
-from hotfire_infra.ingest.wire import read_batch
 from hotfire_infra.ingest.writer import Delivery, IngestRefusedError, IngestWriter
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
@@ -131,7 +130,8 @@ class ScriptedExecutor(FakeExecutor):
             attempt_id=row.id,
             fence=fence,
             spool=spool,
-            batch=read_batch(b"".join(lines), JSON_LINES),
+            content=b"".join(lines),
+            media_type=JSON_LINES,
         )
         try:
             self._acked[spec.attempt] = self._writer.deliver(delivery).result(60)
