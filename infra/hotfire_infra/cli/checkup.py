@@ -86,7 +86,7 @@ def _secrets(settings: Settings, configuration: Configuration) -> Iterator[Findi
 def _server(settings: Settings, server: str) -> Iterator[Finding]:
     import httpx
 
-    from hotfire_infra.client.administration import read_token_file
+    from hotfire_infra.client.connection import read_token
 
     base = server.rstrip("/")
     headers = {}
@@ -94,7 +94,7 @@ def _server(settings: Settings, server: str) -> Iterator[Finding]:
         finding = check_secret_file("token file", settings.token_file)
         yield finding
         if finding.level is not Level.FAIL:
-            headers["Authorization"] = f"Bearer {read_token_file(settings.token_file)}"
+            headers["Authorization"] = f"Bearer {read_token(settings.token_file)}"
     try:
         with httpx.Client(base_url=base, timeout=TIMEOUT_SECONDS, headers=headers) as http:
             ready = http.get("/readyz")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from hotfire_infra.analysis.quantities import iso_utc
-from hotfire_infra.errors import InfraError, RequestRefusedError
+from hotfire_infra.client.connection import Connection, read_token
 from hotfire_infra.states import Role
 from hotfire_infra.store import credentials
 from hotfire_infra.store.audit import (
@@ -23,17 +23,7 @@ from hotfire_infra.store.audit import (
 from hotfire_infra.store.credentials import TokenRow, TokenWish
 from hotfire_infra.store.database import Store
 
-if TYPE_CHECKING:
-    import httpx
-
 DAY_NS = 86_400 * 1_000_000_000
-TIMEOUT_SECONDS = 30.0
-
-
-class ServiceRefusedError(InfraError):
-    """The service answered, and said no."""
-
-    exit_code = 2
 
 
 def token_values(row: TokenRow) -> dict[str, Any]:
@@ -135,71 +125,36 @@ class StoreAdministration:
 class ServiceAdministration:
     """At a service, by its API."""
 
-    http: httpx.Client
+    connection: Connection
 
     @classmethod
     def connect(cls, server: str, token_file: Path | None) -> ServiceAdministration:
         """Return one for `server` with the token in a file of mode 0600."""
-        import httpx
-
-        headers = {}
-        if token_file is not None:
-            headers["Authorization"] = f"Bearer {read_token_file(token_file)}"
-        client = httpx.Client(
-            base_url=f"{server.rstrip('/')}/api/v1", headers=headers, timeout=TIMEOUT_SECONDS
-        )
-        return cls(client)
+        return cls(Connection(server, read_token(token_file)))
 
     def create_token(
         self, name: str, role: Role, team: str | None, expires_days: int | None
     ) -> Mapping[str, Any]:
         """Make a token."""
         wish = {"name": name, "role": role.value, "team": team, "expires_days": expires_days}
-        return dict(self._ask("POST", "/tokens", json=wish))
+        return dict(self.connection.post("/tokens", wish))
 
     def tokens(self) -> Sequence[Mapping[str, Any]]:
         """Return all tokens."""
-        return list(self._ask("GET", "/tokens"))
+        return list(self.connection.get("/tokens"))
 
     def revoke_token(self, ref: str) -> Mapping[str, Any]:
         """Revoke a token."""
-        return dict(self._ask("DELETE", f"/tokens/{quote(ref, safe='')}"))
+        return dict(self.connection.request("DELETE", f"/tokens/{quote(ref, safe='')}").json())
 
     def audit(self, wanted: AuditFilter, limit: int) -> Sequence[Mapping[str, Any]]:
         """Return lines of the audit log."""
-        asked = {
-            "actor": wanted.actor, "action": wanted.action, "outcome": wanted.outcome,
-            "before": wanted.before_id, "limit": limit,
-        }  # fmt: skip
-        query = {name: value for name, value in asked.items() if value is not None}
-        return list(self._ask("GET", "/audit", params=query)["items"])
-
-    def _ask(self, method: str, path: str, **options: Any) -> Any:
-        import httpx
-
-        try:
-            answer = self.http.request(method, path, **options)
-            document = answer.json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise InfraError(
-                f"{self.http.base_url} cannot be asked: {type(error).__name__}: {error}; "
-                "see `hotfire config doctor`"
-            ) from error
-        if answer.status_code >= 400:
-            said = document.get("detail") if isinstance(document, dict) else document
-            raise ServiceRefusedError(f"the service answered {answer.status_code}: {said}")
-        return document
-
-
-def read_token_file(path: Path) -> str:
-    """Return the token in a file that nobody else may read; raises RequestRefusedError."""
-    try:
-        mode = path.stat().st_mode & 0o777
-        text = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestRefusedError(f"the token file {path} cannot be read: {error}") from error
-    if mode & 0o077:
-        raise RequestRefusedError(
-            f"the token file {path} has mode {mode:04o}, others can read it: `chmod 600 {path}`"
+        page = self.connection.get(
+            "/audit",
+            actor=wanted.actor,
+            action=wanted.action,
+            outcome=wanted.outcome,
+            before=wanted.before_id,
+            limit=limit,
         )
-    return text
+        return list(page["items"])

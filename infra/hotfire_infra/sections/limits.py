@@ -35,13 +35,9 @@ class LimitsSection(BaseModel):
     artifact_bytes: int = Field(default=2 * GIB, ge=KIB)
     """One artifact, one source archive, one imported report."""
     inflated_bytes: int = Field(default=64 * MIB, ge=KIB)
-    """One compressed body or document after inflating; its members together."""
-    inflation_ratio: int = Field(default=200, ge=2)
-    """Inflated ÷ sent, looked at once a mebibyte has come out."""
+    """One compressed body after inflating."""
     nesting: int = Field(default=64, ge=4)
-    """Depth of documents (JSON, XML) and of folders in an archive."""
-    members: int = Field(default=10_000, ge=1)
-    """Files in an archive."""
+    """Folders in the name of an artifact."""
     artifacts_per_attempt: int = Field(default=10_000, ge=1)
     attempt_bytes: int = Field(default=20 * GIB, ge=MIB)
     """All artifacts and logs of one attempt."""

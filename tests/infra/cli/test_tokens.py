@@ -1,10 +1,20 @@
 """`hotfire tokens` and `hotfire audit` on the store of a home directory."""
 
+import importlib.util
 import json
+import sys
+from pathlib import Path
 
 import pytest
 
+from hotfire_infra.api.service import Service
 from hotfire_infra.cli.main import main
+from hotfire_infra.client.embedded import EmbeddedClient
+from hotfire_infra.configuration import Configuration
+from hotfire_infra.sections.access import AccessSection
+from hotfire_infra.settings import read_settings
+
+_PATH = Path(__file__).parents[1] / "served.py"
 
 
 @pytest.fixture(autouse=True)
@@ -14,6 +24,16 @@ def home(tmp_path, monkeypatch):
     monkeypatch.delenv("HOTFIRE_SERVER", raising=False)
     monkeypatch.delenv("HOTFIRE_DATABASE", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def served():
+    if "hotfire_served" not in sys.modules:
+        spec = importlib.util.spec_from_file_location("hotfire_served", _PATH)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["hotfire_served"] = module
+        spec.loader.exec_module(module)
+    return sys.modules["hotfire_served"].served
 
 
 def test_a_token_is_printed_once_listed_without_it_and_revoked(capsys):
@@ -62,3 +82,26 @@ def test_a_second_token_of_a_name_in_force_is_refused_with_the_remedy(capsys):
 def test_revoking_what_is_not_there_is_refused(capsys):
     assert main(["tokens", "revoke", "nobody"]) == 2
     assert "hotfire tokens list" in capsys.readouterr().err
+
+
+def test_the_same_verbs_work_at_a_service(home, capsys, monkeypatch, served):
+    settings = read_settings()
+    assert main(["tokens", "create", "root", "--role", "admin", "--file", str(home / "t")]) == 0
+    embedded = EmbeddedClient.open(settings)
+    required = Configuration(access=AccessSection(required=True))
+    service = Service.over(embedded, settings, executes=False)
+    service.configuration = required
+    with served(service) as address:
+        monkeypatch.setenv("HOTFIRE_SERVER", address)
+        assert main(["tokens", "list"]) == 4
+        monkeypatch.setenv("HOTFIRE_TOKEN_FILE", str(home / "t"))
+        assert main(["tokens", "create", "ci"]) == 0
+        assert main(["tokens", "revoke", "ci"]) == 0
+        capsys.readouterr()
+        assert main(["audit", "--actor", "token:root", "-o", "json"]) == 0
+        lines = json.loads(capsys.readouterr().out)
+        assert main(["config", "doctor"]) == 0
+    embedded.close()
+    assert [line["action"] for line in lines] == [
+        "DELETE /api/v1/tokens/{name}", "POST /api/v1/tokens",
+    ]  # fmt: skip

@@ -43,8 +43,10 @@ def administration() -> Iterator[Administration]:
     settings = read_settings()
     if settings.server:
         there = ServiceAdministration.connect(settings.server, settings.token_file)
-        with there.http:
+        try:
             yield there
+        finally:
+            there.connection.close()
         return
     store = open_store(settings.home, database=settings.database)
     try:
