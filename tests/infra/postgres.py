@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import util
 from pathlib import Path
 from typing import IO
@@ -61,7 +61,8 @@ def _as_another_user(program: Path) -> list[str]:
 class PostgresServer:
     """One server with one template database; tests may stop, kill and start it."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+        self._settings = {**SETTINGS, **(settings or {})}
         # Not below pytest's own folder, which nobody else may enter.
         self.folder = Path(tempfile.mkdtemp(prefix="hotfire-pg-"))
         self._bin = binaries()
@@ -85,7 +86,7 @@ class PostgresServer:
     def start(self) -> None:
         """Start the server and return when it takes connections."""
         assert self._process is None
-        options = [f"--{name}={value}" for name, value in SETTINGS.items()]
+        options = [f"--{name}={value}" for name, value in self._settings.items()]
         self._process = subprocess.Popen(
             [
                 *self._before, self._bin / "postgres", "-D", self.folder / "data",

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, tuple_
+from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from hotfire_infra.store.models import Environment, Message, Test, Variant
+from hotfire_infra.store.models import Environment, Variant
 from hotfire_infra.store.postgres import is_postgres
-from hotfire_infra.store.results import MESSAGE, TEST, insert_rows
+from hotfire_infra.store.results import without_nul
 from hotfire_testframework.contract.canonical import canonical_json
 from hotfire_testframework.contract.variants import variant_hash
-
-# SQLite allows 32,766 bound values in a statement; a test takes three.
-CHUNK = 4_000
-
-T = TypeVar("T")
-
-
-def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(values), CHUNK):
-        yield values[start : start + CHUNK]
 
 
 def split_test(identifier: str) -> tuple[str, str, str]:
@@ -40,13 +30,9 @@ def intern_tests(connection: Connection, identifiers: Iterable[str]) -> dict[str
     if not is_postgres(connection):
         texts = {identifier: split_test(identifier) for identifier in wanted}
         return _intern_each(connection, texts, _FIND_TEST, _ADD_TEST)
-    found = _known_tests(connection, wanted)
-    new = [split_test(identifier) for identifier in wanted if identifier not in found]
-    if new:
-        # In one order: two writers that add the same tests must not wait for each other.
-        insert_rows(connection, TEST, sorted(new))
-        found |= _known_tests(connection, ["/".join(parts) for parts in new])
-    return found
+    rows = [split_test(identifier) for identifier in wanted]
+    keys = _intern_arrays(connection, "test", ("module", "scheme", "name"), rows, width=3)
+    return {"/".join(parts): key for parts, key in keys.items()}
 
 
 _FIND_TEST = "SELECT id FROM test WHERE module = ? AND scheme = ? AND name = ?"
@@ -67,16 +53,42 @@ def _intern_each(
     return found
 
 
-def _known_tests(connection: Connection, identifiers: Sequence[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for chunk in _chunks(identifiers):
-        parts = [split_test(identifier) for identifier in chunk]
-        rows = connection.execute(
-            select(Test.id, Test.module, Test.scheme, Test.name).where(
-                tuple_(Test.module, Test.scheme, Test.name).in_(parts)
-            )
-        )
-        found.update((f"{module}/{scheme}/{name}", key) for key, module, scheme, name in rows)
+def _intern_arrays(
+    connection: Connection,
+    table: str,
+    columns: Sequence[str],
+    rows: Sequence[tuple[str, ...]],
+    *,
+    width: int,
+) -> dict[tuple[str, ...], int]:
+    """Look up all rows at once by arrays, add those never seen; the first `width` columns are key.
+
+    PostgreSQL needs 50 ms to plan `(a, b) IN (…)` with a thousand pairs; an array is one value.
+    """
+    names, key = ", ".join(columns), ", ".join(columns[:width])
+    arrays = ", ".join("%s::text[]" for _ in columns[:width])
+    find = f"SELECT id, {key} FROM unnest({arrays}) AS wanted ({key}) JOIN {table} USING ({key})"
+    all_arrays = ", ".join("%s::text[]" for _ in columns)
+    add = (
+        f"INSERT INTO {table} ({names}) SELECT * FROM unnest({all_arrays})"
+        f" ON CONFLICT DO NOTHING RETURNING id, {key}"
+    )
+    driver: Any = connection.connection.driver_connection
+
+    def ask(statement: str, some: Sequence[tuple[str, ...]], columns_asked: int) -> None:
+        values = [[row[place] for row in some] for place in range(columns_asked)]
+        for identity, *parts in driver.execute(statement, values).fetchall():
+            found[tuple(parts)] = identity
+
+    found: dict[tuple[str, ...], int] = {}
+    if rows:
+        ask(find, rows, width)
+    # In one order: two writers that add the same rows must not wait for each other.
+    if new := sorted(row for row in rows if row[:width] not in found):
+        ask(add, new, len(columns))
+        # What another writer added in between was neither found nor added.
+        if missed := [row for row in new if row[:width] not in found]:
+            ask(find, missed, width)
     return found
 
 
@@ -86,35 +98,13 @@ def intern_messages(connection: Connection, texts: Iterable[str]) -> dict[str, i
         hashlib.sha256(text.encode("utf-8", "replace")).hexdigest(): text
         for text in dict.fromkeys(texts)
     }
-    if not digests:
-        return {}
+    stored = {digest: text.encode("utf-8", "replace").decode() for digest, text in digests.items()}
     if not is_postgres(connection):
-        rows = {
-            text: (digest, text.encode("utf-8", "replace").decode())
-            for digest, text in digests.items()
-        }
+        rows = {digests[digest]: (digest, text) for digest, text in stored.items()}
         return _intern_each(connection, rows, _FIND_MESSAGE, _ADD_MESSAGE)
-    found = _known_messages(connection, list(digests))
-    # Only what is new: an INSERT that meets a conflict uses up a key of PostgreSQL's sequence.
-    new = sorted(
-        (digest, text.encode("utf-8", "replace").decode())
-        for digest, text in digests.items()
-        if digest not in found
-    )
-    if new:
-        insert_rows(connection, MESSAGE, new)
-        found |= _known_messages(connection, [digest for digest, _ in new])
-    return {digests[digest]: key for digest, key in found.items()}
-
-
-def _known_messages(connection: Connection, digests: Sequence[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for chunk in _chunks(digests):
-        rows = connection.execute(
-            select(Message.sha256, Message.id).where(Message.sha256.in_(chunk))
-        )
-        found.update((digest, key) for digest, key in rows)
-    return found
+    pairs = [(digest, without_nul(text)) for digest, text in stored.items()]
+    keys = _intern_arrays(connection, "message", ("sha256", "text"), pairs, width=1)
+    return {digests[digest]: key for (digest, *_), key in keys.items()}
 
 
 def intern_variant(connection: Connection, axes: Mapping[str, str]) -> int:

@@ -95,8 +95,6 @@ VERDICT = _insert(
     "run_id cell_id test_id variant_id verdict failure_class attempt_id seq tries duration_ns"
     " message_id is_new",
 )
-TEST = _insert("test", "module scheme name", repeats=True)
-MESSAGE = _insert("message", "sha256 text", repeats=True)
 
 
 def insert_rows(
@@ -110,19 +108,19 @@ def insert_rows(
         connection.exec_driver_sql(insertion.sqlite, values)
         return
     values = [_storable(row) for row in values]
-    if len(values) < COPY_FROM:
+    if insertion.repeats or len(values) < COPY_FROM:
         connection.exec_driver_sql(insertion.postgres, values)
-    elif insertion.repeats or not _copy(connection, insertion, values):
+    elif not _copy(connection, insertion, values):
         _copy_and_merge(connection, insertion, values)
 
 
+def without_nul(text: str) -> str:
+    """Show a NUL as its picture: PostgreSQL's texts cannot hold one."""
+    return text.replace("\x00", "\u2400") if "\x00" in text else text
+
+
 def _storable(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Show a NUL in a text as its picture: PostgreSQL's texts cannot hold one."""
-    if any(type(value) is str and "\x00" in value for value in row):
-        return tuple(
-            value.replace("\x00", "\u2400") if isinstance(value, str) else value for value in row
-        )
-    return row
+    return tuple([without_nul(value) if type(value) is str else value for value in row])
 
 
 def _copy(connection: Connection, insertion: Insertion, rows: Rows) -> bool:
