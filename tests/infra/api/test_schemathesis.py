@@ -17,7 +17,6 @@ from hotfire_infra.sections.limits import LimitsSection, Rate
 FAST, DEEP = 4, 300
 """Examples per operation and mode."""
 NEVER = Rate(per_second=1e6, burst=1e9)
-ENDLESS = frozenset({"watch_run", "watch_all", "get_run_events", "stream_events"})
 
 # What the data are about may be gone or over (404, 409), however right the data are; and the other
 # two send requests of their own, over a network.
