@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from hotfire_infra.analysis.quantities import percent
@@ -13,6 +13,10 @@ GREEN = frozenset({"passed", "flaky"})
 
 class JudgedCell(Protocol):
     """What the sentence needs of a cell, as a row of the store or as part of a report."""
+
+    @property
+    def key(self) -> str:
+        """The cell's key."""
 
     @property
     def platform(self) -> str:
@@ -28,20 +32,26 @@ def headline(report: RunReport) -> str:
     if not report.is_final:
         decided = sum(cell.verdict is not None for cell in report.cells)
         return f"{report.state}: {decided} of {len(report.cells)} cells decided"
-    return final_headline(report.cells, report.verdict or report.state)
+    excused = {cell.key for cell in report.cells if cell.is_excused}
+    return final_headline(report.cells, report.verdict or report.state, excused)
 
 
-def final_headline(cells: Sequence[JudgedCell], word: str) -> str:
+def final_headline(
+    cells: Sequence[JudgedCell], word: str, excused: Collection[str] = frozenset()
+) -> str:
     """Return `passed on 3 of 4 platforms, 23 of 24 cells, none missing.` for a finished run.
 
     A platform passes when at least one of its cells passed and no other is anything but skipped:
     what was only built for it, and could not be executed here, has not passed.
-    `word` is the verdict of the run; any but `passed` is said first.
+    `word` is the verdict of the run; any but `passed` is said first. `excused` are the keys of cells
+    whose failures are all exonerated: they keep no platform from passing, and are no pass.
     """
+    judged = [cell for cell in cells if cell.key not in excused] if excused else cells
     platforms = sorted({cell.platform for cell in cells if cell.platform})
-    passed = sum(_platform_passed(cells, name) for name in platforms)
+    passed = sum(_platform_passed(judged, name) for name in platforms)
     green = sum(cell.verdict in GREEN for cell in cells)
-    parts = [f"{green} of {len(cells)} cells", *_trouble(cells), _missing(cells)]
+    trouble = [*_trouble(judged), *([f"{len(excused)} exonerated"] if excused else [])]
+    parts = [f"{green} of {len(cells)} cells", *trouble, _missing(cells)]
     on = f" on {passed} of {len(platforms)} platforms" if platforms else ""
     lead = f"{word}{on}" if word == "passed" else f"{word}: passed{on}"
     return ", ".join([lead, *parts]) + "."

@@ -143,6 +143,12 @@ class CellReport:
         return " · ".join(part for part in parts if part)
 
     @property
+    def is_excused(self) -> bool:
+        """Whether it failed, and none of its failures blocks."""
+        failed = [failure for failure in self.failures if failure.outcome == "failed"]
+        return self.verdict == "failed" and bool(failed) and all(one.exoneration for one in failed)
+
+    @property
     def axes(self) -> str:
         """The axes beside platform and execution, `build_type=release` as `release`."""
         hidden = {"platform", "execution"}

@@ -78,7 +78,11 @@ class Finalizer:
     def _headline(self, run_id: int, verdict: RunVerdict) -> str:
         with self.store.reading() as connection:
             cells = queries.cells_of(connection, run_id)
-        return final_headline(cells, verdict.value)
+            gate = gate_cells(connection, run_id, cells)
+        red = {cell.key for cell in cells if cell.verdict == "failed"}
+        blocking = {one.key for one in gate if one.verdict == "failed" and not one.is_exonerated}
+        invalid = {one.key for one in gate if one.verdict == "errored"}
+        return final_headline(cells, verdict.value, red - blocking - invalid)
 
     def _move(self, run_id: int, state: RunState, reason: str, values: dict[str, object]) -> None:
         step = Move(
