@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -19,6 +20,7 @@ from hotfire_infra.api.problems import ApiError
 from hotfire_infra.api.service import Service, Serviced, reports_of
 from hotfire_infra.client.protocol import AS_PLANNED, RunWish
 from hotfire_infra.errors import PlanRefusedError, RunNotFoundError
+from hotfire_infra.orchestrator.run_order import LEAST_ROLE, RunOrder
 from hotfire_infra.source.merge_base import MergeBase
 from hotfire_infra.source.stamp import StoredSource
 from hotfire_infra.states import Role
@@ -39,6 +41,10 @@ RunRef = Annotated[
         examples=["latest"],
     ),
 ]
+LONGEST_NAME = 200
+LONGEST_HOLD_SECONDS = 31 * 86_400
+"""The operator's `holds.longest_hours` is shorter; this keeps the number one that a row can hold."""
+
 Developer = Annotated[Principal, Depends(require(Role.DEVELOPER))]
 Shown = Annotated[Reports, Depends(reports_of)]
 
@@ -119,10 +125,11 @@ def start(
         StoredSource(**asked.source.model_dump()),
         asked.merge_base,
         requested_by=asked.requested_by or principal.name or principal.actor,
-        wish=asked.wish,
+        wish=replace(asked.wish, order=place_in_queue(principal, asked.wish.order)),
         ulid=ulid,
     )
-    if run.plan_digest != plan.digest or run.source.archive_sha256 != asked.source.archive_sha256:
+    # The plan's digest covers the source stamp; of one stamp the first archive is kept.
+    if run.plan_digest != plan.digest:
         raise ApiError(
             409,
             f"run {ulid} exists with another plan or source (run {run.number})",
@@ -132,6 +139,28 @@ def start(
     response.status_code = 201 if known is None else 200
     response.headers["Location"] = f"/api/v1/runs/{run.ulid}"
     return docs.row_document(run)
+
+
+def place_in_queue(principal: Principal, order: RunOrder) -> RunOrder:
+    """Return the place in the queue that this principal may ask for."""
+    if order.priority is not None and not principal.may(LEAST_ROLE[order.priority]):
+        raise ApiError(
+            403,
+            f"runs of class {order.priority} are asked for by {LEAST_ROLE[order.priority]}s",
+            remedy="leave the priority out: the pipeline declares its own",
+            kind="forbidden",
+        )
+    # A team's token uses its team's share, whatever it says.
+    team = principal.team or order.team
+    if max(len(team), len(order.change or "")) > LONGEST_NAME:
+        raise ApiError(
+            422,
+            f"team and change have at most {LONGEST_NAME} signs",
+            remedy="shorten them",
+            kind="invalid",
+        )
+    hold_seconds = min(max(order.hold_seconds, 0), LONGEST_HOLD_SECONDS)
+    return replace(order, team=team, hold_seconds=hold_seconds)
 
 
 def _check_archive(service: Service, sha256: str | None) -> None:
