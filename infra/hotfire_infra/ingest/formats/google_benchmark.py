@@ -113,7 +113,7 @@ def _add(group: _Group, row: dict[str, Any], reading: Reading) -> None:
         group.skipped = as_text(row.get("skip_message")) or "skipped"
         return
     unit = row.get("time_unit", "ns")
-    if unit not in _SECONDS:
+    if not isinstance(unit, str) or unit not in _SECONDS:
         raise reading.refuse(
             f"{group.name[:100]}: time_unit {as_text(unit, 50)!r}",
             f"Known are {', '.join(_SECONDS)}.",
