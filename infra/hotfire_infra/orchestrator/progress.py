@@ -183,8 +183,6 @@ class Progress:
     ) -> None:
         if fold.state is task.state or task.state in TASK_TERMINAL or task.resolution is not None:
             return
-        if fold.state in TASK_TERMINAL and fold.state is not TaskState.DONE:
-            return  # Written by `_resolve`, or a cancelled attempt's end below.
         if task.state is TaskState.WAITING and fold.state in (TaskState.RUNNING, TaskState.DONE):
             self._move_task(connection, facts, task, TaskState.QUEUED, "", {})
         if task.state is TaskState.QUEUED and fold.state is TaskState.DONE:
