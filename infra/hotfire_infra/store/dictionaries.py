@@ -7,8 +7,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from hotfire_infra.store.models import Environment, Variant
@@ -24,14 +25,38 @@ def split_test(identifier: str) -> tuple[str, str, str]:
     return module, scheme, name
 
 
+_KEYS: WeakKeyDictionary[Engine, dict[str, int]] = WeakKeyDictionary()
+_ADDED: WeakKeyDictionary[Connection, set[int]] = WeakKeyDictionary()
+KEYS_KEPT = 200_000
+"""Of tests, per database: a nightly run asks for the same ones again and again."""
+
+
 def intern_tests(connection: Connection, identifiers: Iterable[str]) -> dict[str, int]:
-    """Return the key of each test, adding those never seen."""
-    wanted = list(dict.fromkeys(identifiers))
+    """Return the key of each test, adding those never seen.
+
+    A test is never removed, so its key is remembered; but only once a transaction found it that did
+    not add it, for what a transaction adds may yet be rolled back.
+    """
+    kept = _KEYS.setdefault(connection.engine, {})
+    wanted = dict.fromkeys(identifiers)
+    found = {identifier: kept[identifier] for identifier in wanted if identifier in kept}
+    unknown = [identifier for identifier in wanted if identifier not in found]
+    if unknown:
+        new = _look_up_tests(connection, unknown)
+        added = _ADDED.get(connection, frozenset())
+        if len(kept) + len(new) > KEYS_KEPT:
+            kept.clear()
+        kept.update((name, key) for name, key in new.items() if key not in added)
+        found |= new
+    return found
+
+
+def _look_up_tests(connection: Connection, identifiers: Sequence[str]) -> dict[str, int]:
+    texts = {identifier: split_test(identifier) for identifier in identifiers}
     if not is_postgres(connection):
-        texts = {identifier: split_test(identifier) for identifier in wanted}
         return _intern_each(connection, texts, _FIND_TEST, _ADD_TEST)
-    rows = [split_test(identifier) for identifier in wanted]
-    keys = _intern_arrays(connection, "test", ("module", "scheme", "name"), rows, width=3)
+    columns = ("module", "scheme", "name")
+    keys = _intern_arrays(connection, "test", columns, list(texts.values()), width=3)
     return {"/".join(parts): key for parts, key in keys.items()}
 
 
@@ -47,8 +72,12 @@ def _intern_each(
     """Look each up by its index, within the process: two microseconds, and nothing to compile."""
     driver: Any = connection.connection.driver_connection
     found: dict[str, int] = {}
+    added = _ADDED.setdefault(connection, set())
     for name, row in rows.items():
-        known = driver.execute(find, row).fetchone() or driver.execute(add, row).fetchone()
+        known = driver.execute(find, row).fetchone()
+        if known is None:
+            known = driver.execute(add, row).fetchone()
+            added.add(known[0])
         found[name] = known[0]
     return found
 
@@ -86,6 +115,9 @@ def _intern_arrays(
     # In one order: two writers that add the same rows must not wait for each other.
     if new := sorted(row for row in rows if row[:width] not in found):
         ask(add, new, len(columns))
+        _ADDED.setdefault(connection, set()).update(
+            found[row[:width]] for row in new if row[:width] in found
+        )
         # What another writer added in between was neither found nor added.
         if missed := [row for row in new if row[:width] not in found]:
             ask(find, missed, width)

@@ -101,7 +101,7 @@ def insert_rows(
     connection: Connection, insertion: Insertion, rows: Iterable[tuple[Any, ...]]
 ) -> None:
     """Write rows with one of the insertions above."""
-    values = list(rows)
+    values = rows if isinstance(rows, list) else list(rows)
     if not values:
         return
     if not is_postgres(connection):

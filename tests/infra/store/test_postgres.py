@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 
@@ -290,3 +291,23 @@ def test_pages_of_lists_join_up_on_both_databases(make_stand, make_plan, store):
     assert [row.run_number for row in found] == [3, 3, 2, 2, 1, 1]
     assert (len(verdicts.items), len(rest.items), rest.after) == (7, 3, None)
     assert len(listed) == 5
+
+
+def add_and_fail(store, name: str) -> int:
+    keys: dict[str, int] = {}
+    with contextlib.suppress(ZeroDivisionError), store.writing() as connection:
+        # Twice: the second time it is found, by the transaction that added it.
+        keys = intern_tests(connection, [name]) | intern_tests(connection, [name])
+        raise ZeroDivisionError
+    return keys[name]
+
+
+def test_a_test_that_was_rolled_back_is_not_remembered(any_store):
+    add_and_fail(any_store, "m/s/one")
+    with any_store.writing() as connection:
+        other = intern_tests(connection, ["m/s/other"])["m/s/other"]
+    with any_store.writing() as connection:
+        one = intern_tests(connection, ["m/s/one"])["m/s/one"]
+        assert one != other
+        found = connection.execute(text("SELECT name FROM test WHERE id = :id"), {"id": one})
+        assert found.scalar_one() == "one"
