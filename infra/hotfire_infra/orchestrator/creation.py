@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, select, update
 
 from hotfire_infra.errors import PlanRefusedError
 from hotfire_infra.orchestrator.run_order import RunOrder, priority_of, supersedes
@@ -151,6 +151,10 @@ def _source_stamp(connection: Connection, source: StoredSource) -> int:
     }
     known = connection.execute(select(SourceStamp.id).filter_by(**identity)).scalar()
     if known is not None:
+        # Recorded before without its content (an import, a plan that reads no source).
+        lacking = SourceStamp.archive_sha256.is_(None)
+        step = update(SourceStamp).where(SourceStamp.id == known, lacking)
+        connection.execute(step.values(archive_sha256=source.archive_sha256))
         return int(known)
     row = insert(SourceStamp).values(
         **identity, archive_sha256=source.archive_sha256, subject=source.subject

@@ -147,6 +147,17 @@ def test_a_run_without_its_archive_is_refused_and_with_it_started(api, plan, ser
     assert not list((service.store.home / "blobs" / "incoming").iterdir())
 
 
+def test_another_archive_of_one_stamp_starts_a_run_of_its_own(api, plan):
+    numbers = []
+    for content in (b"one archive", b"the same files, packed otherwise"):
+        digest = hashlib.sha256(content).hexdigest()
+        api.put(f"/blobs/sha256/{digest}", content=content)
+        answer = api.post("/runs", json=body_of(plan, archive=digest))
+        assert answer.status_code == 201
+        numbers.append(answer.json()["number"])
+    assert numbers == [1, 2]
+
+
 def test_content_with_another_digest_is_refused_and_leaves_nothing(api, service):
     answer = api.put(f"/blobs/sha256/{'0' * 64}", content=b"something else")
     assert (answer.status_code, answer.json()["type"]) == (422, "about:blank#blob-corrupt")
