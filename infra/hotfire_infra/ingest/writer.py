@@ -152,11 +152,11 @@ class IngestWriter:
             for one in group:
                 self._store_group([one])
             return
-        for (one, _), answer in zip(group, answers, strict=True):
+        for (delivery, _), answer in zip(group, answers, strict=True):
             if isinstance(answer, int):
-                one.answer.set_result(answer)
+                delivery.answer.set_result(answer)
             else:
-                one.answer.set_exception(answer)
+                delivery.answer.set_exception(answer)
 
     def _store(
         self, connection: Connection, delivery: Delivery, batch: Batch

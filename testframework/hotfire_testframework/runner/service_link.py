@@ -20,11 +20,11 @@ COMPRESS_FROM = 1024
 LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
-class LinkLostError(Exception):
+class LinkLostError(RunnerError):
     """The service cannot be reached now, or asked to wait; the same request may be sent again."""
 
     def __init__(self, reason: str, wait_s: float = 0.0) -> None:
-        super().__init__(reason)
+        super().__init__(reason, RunnerExit.UPLOAD_OR_DISK)
         self.wait_s = wait_s
 
 

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         if options.fetch:
             patiently(lambda: fetch(link, directory), options.give_up)
         return ship(directory, link, give_up=options.give_up)
-    except (RunnerError, LinkLostError, OSError) as error:
+    except (RunnerError, OSError) as error:
         print(f"not delivered: {error}", file=sys.stderr)
         return int(RunnerExit.UPLOAD_OR_DISK)
 
