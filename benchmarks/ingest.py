@@ -178,7 +178,9 @@ def rows_of(store: Store, count: int) -> list[Rows]:
                 is_known = name == "test" and row.id <= KNOWN_TESTS
                 if not is_known:
                     made[first[name][row.id]].tables[name].append(tuple(row))
-        for row in connection.exec_driver_sql("SELECT id, sha256, CAST(fields AS TEXT) FROM environment"):
+        for row in connection.exec_driver_sql(
+            "SELECT id, sha256, CAST(fields AS TEXT) FROM environment"
+        ):
             made[(row.id - 1) * 5].tables["environment"].append(tuple(row))
     return made
 
@@ -316,7 +318,7 @@ def sqlite_row(folder: Path, work: Sequence[Sequence[Record]], trials: int) -> R
 
 def postgres_row(folder: Path, work: Sequence[Sequence[Record]], trials: int) -> Row:
     """Measure PostgreSQL with its fsync on."""
-    from tests.infra.postgres import PostgresServer
+    from benchmarks.postgres_server import PostgresServer
 
     server = PostgresServer({"fsync": "on", "full_page_writes": "on", "shared_buffers": "256MB"})
     server.start()

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.infra import postgres as postgres_server
+from benchmarks.postgres_server import PostgresServer, serve
 from tests.infra import served as live_service
-from tests.infra.postgres import PostgresServer
 
 from hotfire_infra.clock import ManualClock
 from hotfire_infra.configuration import Configuration
@@ -164,7 +163,7 @@ DIALECTS = ("sqlite", "postgresql")
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A running PostgreSQL, one for the session; its databases are the tests'."""
-    yield from postgres_server.serve()
+    yield from serve()
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ def intern_tests(connection: Connection, identifiers: Iterable[str]) -> dict[str
     unknown = [identifier for identifier in wanted if identifier not in found]
     if unknown:
         new = _look_up_tests(connection, unknown)
-        added = _ADDED.get(connection, frozenset())
+        added = _ADDED.get(connection) or set()
         if len(kept) + len(new) > KEYS_KEPT:
             kept.clear()
         kept.update((name, key) for name, key in new.items() if key not in added)

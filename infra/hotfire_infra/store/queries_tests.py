@@ -120,25 +120,26 @@ def results_with_keys(
         .where(Attempt.invalidation_id.is_(None), Attempt.purpose == "result")
         .order_by(Run.id.desc(), Cell.id, Result.attempt_id.desc(), Result.seq.desc())
     )
-    return tuple(
-        ResultRow(
-            run_number=row.number,
-            revision=row.revision,
-            run_created_ns=row.created_ns,
-            platform=row.platform,
-            cell_key=row.key,
-            variant=row.axes,
-            attempt=row.ulid,
-            attempt_number=row.attempt_number,
-            outcome=row.outcome,
-            failure_class=row.failure_class,
-            duration_ns=row.duration_ns,
-            message=row.text or "",
-            metrics=row.metrics or {},
-            environment_class=row.environment_class,
-            environment=row.fields or {},
-        )
-        for row in connection.execute(query)
+    return tuple(_result_row(row) for row in connection.execute(query))
+
+
+def _result_row(row: Any) -> ResultRow:
+    return ResultRow(
+        run_number=row.number,
+        revision=row.revision,
+        run_created_ns=row.created_ns,
+        platform=row.platform,
+        cell_key=row.key,
+        variant=row.axes,
+        attempt=row.ulid,
+        attempt_number=row.attempt_number,
+        outcome=row.outcome,
+        failure_class=row.failure_class,
+        duration_ns=row.duration_ns,
+        message=row.text or "",
+        metrics=row.metrics or {},
+        environment_class=row.environment_class,
+        environment=row.fields or {},
     )
 
 
