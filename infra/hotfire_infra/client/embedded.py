@@ -213,7 +213,8 @@ class EmbeddedClient:
         """Return the attempts of a run, oldest first."""
         with self._store.reading() as connection:
             run_id = queries.find_run(connection, ref).id
-            return queries.attempts_of(connection, run_id, cell_key=cell)
+            own = queries.attempts_of(connection, run_id, cell_key=cell)
+            return own or queries.origins_of_cell(connection, run_id, cell or "")
 
     def runs(self, *, limit: int = 20, pipeline: str | None = None) -> tuple[RunRow, ...]:
         """Return the newest runs."""

@@ -115,7 +115,7 @@ class Client(Protocol):
         """Return the verdicts of a run's tests, or of one cell (its key), or some verdicts."""
 
     def attempts(self, ref: str, *, cell: str | None = None) -> tuple[AttemptRow, ...]:
-        """Return the attempts of a run, oldest first."""
+        """Return the attempts of a run, oldest first; of a cell that was reused, their origins."""
 
     def runs(self, *, limit: int = 20, pipeline: str | None = None) -> tuple[RunRow, ...]:
         """Return the newest runs."""

@@ -232,7 +232,7 @@ class Progress:
             for task_id in facts.tasks_of_cell[cell.id]
             for attempt in facts.attempts.get(task_id, ())[-1:]
         ]
-        attempts += queries.origins_of_cell(connection, cell.id)
+        attempts += queries.origins_of_cell(connection, facts.run.id, cell.key)
         tests = write_verdicts(self.store, connection, facts.run, cell, tasks, attempts)
         if all(task.state in _REPORTED and not task.crashed_tests for task in tasks):
             record_inventory(self.store, connection, facts.run, cell, attempts)

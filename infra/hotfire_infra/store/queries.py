@@ -309,10 +309,12 @@ def attempts_of(
     return tuple(_attempt_row(row) for row in connection.execute(query))
 
 
-def origins_of_cell(connection: Connection, cell_id: int) -> tuple[AttemptRow, ...]:
+def origins_of_cell(connection: Connection, run_id: int, cell_key: str) -> tuple[AttemptRow, ...]:
     """Return the attempts, of other runs, whose results stand for reused tasks of a cell."""
-    origins = select(Task.origin_attempt_id).where(
-        Task.cell_id == cell_id, Task.origin_attempt_id.is_not(None)
+    origins = (
+        select(Task.origin_attempt_id)
+        .join(Cell, Cell.id == Task.cell_id)
+        .where(Cell.run_id == run_id, Cell.key == cell_key, Task.origin_attempt_id.is_not(None))
     )
     query = _attempts().where(Attempt.id.in_(origins)).order_by(Attempt.id)
     return tuple(_attempt_row(row) for row in connection.execute(query))

@@ -69,6 +69,10 @@ def _attempt_of_test(session: Session, test: str, ref: str, platform: str | None
             next_command=f"hotfire repro {shlex.quote(test)} --run {number}",
         )
     if not here:
+        reused = [one for one in session.client.tests(str(number)) if one.test == test]
+        origin = next((one.attempt_ulid for one in reused if one.attempt_ulid), None)
+        if origin is not None:
+            return origin
         runs = ", ".join(str(n) for n in sorted({one.run for one in history.occurrences})[-5:])
         raise CliError(
             f"{test} has no result in run {number}; it ran in {runs}",
