@@ -19,7 +19,7 @@ from hotfire_testframework.contract.evidence import Evidence, Witness
 
 @pytest.fixture
 def dialect() -> str:
-    """SQLite: what is asked here are decisions; the two that matter most run on both below."""
+    """SQLite: what is asked here are decisions; `test_device_requests` runs on both."""
     return "sqlite"
 
 
