@@ -34,6 +34,7 @@ QUEUED_BYTES = 64 << 20
 GROUP_BATCHES = 16
 GROUP_BYTES = 4 << 20
 """In one transaction: other writers wait milliseconds."""
+STORE_TRIES = 5
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -158,9 +159,20 @@ class IngestWriter:
             else:
                 delivery.answer.set_exception(answer)
 
-    def _store(
+    def _store(self, connection: Connection, delivery: Delivery, batch: Batch) -> int | InfraError:
+        for _ in range(STORE_TRIES):
+            answer = self._store_once(connection, delivery, batch)
+            if answer is not None:
+                return answer
+        return QueueFullError("another process stores records of this attempt now")
+
+    def _store_once(
         self, connection: Connection, delivery: Delivery, batch: Batch
-    ) -> int | IngestRefusedError:
+    ) -> int | IngestRefusedError | None:
+        """Store a batch; None: the acknowledgement moved meanwhile, look again.
+
+        On PostgreSQL the orchestrator may read the copy of the spool into the store at once.
+        """
         attempt = queries_lists.attempt_by_id(connection, delivery.attempt_id)
         acked = attempt.acked_seq
         last = batch.records[-1].seq if batch.records else acked
@@ -182,9 +194,7 @@ class IngestWriter:
         moved, lost = move_artifacts(self.store.blobs, delivery.spool, named)
         arrival = Arrival(acked_seq=acked, part=part, moved=tuple(moved), lost=tuple(lost))
         if store_arrival(connection, attempt, arrival) is None:
-            return IngestRefusedError(
-                "the attempt ended while the batch came", kind="attempt-over", acked_seq=acked
-            )
+            return None
         if batch.problem is not None:
             return BatchBrokenError(batch.problem, kind="broken-record", acked_seq=position.seq - 1)
         return position.seq - 1

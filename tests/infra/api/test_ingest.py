@@ -215,6 +215,27 @@ def test_what_was_taken_is_stored_before_the_writer_ends(store, live_attempt):
         writer.deliver(delivery_of(store, live_attempt, b""))
 
 
+def test_an_acknowledgement_that_moved_meanwhile_is_looked_at_again(
+    store, live_attempt, monkeypatch
+):
+    content, others = results(5), [True]
+    original = writer_module.store_arrival
+
+    def late(connection, attempt, arrival):
+        if others.pop() if others else False:
+            # The orchestrator, which has read the copy of the spool, was first.
+            original(connection, attempt, arrival)
+        return original(connection, attempt, arrival)
+
+    monkeypatch.setattr(writer_module, "store_arrival", late)
+    writer = IngestWriter(store)
+    answer = writer.deliver(delivery_of(store, live_attempt, content))
+    writer.start()
+    writer.close()
+    assert answer.result(0) == 10
+    assert stored(store) == 5 + 2  # those of the run before
+
+
 def test_a_queue_that_holds_enough_takes_no_more(store, live_attempt, monkeypatch):
     monkeypatch.setattr(writer_module, "QUEUED_BYTES", 1000)
     writer = IngestWriter(store)
