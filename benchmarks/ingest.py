@@ -24,6 +24,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ingest_http import http_rows
 from benchmarks.report import Row, print_report
 from sqlalchemy import Connection, insert, select
 
@@ -356,6 +357,7 @@ def main() -> None:
         rows = [
             sqlite_row(Path(folder), work, trials),
             postgres_row(Path(folder), work, trials),
+            *http_rows(quick=quick),
         ]
     print_report("ingest", rows)
 

@@ -54,7 +54,7 @@ class Outcome:
 
 def http_rows(*, quick: bool) -> list[Row]:
     """Measure both servers in turn and return the rows."""
-    batches, trials = (12, 2) if quick else (60, 5)
+    batches, trials = (12, 1) if quick else (60, 5)
     bodies = [_bodies(attempt, batches) for attempt in range(CONNECTIONS)]
     ours, bare = [], []
     for _ in range(trials):
