@@ -38,7 +38,7 @@ from hotfire_infra.store.models import (
     Task,
     Verdict,
 )
-from hotfire_infra.store.rollups import roll_up
+from hotfire_infra.store.rollups import months_to_roll_up, roll_up
 from hotfire_infra.store.sweeping import Sweep, sweep_blobs
 
 DAY_NS = 86_400_000_000_000
@@ -84,9 +84,10 @@ def prune(store: Store, policy: RetentionSection, now_ns: int, *, dry_run: bool)
                 for kind, runs in chosen.items()
                 for model in KINDS[kind]
             )
+            going = sorted({*chosen["results"], *chosen["measurements"]})
+            months = months_to_roll_up(connection, now_ns, going)
         if not dry_run:
-            if chosen["results"] or chosen["measurements"]:
-                roll_up(store, now_ns)
+            roll_up(store, now_ns, months)
             for kind, runs in chosen.items():
                 _delete(store, kind, runs)
         gone = {kind: frozenset(chosen[kind]) for kind in ("logs", "artifacts")}

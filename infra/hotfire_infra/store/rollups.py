@@ -20,6 +20,7 @@ from hotfire_infra.store.models import (
     Attempt,
     Measurement,
     Result,
+    ResultMonth,
     Run,
     Task,
 )
@@ -68,6 +69,17 @@ def closed_months(connection: Connection, now_ns: int) -> list[int]:
             months.append(month)
         month = next_month(month)
     return months
+
+
+def months_to_roll_up(connection: Connection, now_ns: int, runs: Sequence[int] = ()) -> list[int]:
+    """Return the closed months that have no rollup yet, the last one, and those of `runs`."""
+    closed = closed_months(connection, now_ns)
+    made = set(connection.execute(select(ResultMonth.month).distinct()).scalars())
+    created = select(Run.created_ns).where(Run.id.in_(runs))
+    of_runs = {month_of(ns) for ns in connection.execute(created).scalars()}
+    return [
+        month for month in closed if month not in made or month in of_runs or month == closed[-1]
+    ]
 
 
 def roll_up(store: Store, now_ns: int, months: Sequence[int] | None = None) -> list[int]:

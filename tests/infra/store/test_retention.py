@@ -276,3 +276,10 @@ def test_a_touch_in_the_middle_of_a_sweep_puts_the_blob_back(store, runs, monkey
     monkeypatch.setattr(sweeping, "_named_of", touched_meanwhile)
     assert sweep_blobs(store, grace_s=3600, dry_run=False).blobs == 0
     assert store.blobs.read(sha256) == b"content"
+
+
+def test_a_prune_that_takes_nothing_makes_the_rollups_of_new_months(store, runs):
+    assert prune(store, RetentionSection(), APRIL, dry_run=True).portions == ()
+    assert count(store, ResultMonth) == 0
+    prune(store, RetentionSection(), APRIL, dry_run=False)
+    assert count(store, ResultMonth) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -29,6 +30,8 @@ def upgrade() -> int:
         with transaction(engine) as connection:
             before = schema.stored_revision(connection)
         schema.ensure_schema(engine)
+        with transaction(engine) as connection:
+            ensure_partitions(connection, time.time_ns())
     finally:
         engine.dispose()
     if before == schema.HEAD:
