@@ -43,6 +43,12 @@ TEN = named(
 )
 
 
+@pytest.fixture
+def dialect() -> str:
+    """One database is enough for all but the first test: the other was asked once."""
+    return "sqlite"
+
+
 class House:
     """Runs of one suite on sources that are written down here."""
 
@@ -102,6 +108,7 @@ def house(make_stand, make_plan, make_spec):
     return House(make_stand(), make_plan, make_spec)
 
 
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
 def test_a_test_that_was_taken_out_is_gone_and_not_missing(house, store):
     house.run(TEN, source_of(TEN))
     done = house.run(TEN[1:], source_of(TEN[1:]))

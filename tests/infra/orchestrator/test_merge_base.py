@@ -31,6 +31,12 @@ READS_SOURCE = TaskSpec.from_json(
 )
 
 
+@pytest.fixture
+def dialect() -> str:
+    """One database is enough for all but the first test: the other was asked once."""
+    return "sqlite"
+
+
 class Question:
     """A change with failures; `says` is what each test says on each revision."""
 
@@ -83,6 +89,7 @@ class Question:
 BROKEN_BEFORE = {BASE: {"old": "off by 3"}, CHANGE: {"old": "off by 4"}}
 
 
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
 def test_an_old_failure_that_nobody_recorded_is_found_by_one_rerun(make_stand, make_plan, store):
     question = Question(make_stand, make_plan, BROKEN_BEFORE)
     done = question.stand.finish(question.ask())
