@@ -15,20 +15,18 @@ from typing import Any
 
 import pytest
 from benchmarks.grown_store import CELLS, PER_RUN, TESTS, grow
+from benchmarks.lists import LISTS, SERIES, last_run
 from sqlalchemy import Connection, event
 
-from hotfire_infra.store import queries, queries_lists, queries_measurements, queries_tests
+from hotfire_infra.store import queries_measurements
 from hotfire_infra.store import queries_pages as pages
-from hotfire_infra.store.audit import AuditFilter, audit_log
 from hotfire_infra.store.database import Store, open_store
 
-LIMIT = 100
 STEPS_A_ROW = 150
 """Of SQLite's machine, for a row of forty columns out of a dozen joined tables."""
 BIG = ("result", "verdict", "measurement", "attempt", "task", "cell", "run", "outbox", "audit")
 SMALL_RESULTS = 40_000
 SCALE_RESULTS = int(os.environ.get("HOTFIRE_SCALE_RESULTS", "1000000"))
-SERIES = f"{7 * CELLS + 3:064x}"
 
 
 @pytest.fixture
@@ -56,43 +54,9 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     store.close()
 
 
-def last_run(connection: Connection) -> int:
-    return queries.newest_runs(connection, limit=1)[0].id
-
-
-def failing(connection: Connection) -> Any:
-    run = last_run(connection)
-    return pages.verdicts_page(connection, run, limit=LIMIT, verdicts=["failed", "errored"]).items
-
-
-LISTS: dict[str, Callable[[Connection], Any]] = {
-    "runs": lambda c: queries.newest_runs(c, limit=LIMIT),
-    "runs of a pipeline": lambda c: queries.newest_runs(c, limit=LIMIT, pipeline="pipeline-1"),
-    "tests of a run": lambda c: queries_lists.tests_page(
-        c, last_run(c), queries_lists.verdict_keys(c, last_run(c), limit=LIMIT)
-    ),
-    "failing tests of a run": failing,
-    "verdicts of a cell": lambda c: (
-        pages.verdicts_page(c, last_run(c), limit=LIMIT, cell_id=last_run(c) * CELLS - 3).items
-    ),
-    "history of a test": lambda c: pages.history_page(c, 8, limit=LIMIT).items,
-    "history of a test and variant": lambda c: (
-        pages.history_page(c, 8, limit=LIMIT, variant_id=4).items
-    ),
-    "results of a test": lambda c: queries_tests.results_of_test(c, 8, limit=LIMIT),
-    "points of a series": lambda c: pages.points_page(c, SERIES, limit=LIMIT).items,
-    "series of a test": lambda c: queries_measurements.series_of_test(c, 8),
-    "series called": lambda c: queries_measurements.series_called(c, SERIES[:63]),
-    "attempts of a run": lambda c: pages.attempts_keys(c, last_run(c), limit=LIMIT).items,
-    "attempts of a run, listed": lambda c: queries_lists.attempts_page(c, last_run(c), limit=LIMIT),
+PAGES = {
+    **LISTS,
     "measurements of a run": lambda c: queries_measurements.measurements_of_run(c, last_run(c)),
-    "events of a run": lambda c: queries_lists.events_between(
-        c, last_run(c), after=0, until=1 << 62, limit=LIMIT
-    ),
-    "events": lambda c: queries_lists.outbox_after(c, 10, limit=LIMIT),
-    "requests": lambda c: queries_lists.requests_page(c, limit=LIMIT),
-    "audit": lambda c: audit_log(c, AuditFilter(), limit=LIMIT),
-    "denied in the audit": lambda c: audit_log(c, AuditFilter(outcome="denied"), limit=LIMIT),
 }
 
 
@@ -122,7 +86,7 @@ def counted(store: Store) -> Iterator[tuple[list[int], set[str], Connection]]:
 
 def check(store: Store, name: str) -> None:
     with counted(store) as (steps, plans, connection):
-        items = LISTS[name](connection)
+        items = PAGES[name](connection)
     shown = max(len(items), CELLS)
     assert steps[0] <= 10 * shown * STEPS_A_ROW, (name, steps[0], sorted(plans))
     whole = {f"SCAN {table}" for table in BIG}
@@ -131,13 +95,13 @@ def check(store: Store, name: str) -> None:
     assert not (plans & whole) - by_key, (name, sorted(plans))
 
 
-@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("name", PAGES)
 def test_a_first_page_reads_what_it_shows(small, name):
     check(small, name)
 
 
 @pytest.mark.scale
-@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("name", PAGES)
 def test_a_first_page_of_a_million_rows_reads_what_it_shows(large, name):
     check(large, name)
 
