@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from hotfire_infra.api.access import Principal, require
+from hotfire_infra.api.documents import with_example
 from hotfire_infra.client.administration import DAY_NS, audit_values, token_values
 from hotfire_infra.states import Role
 from hotfire_infra.store import credentials
@@ -18,13 +19,48 @@ from hotfire_infra.store.database import Store
 Admin = Annotated[Principal, Depends(require(Role.ADMIN))]
 _ADMIN_ONLY = [Depends(require(Role.ADMIN))]
 _OPERATOR_ONLY = [Depends(require(Role.OPERATOR))]
+Actor = Annotated[
+    str | None,
+    Query(max_length=200, description="Only what this actor did", examples=["token:ci"]),
+]
+Action = Annotated[
+    str | None,
+    Query(max_length=200, description="Beginning of the action", examples=["POST /api/v1/runs"]),
+]
 TokenName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="Unique while in force")
 ]
 
 
+TOKEN_EXAMPLE: dict[str, Any] = {
+    "id": "01JD3Q6X7V8W9Y0Z1A2B3C4D5E",
+    "name": "ci",
+    "role": "developer",
+    "team": "perf",
+    "created_by": "user:ada",
+    "created": "2026-01-12T08:00:00+00:00",
+    "expires": "2026-04-12T08:00:00+00:00",
+    "revoked": None,
+    "last_used": "2026-02-01T12:30:00+00:00",
+}
+AUDIT_EXAMPLE: dict[str, Any] = {
+    "id": 1204,
+    "at": "2026-02-01T12:30:00+00:00",
+    "actor": "token:ci",
+    "action": "POST /api/v1/runs/{run}/cancel",
+    "target": "/api/v1/runs/12/cancel",
+    "outcome": "allowed",
+    "address": "192.0.2.7",
+    "run": 12,
+    "reason": "",
+    "detail": {"status": 200},
+}
+
+
 class TokenDocument(BaseModel):
     """A token without its secret."""
+
+    model_config = with_example(**TOKEN_EXAMPLE)
 
     id: str = Field(examples=["01JD3Q6X7V8W9Y0Z1A2B3C4D5E"])
     name: str = Field(examples=["ci"])
@@ -56,11 +92,15 @@ class NewToken(BaseModel):
 class CreatedToken(TokenDocument):
     """A token just made; nobody can read its secret again."""
 
+    model_config = with_example(**TOKEN_EXAMPLE, token="hf_…")  # noqa: S106 - an example
+
     token: str = Field(examples=["hf_…"])
 
 
 class AuditDocument(BaseModel):
     """One line of the audit log."""
+
+    model_config = with_example(**AUDIT_EXAMPLE)
 
     id: int
     at: str | None = Field(description="RFC 3339, UTC")
@@ -75,7 +115,9 @@ class AuditDocument(BaseModel):
 
 
 class AuditPage(BaseModel):
-    """Newest lines first; `before` of the next page is the last id."""
+    """Newest lines first; `before` of the next page is `next` of this one."""
+
+    model_config = with_example(items=[AUDIT_EXAMPLE], next=1204)
 
     items: list[AuditDocument]
     next: int | None
@@ -86,14 +128,25 @@ def administration_router(store: Store) -> APIRouter:
     router = APIRouter(prefix="/api/v1", tags=["access"])
     _attach_tokens(router, store)
 
-    @router.get("/audit", summary="Read the audit log, newest first", dependencies=_OPERATOR_ONLY)
+    @router.get(
+        "/audit",
+        summary="Read the audit log",
+        operation_id="list_audit",
+        dependencies=_OPERATOR_ONLY,
+    )
     def audit(
-        actor: Annotated[str | None, Query(max_length=200)] = None,
-        action: Annotated[str | None, Query(max_length=200, description="Its beginning")] = None,
-        outcome: AuditOutcome | None = None,
-        before: Annotated[int | None, Query(ge=1, le=1 << 62)] = None,
-        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        actor: Actor = None,
+        action: Action = None,
+        outcome: Annotated[
+            AuditOutcome | None, Query(description="How it ended", examples=["denied"])
+        ] = None,
+        before: Annotated[
+            int | None,
+            Query(ge=1, le=1 << 62, description="`next` of the page before", examples=[1204]),
+        ] = None,
+        limit: Annotated[int, Query(ge=1, le=500, description="How many lines at most")] = 100,
     ) -> AuditPage:
+        """Newest first: every change and every denial, with who, what, from where, and why."""
         wanted = AuditFilter(actor=actor, action=action, outcome=outcome, before_id=before)
         with store.reading() as connection:
             rows = audit_log(connection, wanted, limit=limit)
@@ -106,18 +159,23 @@ def administration_router(store: Store) -> APIRouter:
 
 
 def _attach_tokens(router: APIRouter, store: Store) -> None:
-    @router.get("/tokens", summary="List tokens, newest first", dependencies=_ADMIN_ONLY)
+    @router.get(
+        "/tokens", summary="List tokens", operation_id="list_tokens", dependencies=_ADMIN_ONLY
+    )
     def tokens() -> list[TokenDocument]:
+        """Newest first, also those that are revoked or have expired; never their secrets."""
         with store.reading() as connection:
             return [TokenDocument(**token_values(row)) for row in credentials.tokens(connection)]
 
     @router.post(
         "/tokens",
         status_code=201,
-        summary="Make a token; its secret is in this answer only",
+        summary="Make a token",
+        operation_id="create_token",
         responses={409: {"description": "A token of this name is in force"}},
     )
     def create(principal: Admin, wish: NewToken) -> CreatedToken:
+        """Its secret is in this answer only: only a digest is stored."""
         now_ns = store.clock.wall_ns()
         days = wish.expires_days
         made = TokenWish(
@@ -132,13 +190,15 @@ def _attach_tokens(router: APIRouter, store: Store) -> None:
 
     @router.delete(
         "/tokens/{name}",
-        summary="Revoke a token at once and for good",
+        summary="Revoke a token",
+        operation_id="revoke_token",
         dependencies=_ADMIN_ONLY,
         responses={409: {"description": "No such token"}},
     )
     def revoke(
-        name: Annotated[str, Path(description="Name or id", max_length=100)],
+        name: Annotated[str, Path(description="Name or id", max_length=100, examples=["ci"])],
     ) -> TokenDocument:
+        """At once and for good, with the sessions that it opened. A second time changes nothing."""
         with store.writing() as connection:
             row = credentials.revoke_token(connection, name, now_ns=store.clock.wall_ns())
         return TokenDocument(**token_values(row))

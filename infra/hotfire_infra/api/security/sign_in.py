@@ -18,6 +18,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 
 from hotfire_infra.api.access import COOKIE, Access, Principal, Refused, require
+from hotfire_infra.api.documents import with_example
 from hotfire_infra.api.security.addresses import origin_of
 from hotfire_infra.api.security.auditing import Auditor
 from hotfire_infra.api.security.oidc import Flow, Identity, Provider, SignInError, role_of
@@ -43,6 +44,8 @@ _LOCAL = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
 
 class MeDocument(BaseModel):
     """Who the service takes the caller for."""
+
+    model_config = with_example(actor="token:ci", name="ci", role="developer", team="perf")
 
     actor: str = Field(examples=["user:ada", "token:ci"])
     name: str
@@ -119,8 +122,11 @@ def sign_in_router(acts: SignIn) -> APIRouter:
     _attach_provider(router, acts)
     _attach_token(router, acts)
 
-    @router.get("/api/v1/me", summary="Say who the service takes the caller for", tags=["access"])
+    @router.get(
+        "/api/v1/me", summary="Say who the caller is", operation_id="get_me", tags=["access"]
+    )
     def me(principal: Annotated[Principal, Depends(require(Role.VIEWER))]) -> MeDocument:
+        """Whom the service takes the caller for, by token, login or, embedded, as who serves."""
         return MeDocument(
             actor=principal.actor, name=principal.name, role=principal.role, team=principal.team
         )
