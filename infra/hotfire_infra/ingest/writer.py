@@ -24,7 +24,7 @@ from hotfire_infra.states import ATTEMPT_LIVE, AttemptState
 from hotfire_infra.store import queries_lists
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.rows import AttemptRow
-from hotfire_testframework.contract.stream import Kind, Record, decode_record
+from hotfire_testframework.contract.stream import Kind
 from hotfire_testframework.contract.stream_reader import Position, StreamPart
 
 log = logging.getLogger(__name__)
@@ -189,7 +189,8 @@ class IngestWriter:
             offset=attempt.acked_bytes + sum(len(line) for line in lines),
             seq=acked + 1 + len(records),
         )
-        part = _redacted(delivery.spool, lines, records, position, batch.problem)
+        part = StreamPart(records=records, position=position, problem=batch.problem)
+        part = redact_part(part, delivery.spool.redactor())
         named = [one for one in part.records if one.kind == Kind.ARTIFACT.value]
         moved, lost = move_artifacts(self.store.blobs, delivery.spool, named)
         arrival = Arrival(acked_seq=acked, part=part, moved=tuple(moved), lost=tuple(lost))
@@ -198,21 +199,6 @@ class IngestWriter:
         if batch.problem is not None:
             return BatchBrokenError(batch.problem, kind="broken-record", acked_seq=position.seq - 1)
         return position.seq - 1
-
-
-def _redacted(
-    spool: Spool,
-    lines: Sequence[bytes],
-    records: tuple[Record, ...],
-    position: Position,
-    problem: str | None,
-) -> StreamPart:
-    redactor = spool.redactor()
-    if redactor:
-        # Whole records, whose texts can be replaced.
-        records = tuple(decode_record(line) for line in lines)
-    part = StreamPart(records=records, position=position, problem=problem)
-    return redact_part(part, redactor)
 
 
 def _read_all(group: Sequence[Delivery]) -> list[tuple[Delivery, Batch]]:
