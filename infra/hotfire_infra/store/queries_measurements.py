@@ -163,7 +163,7 @@ def points_with_keys(
     if not keys:
         return ()
     key = (Measurement.month, Measurement.attempt_id, Measurement.seq)
-    wanted = key_table(keys, "month", "attempt_id", "seq")
+    wanted = key_table(connection, keys, "month", "attempt_id", "seq")
     query = (
         _measurements()
         .join(

@@ -85,7 +85,7 @@ def results_with_keys(
     """Return the results with these (attempt, seq), newest run first; none of invalidated attempts."""
     if not keys:
         return ()
-    wanted = key_table(keys, "attempt_id", "seq")
+    wanted = key_table(connection, keys, "attempt_id", "seq")
     query = (
         select(
             Run.number,
