@@ -71,6 +71,9 @@ class Administration(Protocol):
     def revoke_token(self, ref: str) -> Mapping[str, Any]:
         """Revoke by name or id."""
 
+    def end_logins(self, actor: str) -> int:
+        """End all sessions of a person; return how many there were."""
+
     def audit(self, wanted: AuditFilter, limit: int) -> Sequence[Mapping[str, Any]]:
         """Return the newest lines of the audit log."""
 
@@ -109,6 +112,14 @@ class StoreAdministration:
             record_audit(connection, self._entry("tokens revoke", row.name), now_ns)
         return token_values(row)
 
+    def end_logins(self, actor: str) -> int:
+        """End sessions."""
+        now_ns = self.store.clock.wall_ns()
+        with self.store.writing() as connection:
+            ended = credentials.end_logins(connection, actor, now_ns=now_ns)
+            record_audit(connection, self._entry("tokens sign-out", actor), now_ns)
+        return ended
+
     def audit(self, wanted: AuditFilter, limit: int) -> Sequence[Mapping[str, Any]]:
         """Return lines of the audit log."""
         with self.store.reading() as connection:
@@ -146,6 +157,11 @@ class ServiceAdministration:
     def revoke_token(self, ref: str) -> Mapping[str, Any]:
         """Revoke a token."""
         return dict(self.connection.request("DELETE", f"/tokens/{quote(ref, safe='')}").json())
+
+    def end_logins(self, actor: str) -> int:
+        """End sessions."""
+        path = f"/logins/{quote(actor, safe='')}"
+        return int(self.connection.request("DELETE", path).json()["ended"])
 
     def audit(self, wanted: AuditFilter, limit: int) -> Sequence[Mapping[str, Any]]:
         """Return lines of the audit log."""

@@ -84,6 +84,11 @@ def test_revoking_what_is_not_there_is_refused(capsys):
     assert "hotfire tokens list" in capsys.readouterr().err
 
 
+def test_signing_out_nobody_is_said(capsys):
+    assert main(["tokens", "sign-out", "user:nobody"]) == 0
+    assert "0 sessions of user:nobody" in capsys.readouterr().err
+
+
 def test_the_same_verbs_work_at_a_service(home, capsys, monkeypatch, served):
     settings = read_settings()
     assert main(["tokens", "create", "root", "--role", "admin", "--file", str(home / "t")]) == 0
@@ -97,11 +102,13 @@ def test_the_same_verbs_work_at_a_service(home, capsys, monkeypatch, served):
         monkeypatch.setenv("HOTFIRE_TOKEN_FILE", str(home / "t"))
         assert main(["tokens", "create", "ci"]) == 0
         assert main(["tokens", "revoke", "ci"]) == 0
+        assert main(["tokens", "sign-out", "user:nobody"]) == 0
         capsys.readouterr()
         assert main(["audit", "--actor", "token:root", "-o", "json"]) == 0
         lines = json.loads(capsys.readouterr().out)
         assert main(["config", "doctor"]) == 0
     embedded.close()
     assert [line["action"] for line in lines] == [
+        "DELETE /api/v1/logins/{actor}",
         "DELETE /api/v1/tokens/{name}", "POST /api/v1/tokens",
     ]  # fmt: skip

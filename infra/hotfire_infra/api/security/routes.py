@@ -123,10 +123,20 @@ class AuditPage(BaseModel):
     next: int | None
 
 
+class EndedLogins(BaseModel):
+    """How many sessions were ended."""
+
+    model_config = with_example(actor="user:248289", ended=2)
+
+    actor: str
+    ended: int
+
+
 def administration_router(store: Store) -> APIRouter:
     """Return the routes /api/v1/tokens and /api/v1/audit."""
     router = APIRouter(prefix="/api/v1", tags=["access"])
     _attach_tokens(router, store)
+    _attach_logins(router, store)
 
     @router.get(
         "/audit",
@@ -202,3 +212,22 @@ def _attach_tokens(router: APIRouter, store: Store) -> None:
         with store.writing() as connection:
             row = credentials.revoke_token(connection, name, now_ns=store.clock.wall_ns())
         return TokenDocument(**token_values(row))
+
+
+def _attach_logins(router: APIRouter, store: Store) -> None:
+    @router.delete(
+        "/logins/{actor}",
+        summary="End all sessions of a person",
+        operation_id="end_logins",
+        dependencies=_ADMIN_ONLY,
+    )
+    def end(
+        actor: Annotated[
+            str,
+            Path(description="As in the audit log", max_length=300, examples=["user:248289"]),
+        ],
+    ) -> EndedLogins:
+        """At once. Whether they can sign in again is their provider's decision."""
+        with store.writing() as connection:
+            ended = credentials.end_logins(connection, actor, now_ns=store.clock.wall_ns())
+        return EndedLogins(actor=actor, ended=ended)

@@ -54,3 +54,13 @@ def revoke(name: Annotated[str, typer.Argument(help="Name or id of the token.")]
     from hotfire_infra.cli.verbs import tokens as verb
 
     return verb.revoke(name)
+
+
+@tree.command("sign-out")
+def sign_out(
+    actor: Annotated[str, typer.Argument(help="user:SUBJECT, as in the audit log.")],
+) -> int:
+    """End all sessions of a person at once. Example: hotfire tokens sign-out user:248289"""
+    from hotfire_infra.cli.verbs import tokens as verb
+
+    return verb.sign_out(actor)

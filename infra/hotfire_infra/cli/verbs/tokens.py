@@ -116,6 +116,14 @@ def revoke(name: str) -> int:
     return CliExit.OK
 
 
+def sign_out(actor: str) -> int:
+    """End the sessions of a person."""
+    with administration() as admin:
+        ended = admin.end_logins(actor)
+    progress(f"{ended} {'session' if ended == 1 else 'sessions'} of {actor} ended")
+    return CliExit.OK
+
+
 def audit(wanted: AuditFilter, limit: int, *, as_json: bool) -> int:
     """Print the newest lines of the audit log."""
     with administration() as admin:

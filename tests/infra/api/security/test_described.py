@@ -24,5 +24,5 @@ def test_tokens_audit_and_sign_in_are_described_whole(store):
         if operation["tags"] == ["access"]
     }
     assert own == {
-        "list_tokens": [], "create_token": [], "revoke_token": [], "list_audit": [], "get_me": [],
+        "list_tokens": [], "create_token": [], "revoke_token": [], "list_audit": [], "get_me": [], "end_logins": [],
     }  # fmt: skip

@@ -299,3 +299,16 @@ def test_a_wrong_token_in_the_form_is_refused_and_written_down(make_browser):
     answer = browser.ask("POST", "/login/token", content="token=hf_guess", headers=own)
     assert (answer.status_code, "not known" in answer.text) == (403, True)
     assert "sign-in" in {line.action for line in browser.door.audit(outcome="denied")}
+
+
+def test_an_administrator_ends_the_sessions_of_a_person_and_of_nobody_else(provider, make_browser):
+    ada = make_browser()
+    ada.sign_in(provider)
+    provider.claims = {"sub": "other"}
+    other = make_browser()
+    other.sign_in(provider)
+    admin = ada.door.token("admin", "root")
+    answer = ada.door.ask("DELETE", "/api/v1/logins/user:248289", token=admin)
+    assert answer.json() == {"actor": "user:248289", "ended": 1}
+    assert ada.ask("GET", "/page").status_code == 401
+    assert other.ask("GET", "/page").status_code == 200
