@@ -162,6 +162,9 @@ class Gatekeeper:
                 "set `access.proxies` and `access.public_url` in service.yaml",
             )
         check_announced(visit.headers, cap_of(visit.path, self.limits))
+        if visit.path in PROBES and self.access.embedded_user is None:
+            # Anybody may ask, and every answer costs a query.
+            self._slow_down(self._requests, f"probe:{visit.origin.address}")
         if visit.path in SIGN_IN and visit.path != "/login":
             self._slow_down(self._refusals, visit.origin.address)
         if not visit.is_public:

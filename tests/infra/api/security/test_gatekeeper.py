@@ -80,7 +80,8 @@ def test_the_secret_of_a_token_is_shown_once_and_stored_nowhere(door, store):
 def test_two_tokens_in_force_have_no_common_name(door):
     admin = door.token("admin", "root")
     wish = {"name": "root", "role": "viewer"}
-    assert door.ask("POST", "/api/v1/tokens", token=admin, json=wish).status_code in {409, 500}
+    answer = door.ask("POST", "/api/v1/tokens", token=admin, json=wish)
+    assert (answer.status_code, "in force" in answer.text) == (409, True)
 
 
 @pytest.mark.parametrize("role", ["viewer", "developer", "operator"])
@@ -248,3 +249,9 @@ def test_elsewhere_than_on_loopback_nobody_is_the_user_who_serves(make_door):
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_probes_need_neither_name_nor_token(door, path):
     assert door.ask("GET", path, headers={"Host": "10.1.2.3"}).status_code == 404
+
+
+def test_probes_are_answered_no_faster_than_anything_else(make_door):
+    limits = LimitsSection(requests=Rate(per_second=1, burst=2))
+    door = make_door(access=AccessSection(required=True), limits=limits)
+    assert [door.ask("GET", "/healthz").status_code for _ in range(3)] == [404, 404, 429]
