@@ -1,17 +1,26 @@
 """Cells: one task definition at one assignment of its axes, before any test list or shard."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from hotfire_pipelines.catalogue import Catalogue, Platform
-from hotfire_pipelines.errors import EmptyMatrixError, InvalidValueError
+from hotfire_pipelines.errors import (
+    CoveringError,
+    EmptyMatrixError,
+    InvalidValueError,
+    MatrixError,
+)
+from hotfire_pipelines.expansion import Debt, Expanded, expand
 from hotfire_pipelines.load import PLATFORM_AXIS, Pipeline
-from hotfire_pipelines.matrix import agrees, expand
+from hotfire_pipelines.matrix import agrees
 from hotfire_pipelines.schema import Override, Required, Requirements, Task, Timeouts
+from hotfire_pipelines.wanted import vocabulary_of, wanted_of
 from hotfire_testframework.contract.variants import Variant
 
 Value = TypeVar("Value")
+
+REMEDY = "Lower the strength, cut the matrix in two tasks, or loosen its rules."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,22 +78,48 @@ def _last(base: Value, changes: list[Value | None]) -> Value:
     return base
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cells:
+    """The cells of a pipeline, and what its covering arrays and budgets leave out, by task."""
+
+    cells: tuple[Cell, ...]
+    coverage: Mapping[str, Expanded]
+    """Of the tasks with a strength below `all` or with `max_cells:`."""
+
+
 def expand_cells(pipeline: Pipeline, catalogue: Catalogue) -> list[Cell]:
     """Every cell of the pipeline; names of platforms are checked against the catalogue here."""
+    return list(expand_pipeline(pipeline, catalogue).cells)
+
+
+def expand_pipeline(
+    pipeline: Pipeline, catalogue: Catalogue, debt: Mapping[str, Sequence[Debt]] | None = None
+) -> Cells:
+    """Expand every matrix; `debt`, by task, is what earlier plans could not afford: paid first."""
     document = pipeline.document
     for index, name in enumerate(pipeline.definition.axes[PLATFORM_AXIS].values):
         catalogue.find(name, document.at("axes", PLATFORM_AXIS, "values", index))
+    vocabulary = vocabulary_of(pipeline, catalogue)
     cells: list[Cell] = []
+    coverage: dict[str, Expanded] = {}
     for name, task in pipeline.tasks.items():
-        rows = expand(task.matrix.axes, task.matrix.include, task.matrix.exclude)
-        if not rows:
+        wanted = wanted_of(pipeline, name, vocabulary)
+        try:
+            expanded = expand(wanted, (debt or {}).get(name, ()))
+        except (MatrixError, CoveringError) as error:
+            raise InvalidValueError(
+                document.key("tasks", name, "matrix"), f"task {name!r}: {error}", REMEDY
+            ) from error
+        if not expanded.rows:
             raise EmptyMatrixError(
                 document.key("tasks", name, "matrix"),
                 f"the matrix of task {name!r} expands to no cell",
-                "Add a value to it, or loosen its `exclude:`.",
+                "Add a value to it, or loosen its `exclude:`, `forbid:` and `require:`.",
             )
-        cells.extend(_cell(pipeline, catalogue, name, row) for row in rows)
-    return _distinct(cells)
+        if task.matrix.strength != "all" or task.matrix.max_cells is not None:
+            coverage[name] = expanded
+        cells.extend(_cell(pipeline, catalogue, name, row) for row in expanded.rows)
+    return Cells(cells=tuple(_distinct(cells)), coverage=coverage)
 
 
 def _cell(pipeline: Pipeline, catalogue: Catalogue, name: str, row: Mapping[str, str]) -> Cell:

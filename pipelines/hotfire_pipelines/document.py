@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -35,6 +35,8 @@ class Document:
     values: Mapping[Place, Location]
     written: Mapping[Place, str]
     """Scalars as the author wrote them: `1.20`, not 1.2."""
+    openings: Mapping[Place, int]
+    """Signs between the place of a scalar and its text, where that stands on one line as it is."""
 
     def key(self, *place: str | int) -> Location:
         """Where the key (or list item) of this place is written, or its nearest parent."""
@@ -43,6 +45,12 @@ class Document:
     def at(self, *place: str | int) -> Location:
         """Where the value of this place is written, or its nearest parent."""
         return self._nearest(self.values, place)
+
+    def inside(self, place: Place, offset: int) -> Location:
+        """Where one sign of a text is written; the start of a text that was folded or escaped."""
+        start = self.at(*place)
+        opening = self.openings.get(place)
+        return start if opening is None else replace(start, column=start.column + opening + offset)
 
     def _nearest(self, marks: Mapping[Place, Location], place: Place) -> Location:
         for length in range(len(place), -1, -1):
@@ -87,7 +95,12 @@ def parse_document(text: str, *, file: str) -> Document:
     builder = _Builder(file)
     value = builder.build(node, (), 0)
     return Document(
-        file=file, value=value, keys=builder.keys, values=builder.values, written=builder.written
+        file=file,
+        value=value,
+        keys=builder.keys,
+        values=builder.values,
+        written=builder.written,
+        openings=builder.openings,
     )
 
 
@@ -138,6 +151,7 @@ class _Builder:
         self.keys: dict[Place, Location] = {}
         self.values: dict[Place, Location] = {}
         self.written: dict[Place, str] = {}
+        self.openings: dict[Place, int] = {}
         self._file = file
 
     def build(self, node: Node, place: Place, depth: int) -> object:
@@ -154,8 +168,16 @@ class _Builder:
                 return self._sequence(node, place, depth)
             case ScalarNode():
                 self.written[place] = str(node.value)
+                self._note_opening(node, place)
                 return self._scalar(node, here)
         raise AssertionError(type(node))  # the composer knows no other node
+
+    def _note_opening(self, node: ScalarNode, place: Place) -> None:
+        start, end = node.start_mark, node.end_mark
+        opening = 1 if node.style in ("'", '"') else 0
+        width = len(str(node.value)) + 2 * opening
+        if start.line == end.line and end.column - start.column == width:
+            self.openings[place] = opening
 
     def _sequence(self, node: SequenceNode, place: Place, depth: int) -> list[object]:
         items = []

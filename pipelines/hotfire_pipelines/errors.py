@@ -12,6 +12,8 @@ PipelineError
 │   ├── CaseFileError         a case file
 │   └── WaiverError           a list of waivers
 ├── EmptySelectionError  a query that selects nothing from a test list
+├── MatrixError          a matrix above its cap, or with rows that contradict its rules
+├── AliasError           `minmax` or `12.X` where the axis has no such value
 ├── CoveringError        a covering array that cannot be made: strength, names, seeded rows
 └── PlanError            a saved plan that is broken or was edited
 
@@ -94,6 +96,19 @@ class WaiverError(LineError):
 
 class EmptySelectionError(PipelineError):
     """A query selects no test; the message prints it."""
+
+
+class MatrixError(PipelineError):
+    """A matrix has too many cells, or rows that its own rules forbid."""
+
+
+class AliasError(PipelineError):
+    """A value means nothing on its axis; the definition's error adds file and line."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem}. {remedy}")
+        self.problem = problem
+        self.remedy = remedy
 
 
 class CoveringError(PipelineError):

@@ -8,16 +8,19 @@ from pathlib import Path
 
 from hotfire_pipelines.cases import case_test_id, of_operators, read_cases, select
 from hotfire_pipelines.catalogue import Catalogue
-from hotfire_pipelines.cells import Cell, expand_cells
+from hotfire_pipelines.cells import Cell, expand_pipeline
 from hotfire_pipelines.cost import case_seconds
 from hotfire_pipelines.edges import Links, link
 from hotfire_pipelines.errors import EmptyMatrixError
 from hotfire_pipelines.estimate import Durations, Load, estimate
+from hotfire_pipelines.expansion import Debt, Expanded
 from hotfire_pipelines.load import Pipeline
 from hotfire_pipelines.plan import (
     Plan,
     PlannedCell,
+    PlannedCoverage,
     PlannedEdge,
+    PlannedGap,
     PlannedModel,
     PlannedPlatform,
     PlannedTask,
@@ -73,15 +76,18 @@ def freeze(
     source_root: Path,
     runner_sha256: str | None = None,
     waivers: Sequence[Mapping[str, object]] = (),
+    debt: Mapping[str, Sequence[Debt]] | None = None,
     slots: int = 2,
     created: str | None = None,
 ) -> Plan:
     """Expand, list, cut, link and digest; equal arguments give equal bytes.
 
     `source_root` is read for case files only. Whether a machine at hand can execute a cell is not
-    decided here: `requires` says what the executor must check.
+    decided here: `requires` says what the executor must check. `debt` is what earlier plans could
+    not afford (`debt_of`).
     """
-    cells = expand_cells(pipeline, catalogue)
+    expanded = expand_pipeline(pipeline, catalogue, debt)
+    cells = expanded.cells
     links = link(pipeline, cells)
     ordered = _in_order(cells, links)
     read = functools.cache(functools.partial(read_cases, source_root))
@@ -104,8 +110,39 @@ def freeze(
         runner_sha256=runner_sha256,
         policy=_policy(pipeline),
         order=_order(pipeline),
+        coverage=_coverage(expanded.coverage),
         estimate=estimate(_loads(pieces, edges), slots),
         created=created,
+    )
+
+
+def debt_of(plan: Plan) -> dict[str, tuple[Debt, ...]]:
+    """What a plan leaves to the next one, by task."""
+    return {
+        item.task: tuple(
+            Debt(assignment=gap.assignment, age=gap.age) for gap in item.uncovered if gap.age
+        )
+        for item in plan.coverage
+    }
+
+
+def _coverage(found: Mapping[str, Expanded]) -> tuple[PlannedCoverage, ...]:
+    return tuple(
+        PlannedCoverage(
+            task=task,
+            strength=item.strength,
+            covered=item.covered,
+            uncovered=tuple(
+                PlannedGap(
+                    assignment=gap.assignment,
+                    reason=gap.reason,
+                    proven=gap.is_proven,
+                    age=gap.age,
+                )
+                for gap in item.gaps
+            ),
+        )
+        for task, item in sorted(found.items())
     )
 
 

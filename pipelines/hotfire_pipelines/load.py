@@ -2,10 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from hotfire_pipelines.document import Document, Place, read_document
+from hotfire_pipelines.aliases import meaning, resolve
+from hotfire_pipelines.constraints import parse
+from hotfire_pipelines.constraints.meaning import PLATFORM_AXIS as PLATFORM_AXIS
+from hotfire_pipelines.document import Document, Place
 from hotfire_pipelines.errors import (
+    AliasError,
     DependencyCycleError,
     DuplicateNameError,
     EmptyMatrixError,
@@ -13,11 +18,13 @@ from hotfire_pipelines.errors import (
     UnknownNameError,
     suggest,
 )
+from hotfire_pipelines.includes import read_with_includes
 from hotfire_pipelines.placeholders import check_placeholders
-from hotfire_pipelines.schema import Input, PipelineFile, Required, Task
+from hotfire_pipelines.schema import Input, Matrix, PipelineFile, Required, Task
 from hotfire_pipelines.validate import validate
 
-PLATFORM_AXIS = "platform"
+RULE_LISTS = ("include", "exclude", "always")
+RESERVED = tuple(Matrix.model_fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +51,7 @@ class Pipeline:
 
 def load_pipeline(path: Path) -> Pipeline:
     """Read and check one pipeline file."""
-    document = read_document(path)
+    document = read_with_includes(path)
     definition = validate(document, PipelineFile)
     _check_axes(document, definition)
     for name, task in definition.tasks.items():
@@ -53,7 +60,27 @@ def load_pipeline(path: Path) -> Pipeline:
         _check_inputs(document, definition, name, task)
         check_placeholders(document, name, task, definition.axes)
     _check_cycles(document, definition)
-    return Pipeline(definition=definition, document=document)
+    return Pipeline(definition=_without_aliases(definition), document=document)
+
+
+def _without_aliases(definition: PipelineFile) -> PipelineFile:
+    """Put values in the place of `minmax` and `12.X`."""
+    axes = definition.axes
+
+    def single(rules: tuple[dict[str, str], ...]) -> tuple[dict[str, str], ...]:
+        return tuple(
+            {axis: meaning(axis, axes[axis], value)[0] for axis, value in rule.items()}
+            for rule in rules
+        )
+
+    def of(task: Task) -> Task:
+        matrix = task.matrix
+        spans = {axis: resolve(axis, axes[axis], values) for axis, values in matrix.axes.items()}
+        rules = {kind: single(getattr(matrix, kind)) for kind in RULE_LISTS}
+        return task.model_copy(update={"matrix": matrix.model_copy(update={**spans, **rules})})
+
+    tasks = {name: of(task) for name, task in definition.tasks.items()}
+    return definition.model_copy(update={"tasks": tasks})
 
 
 def _check_axes(document: Document, definition: PipelineFile) -> None:
@@ -69,6 +96,12 @@ def _check_axes(document: Document, definition: PipelineFile) -> None:
                 document.key("axes", name),
                 "the axis 'execution' follows from the platform",
                 "Remove it.",
+            )
+        if name in RESERVED:
+            raise InvalidValueError(
+                document.key("axes", name),
+                f"an axis cannot be called {name!r}: the key means something else in a matrix",
+                "Rename the axis.",
             )
         _check_repetition(document, ("axes", name, "values"), axis.values)
         if axis.default is not None and axis.default not in axis.values:
@@ -108,12 +141,7 @@ def _check_matrix(document: Document, definition: PipelineFile, name: str, task:
         _check_repetition(document, (*place, axis), values)
         for index, value in enumerate(values):
             _known_value(document, definition, axis, value, (*place, axis, index))
-    for kind, rules in (("include", task.matrix.include), ("exclude", task.matrix.exclude)):
-        for index, rule in enumerate(rules):
-            for axis, value in rule.items():
-                at = (*place, kind, index, axis)
-                _known_axis(document, definition, name, axis, at)
-                _known_value(document, definition, axis, value, at)
+    _check_rules(document, definition, name, task.matrix)
     for index, override in enumerate(task.overrides):
         for axis, value in override.match.items():
             at = ("tasks", name, "overrides", index, "match", axis)
@@ -129,6 +157,40 @@ def _check_matrix(document: Document, definition: PipelineFile, name: str, task:
             _known_value(document, definition, axis, value, at)
 
 
+def _check_rules(document: Document, definition: PipelineFile, name: str, matrix: Matrix) -> None:
+    place: Place = ("tasks", name, "matrix")
+    for kind in RULE_LISTS:
+        for index, rule in enumerate(getattr(matrix, kind)):
+            for axis, value in rule.items():
+                at = (*place, kind, index, axis)
+                _known_axis(document, definition, name, axis, at)
+                if len(_known_value(document, definition, axis, value, at)) > 1:
+                    raise InvalidValueError(
+                        document.at(*at),
+                        f"{value!r} means more than one value of axis {axis!r}",
+                        "Name one value.",
+                    )
+    for index, row in enumerate(matrix.always):
+        for axis, value in row.items():
+            declared = definition.axes[axis]
+            spans = resolve(axis, declared, matrix.axes.get(axis, ()))
+            if meaning(axis, declared, value)[0] not in spans:
+                raise UnknownNameError(
+                    document.at(*place, "always", index, axis),
+                    f"{axis}={value} is not in the matrix of task {name!r}",
+                    "Add it to the matrix, or use `include:`.",
+                )
+    for kind in ("forbid", "require"):
+        for index, text in enumerate(getattr(matrix, kind)):
+            parse(text, partial(document.inside, (*place, kind, index)))
+    if matrix.seed is not None and matrix.strength == "all" and matrix.max_cells is None:
+        raise InvalidValueError(
+            document.key(*place, "seed"),
+            "`seed:` chooses among covering arrays, and `strength: all` is the whole product",
+            "Add `strength: 2`, or remove it.",
+        )
+
+
 def _known_axis(
     document: Document,
     definition: PipelineFile,
@@ -140,7 +202,7 @@ def _known_axis(
         raise UnknownNameError(
             document.key(*place),
             f"unknown axis {axis!r} in task {task!r}",
-            suggest(axis, [*definition.axes, "include", "exclude"]),
+            suggest(axis, [*definition.axes, *RESERVED]),
         )
 
 
@@ -150,12 +212,12 @@ def _known_value(
     axis: str,
     value: str,
     place: Place,
-) -> None:
-    known = definition.axes[axis].values
-    if value not in known:
-        raise UnknownNameError(
-            document.at(*place), f"{value!r} is no value of axis {axis!r}", suggest(value, known)
-        )
+) -> tuple[str, ...]:
+    """Return the values that are meant."""
+    try:
+        return meaning(axis, definition.axes[axis], value)
+    except AliasError as error:
+        raise UnknownNameError(document.at(*place), error.problem, error.remedy) from error
 
 
 def _check_needs(document: Document, definition: PipelineFile, name: str, task: Task) -> None:

@@ -62,6 +62,29 @@ class PlannedCell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedGap:
+    """A combination of axis values that no cell has, and why; `age`: plans that could not pay it."""
+
+    assignment: Mapping[str, str]
+    reason: str
+    proven: bool
+    age: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCoverage:
+    """What the cells of a task cover of its matrix; an explanation, not part of the digest.
+
+    `covered` and `uncovered` together are all combinations of `strength` axis values.
+    """
+
+    task: str
+    strength: int
+    covered: int
+    uncovered: tuple[PlannedGap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedTask:
     """One schedulable piece of a cell; `shard` is (number, of how many), counted from 1."""
 
@@ -127,13 +150,15 @@ class Plan:
     runner_sha256: str | None = None
     policy: Policy = Policy()
     order: QueueOrder | None = None
+    coverage: tuple[PlannedCoverage, ...] = ()
     estimate: Estimate | None = None
     created: str | None = None
 
     def frozen(self) -> dict[str, Any]:
-        """Everything that the digest covers: all but order, price, estimates and times."""
+        """Everything that the digest covers: all but order, coverage, estimates and times."""
         plain: dict[str, Any] = to_json(self)
         plain.pop("order", None)
+        plain.pop("coverage", None)
         plain.pop("estimate", None)
         plain.pop("created", None)
         for planned, task in zip(plain["tasks"], self.tasks, strict=True):
@@ -156,6 +181,7 @@ class Plan:
         """Plain JSON values: the frozen part, its digest, and what lies outside it."""
         outside = {
             "order": to_json(self.order),
+            "coverage": [to_json(item) for item in self.coverage] or None,
             "estimate": to_json(self.estimate),
             "created": self.created,
         }

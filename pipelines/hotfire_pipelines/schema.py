@@ -46,7 +46,9 @@ WorkPath = Annotated[Text, AfterValidator(_stays_inside)]
 class Strict(BaseModel):
     """No unknown keys, no silent conversions, no changes after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
 
 
 class Required(StrEnum):
@@ -67,18 +69,45 @@ class Axis(Strict):
     """One named dimension of choice. A value at `default` stays out of the variant."""
 
     values: Annotated[tuple[AxisValue, ...], Field(min_length=1)]
+    """All values, each once; of an ordered axis from the lowest to the highest."""
     default: AxisValue | None = None
+    """The value that stays out of the variant, so that a new axis keeps history."""
+    ordered: bool = False
+    """Whether the order of the values means something; `minmax` needs it."""
     description: str = ""
+    """For readers."""
+
+
+Assignments = tuple[dict[AxisName, AxisValue], ...]
+Strength = Literal["all"] | Annotated[int, Field(ge=1, le=6)]
 
 
 class Matrix(BaseModel):
-    """Axes as extra keys, plus `include` and `exclude` with the rules of GitHub Actions."""
+    """Axes as keys, plus `include` and `exclude` with the rules of GitHub Actions."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="allow", frozen=True, strict=True, use_attribute_docstrings=True
+    )
     __pydantic_extra__: dict[str, tuple[AxisValue, ...]]
 
-    include: tuple[dict[AxisName, AxisValue], ...] = ()
-    exclude: tuple[dict[AxisName, AxisValue], ...] = ()
+    include: Assignments = ()
+    """Extends each cell whose values it does not change, else is a cell of its own."""
+    exclude: Assignments = ()
+    """Removes the cells that agree with all its keys."""
+    forbid: tuple[Text, ...] = ()
+    """Constraints that hold for no cell: `platform.os == 'windows' and cuda < 12.4`."""
+    require: tuple[Text, ...] = ()
+    """Constraints that hold for every cell."""
+    strength: Strength = "all"
+    """`all`: the whole product. 1…6: every allowed combination of that many values, in few cells."""
+    always: Assignments = ()
+    """Assignments, whole or partial, that are in whatever the strength and the budget."""
+    seed: Annotated[int, Field(ge=0)] | None = None
+    """Chooses among covering arrays of equal strength; none: by the name of the task."""
+    max_cells: Annotated[int, Field(ge=1)] | None = None
+    """Cells of one run; what they do not cover is listed, and first in the next run."""
+    cap: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    """A matrix with more cells than this is an error."""
 
     @property
     def axes(self) -> Mapping[str, tuple[str, ...]]:
@@ -90,19 +119,28 @@ class Cases(Strict):
     """Kernel cases that are known before any build: committed lines, one test each."""
 
     files: Annotated[tuple[Text, ...], Field(min_length=1)]
+    """Patterns of case files, from the root of the source."""
     operators: Annotated[tuple[Text, ...], Field(min_length=1)] = ("*",)
+    """Patterns of `op.dtype` that are selected."""
     module: Name = "aestus.kernels"
+    """First part of the tests' identifiers."""
 
 
 class Input(Strict):
     """Something a task reads: the source, an artifact of another task, or a model."""
 
     name: Name
+    """The task reads it as `{input:NAME}`."""
     source: Literal[True] | None = None
+    """The source under test."""
     task: Name | None = None
+    """The task that makes it."""
     artifact: Text | None = None
+    """The output of that task."""
     platform: Name | None = None
+    """Whose build is meant; none: the one of the same platform."""
     model: Name | None = None
+    """A declared model."""
 
     @model_validator(mode="after")
     def _names_one_origin(self) -> Self:
@@ -120,17 +158,24 @@ class Output(Strict):
     """An artifact that a task leaves behind; a folder becomes a deterministic tar.gz."""
 
     name: Name
+    """The artifact is known by it."""
     path: WorkPath
+    """File or folder below the work directory."""
 
 
 class Timeouts(Strict):
     """Limits of one attempt in seconds; they nest: a test ends before its run."""
 
     setup_s: Seconds = 300
+    """All commands of `setup`."""
     test_s: Seconds = 300
+    """One test."""
     run_s: Seconds = 1800
+    """The whole attempt between set-up and tear-down."""
     silence_s: Seconds = 300
+    """Without output or event."""
     grace_s: Seconds = 10
+    """From the request to end until it is enforced."""
 
     @model_validator(mode="after")
     def _nest(self) -> Self:
@@ -151,6 +196,7 @@ class Requirements(Strict):
     devices: tuple[Text, ...] = ()
     """Accelerators, as `vendor:kind`."""
     python_modules: tuple[Text, ...] = ()
+    """Modules that the host can import."""
     toolchains: tuple[Name, ...] = ()
     """Toolchains in the user's cache."""
 
@@ -178,13 +224,21 @@ class Override(Strict):
     """Other values for the cells that agree with `match`; the last match wins."""
 
     match: Annotated[dict[AxisName, AxisValue], Field(min_length=1)]
+    """Axis values, or `execution`, that a cell must have."""
     budget_seconds: Seconds | None = None
+    """Instead of the task's."""
     estimate_seconds: Seconds | None = None
+    """Instead of the task's."""
     shards: Annotated[int, Field(ge=1, le=256)] | None = None
+    """Instead of the task's."""
     cpus: Annotated[int, Field(ge=1)] | None = None
+    """Instead of the task's."""
     timeouts: Timeouts | None = None
+    """Instead of the task's, as a whole."""
     env: dict[EnvironmentName, str] = {}
+    """Beside the task's, and wins over it."""
     args: tuple[str, ...] | None = None
+    """Instead of the task's."""
     inputs: tuple[Input, ...] = ()
     """More inputs, beside those that every cell has."""
 
@@ -193,31 +247,55 @@ class Task(Strict):
     """One task definition: its matrix makes cells, each cell becomes tasks."""
 
     description: str = ""
+    """For readers."""
     role: Role = Role.TEST
+    """`build` uses the platform's compilers on the host, `test` executes behind its launcher."""
     harness: Harness
+    """How tests are found and reported."""
     matrix: Matrix
+    """The cells."""
     needs: tuple[Name, ...] = ()
+    """Tasks that must have passed on the same platform."""
     setup: tuple[Command, ...] = ()
+    """Commands before; a failure is infrastructure."""
     command: Argv = ()
+    """What is executed, as a list of words."""
     teardown: tuple[Command, ...] = ()
+    """Commands after; a failure is infrastructure."""
     env: dict[EnvironmentName, str] = {}
+    """Environment, beside the platform's."""
     inputs: tuple[Input, ...] = ()
+    """What it reads."""
     outputs: tuple[Output, ...] = ()
+    """What it leaves behind."""
     cases: Cases | None = None
+    """Kernel cases, for `harness: cases`."""
     paths: tuple[Text, ...] = ()
+    """For `harness: pytest`."""
     args: tuple[str, ...] = ()
+    """More arguments for the harness."""
     requires: Requirements = Requirements()
+    """What a machine must offer beside the platform's requirements."""
     timeouts: Timeouts = Timeouts()
+    """Limits of one attempt."""
     budget_seconds: Seconds | None = None
+    """Estimated seconds that the cases of a cell may take."""
     estimate_seconds: Seconds = 60
+    """Declared duration, until one is measured."""
     shards: Annotated[int, Field(ge=1, le=256)] = 1
+    """Tasks that a cell with cases becomes at most."""
     exclusive: bool = False
+    """Whether an attempt takes the machine alone."""
     cpus: Annotated[int, Field(ge=1)] = 1
+    """CPUs of an attempt."""
     memory_mib: Annotated[int, Field(ge=1)] | None = None
+    """Memory of an attempt in MiB."""
     retries: Annotated[int, Field(ge=0, le=5)] = 1
+    """Attempts after one that infrastructure ended."""
     secrets: tuple[Name, ...] = ()
     """Names of secrets, given to trusted runs as files: `{secret:NAME}` is the path of one."""
     overrides: tuple[Override, ...] = ()
+    """Other values for some cells; the last match wins."""
 
     def all_inputs(self) -> tuple[Input, ...]:
         """Inputs of every cell, and those that only some cells have."""
@@ -244,8 +322,11 @@ class Model(Strict):
     """Weights that tasks read, pinned by content."""
 
     package: Text
+    """Package of the model in the cache."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    """Digest of the weights."""
     description: str = ""
+    """For readers."""
 
 
 class OnMergeBase(StrEnum):
@@ -264,6 +345,7 @@ class Exonerate(Strict):
     fails_on_merge_base: Annotated[
         OnMergeBase, Field(alias="fails-on-merge-base", strict=False)
     ] = OnMergeBase.OFF
+    """Whether failures that are older than the change block."""
     rerun_tasks: Annotated[int, Field(alias="rerun-tasks", ge=1, le=100)] = 3
     """Failed tasks that one run may execute again on the merge base."""
 
@@ -281,6 +363,7 @@ class Gone(Strict):
     """Tests that were taken out or renamed."""
 
     tests: Annotated[GoneTests, Field(strict=False)] = GoneTests.REPORT
+    """What a test means that is expected and not collected."""
     share: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Of a cell's tests; when more are gone at once, the suite has stopped collecting them."""
 
@@ -299,10 +382,17 @@ class PipelineFile(Strict):
     """One pipeline file as written."""
 
     schema_: Annotated[Literal["hotfire.dev/pipeline/1"], Field(alias="schema")]
+    """Version of this format."""
     name: Name
+    """The name people run it by."""
     description: str = ""
+    """For readers."""
+    include: tuple[Text, ...] = ()
+    """Files below this one's folder whose axes, required, models and tasks are added."""
     axes: dict[AxisName, Axis]
+    """Dimensions of choice; `platform` is always one."""
     required: dict[Name, Required] = {}
+    """Platforms whose cells may be not executable without blocking."""
     priority: PriorityClass | None = None
     """Class of its runs in the queue; none: by the pipeline's name, else `developer`."""
     supersede: bool | None = None
@@ -310,6 +400,10 @@ class PipelineFile(Strict):
     reuse: bool = False
     """Take over results whose action digest is equal, unless the run is told otherwise."""
     exonerate: Exonerate = Exonerate()
+    """Failures that do not block."""
     gone: Gone = Gone()
+    """Tests that were taken out or renamed."""
     models: dict[Name, Model] = {}
+    """Weights that tasks read."""
     tasks: Annotated[dict[Name, Task], Field(min_length=1)]
+    """What is built and tested."""
