@@ -45,11 +45,13 @@ REVISION = "0" * 40
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One trial: records a second, and how long a batch took."""
+    """One trial: records a second, how long a batch took, what it cost."""
 
     rate: float
     p50_ms: float
     p99_ms: float
+    cpu_us: float
+    """Of the server, per record: it does not depend on what else the machine does."""
 
 
 def http_rows(*, quick: bool) -> list[Row]:
@@ -69,6 +71,8 @@ def http_rows(*, quick: bool) -> list[Row]:
             peer_name=name, unit="ms", goal=None, better="lower"),
         Row(name="HTTP ingest, p99 of a batch", ours=mine.p99_ms, peer=limit.p99_ms,
             peer_name=name, unit="ms", goal=None, better="lower"),
+        Row(name="HTTP ingest, CPU of the server", ours=mine.cpu_us, peer=limit.cpu_us,
+            peer_name=name, unit="µs/record", goal=1.25, better="lower"),
     ]  # fmt: skip
 
 
@@ -77,6 +81,7 @@ def _median(outcomes: Sequence[Outcome]) -> Outcome:
         rate=statistics.median(one.rate for one in outcomes),
         p50_ms=statistics.median(one.p50_ms for one in outcomes),
         p99_ms=statistics.median(one.p99_ms for one in outcomes),
+        cpu_us=statistics.median(one.cpu_us for one in outcomes),
     )
 
 
@@ -119,10 +124,26 @@ def _trial(which: str, bodies: Sequence[Sequence[bytes]]) -> Outcome:
             port = free.getsockname()[1]
         server = _start(which, home, port)
         try:
-            return _load(which, port, attempts, bodies)
+            before = _cpu_seconds(server.pid)
+            rate, took = _load(which, port, attempts, bodies)
+            spent = _cpu_seconds(server.pid) - before
         finally:
             server.terminate()
             server.wait()
+    took.sort()
+    records = sum(len(mine) for mine in bodies) * 2 * BATCH_RESULTS
+    return Outcome(
+        rate=rate,
+        p50_ms=took[len(took) // 2] * 1000,
+        p99_ms=took[min(len(took) - 1, int(len(took) * 0.99))] * 1000,
+        cpu_us=spent / records * 1e6,
+    )
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return what a process has used of the processors."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _start(which: str, home: Path, port: int) -> subprocess.Popen[bytes]:
@@ -203,8 +224,8 @@ def _claim(store: Store, run_id: int) -> list[tuple[int, str]]:
 
 def _load(
     which: str, port: int, attempts: Sequence[tuple[int, str]], bodies: Sequence[Sequence[bytes]]
-) -> Outcome:
-    """Send all batches, each connection its own attempt's; measure until the last answer."""
+) -> tuple[float, list[float]]:
+    """Send all batches, each connection its own attempt's; return records a second and times."""
     took: list[float] = []
     failures: list[str] = []
     gate = threading.Barrier(CONNECTIONS + 1)
@@ -244,12 +265,7 @@ def _load(
     if failures:
         raise RuntimeError(f"{which} refused a batch: {failures[0]}")
     records = sum(len(mine) for mine in bodies) * 2 * BATCH_RESULTS
-    ordered = sorted(took)
-    return Outcome(
-        rate=records / span,
-        p50_ms=ordered[len(ordered) // 2] * 1000,
-        p99_ms=ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))] * 1000,
-    )
+    return records / span, took
 
 
 def main(arguments: Sequence[str]) -> int:
