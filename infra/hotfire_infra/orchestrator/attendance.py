@@ -119,6 +119,8 @@ class Settled:
     """As it is now; None: somebody else wrote it, read it anew."""
     has_moved: bool = False
     effects: tuple[Effect, ...] = ()
+    chores: tuple[Effect, ...] = ()
+    """Effects that nobody waits for: they come after the new attempts are submitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,10 +258,15 @@ class Attendant:
             return Settled(attempt=None)
         keeper = HoldKeeper(self.store, self.holds)
         is_held = keeper.grant(connection, attempt, ending.state, self.executor.capacity)
+        free = (lambda: self.free(attempt, is_silent=look.has_expired, is_held=is_held),)
+        # A runner that said how it ended has killed what was left; of another one something may
+        # still run, and must not run beside the next attempt.
+        is_clean = look.spool.exit_code() is not None
         return Settled(
             attempt=_read(connection, attempt),
             has_moved=True,
-            effects=(lambda: self.free(attempt, is_silent=look.has_expired, is_held=is_held),),
+            effects=() if is_clean else free,
+            chores=free if is_clean else (),
         )
 
     def free(self, attempt: AttemptRow, *, is_silent: bool, is_held: bool = False) -> None:

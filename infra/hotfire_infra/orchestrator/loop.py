@@ -205,6 +205,7 @@ class Orchestrator:
     def _settle(self, looks: Sequence[Look], refused: dict[int, dict[int, str]]) -> bool:
         """Write in one transaction all that follows from what was seen, then act on it."""
         effects: list[Effect] = []
+        chores: list[Effect] = []
         leased: list[Leased] = []
         has_moved = bool(refused)
         with self.lock.writing() as connection:
@@ -215,6 +216,7 @@ class Orchestrator:
                 if look.needs_writing:
                     settled = self._settle_one(connection, look, leased)
                     effects += settled.effects
+                    chores += settled.chores
                     has_moved |= settled.has_moved
             self.at(CrashPoint.SETTLED)
             if any(facts.run.hold_seconds for facts in self.book.runs.values()):
@@ -228,7 +230,7 @@ class Orchestrator:
         if is_alone:
             self.book.last_event = newest
         self.at(CrashPoint.COMMITTED)
-        self._act(effects, leased)
+        self._act(effects, leased, chores)
         return has_moved
 
     def _settle_one(self, connection: Connection, look: Look, leased: list[Leased]) -> Settled:
@@ -347,15 +349,11 @@ class Orchestrator:
             self.executor.release(Ulid(attempt))
         return bool(freed)
 
-    def _act(self, effects: Sequence[Effect], leased: Sequence[Leased]) -> None:
+    def _act(
+        self, effects: Sequence[Effect], leased: Sequence[Leased], chores: Sequence[Effect]
+    ) -> None:
         """Do what the store says already; one failure keeps nothing else from happening."""
-        failures: list[Exception] = []
-        for effect in effects:
-            try:
-                effect()
-            except (InfraError, OSError) as error:
-                failures.append(error)
-            self.at(CrashPoint.ANSWERED)
+        failures = self._try_all(effects)
         for found in leased:
             self.at(CrashPoint.SUBMITTING)
             with self._about(found.attempt):
@@ -363,8 +361,19 @@ class Orchestrator:
             if not is_submitted:
                 self.book.forget_run(found.run.id)
             self.at(CrashPoint.SUBMITTED)
+        failures += self._try_all(chores)
         if failures:
             raise failures[0]
+
+    def _try_all(self, effects: Sequence[Effect]) -> list[Exception]:
+        failures: list[Exception] = []
+        for effect in effects:
+            try:
+                effect()
+            except (InfraError, OSError) as error:
+                failures.append(error)
+            self.at(CrashPoint.ANSWERED)
+        return failures
 
     def _is_touch_due(self) -> bool:
         age = self.store.clock.mono_ns() - self._touched_ns
