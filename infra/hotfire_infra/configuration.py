@@ -33,6 +33,7 @@ class Configuration(BaseModel):
     schema_name: Literal["hotfire.dev/service/1"] = Field(
         default="hotfire.dev/service/1", alias="schema"
     )
+    """Version of this format."""
     access: AccessSection = Field(default_factory=AccessSection)
     devices: DevicesSection = Field(default_factory=DevicesSection)
     gate: GateSection = Field(default_factory=GateSection)

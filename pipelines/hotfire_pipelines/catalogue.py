@@ -44,20 +44,31 @@ class Platform(Strict):
     """One named bundle of dimensions (os, arch, accelerator, toolchain, launcher)."""
 
     description: str = ""
+    """For readers."""
     dimensions: Annotated[dict[AxisName, Text], Field(min_length=1)]
+    """What the platform is: os, arch, accelerator, toolchain."""
     execution: Execution = Execution.NATIVE
+    """Whether it runs on the hardware it was built for."""
     launcher: tuple[Text, ...] = ()
+    """Words before the command of what executes here."""
     executable_suffix: str = ""
+    """Of what a build leaves."""
     library: Text = "lib/libaestus.so"
+    """Path of the library in what a build leaves."""
     preset: Name | None = None
+    """The CMake preset; none: the platform's name."""
     built_as: Name | None = None
     """The platform whose build runs here too; its own build when left out."""
     env: dict[EnvironmentName, str] = Field(default={})
+    """Environment of what executes here."""
     setup: tuple[Command, ...] = ()
     """Commands before the set-up of every task that executes here."""
     build: Requirements = Requirements()
+    """What a machine must offer to build for it."""
     run: Requirements = Requirements()
+    """What a machine must offer to execute it."""
     reach: Annotated[tuple[Text, ...], Field(min_length=1)]
+    """Executors that may execute it."""
     speed: Speed = Speed()
 
     def requirements(self, role: Role) -> Requirements:
@@ -77,7 +88,9 @@ class CatalogueFile(Strict):
     """One catalogue file as written."""
 
     schema_: Annotated[Literal["hotfire.dev/platforms/1"], Field(alias="schema")]
+    """Version of this format."""
     platforms: Annotated[dict[Name, Platform], Field(min_length=1)]
+    """By name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

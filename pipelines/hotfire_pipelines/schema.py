@@ -46,9 +46,7 @@ WorkPath = Annotated[Text, AfterValidator(_stays_inside)]
 class Strict(BaseModel):
     """No unknown keys, no silent conversions, no changes after reading."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Required(StrEnum):
@@ -85,9 +83,7 @@ Strength = Literal["all"] | Annotated[int, Field(ge=1, le=6)]
 class Matrix(BaseModel):
     """Axes as keys, plus `include` and `exclude` with the rules of GitHub Actions."""
 
-    model_config = ConfigDict(
-        extra="allow", frozen=True, strict=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
     __pydantic_extra__: dict[str, tuple[AxisValue, ...]]
 
     include: Assignments = ()

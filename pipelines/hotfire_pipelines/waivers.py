@@ -49,11 +49,15 @@ class Waiver(BaseModel):
     variant: Mapping[str, str] = Field(default_factory=dict)
     """Pattern for each axis that must match; an axis not named matches any value."""
     owner: str = Field(min_length=1)
+    """Who answers for it."""
     bug: str = Field(min_length=1)
+    """Where the failure is worked on."""
     reason: str = Field(min_length=1)
+    """Why it does not block."""
     signature: str = Field(min_length=1)
     """Regular expression that the failure's message must contain."""
     created: date
+    """The day of the decision; at most 90 days before `expires`."""
     expires: date
     """The last day on which it waives."""
 
@@ -73,7 +77,9 @@ class WaiverFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_name: Literal["hotfire.dev/waivers/1"] = Field(alias="schema")
+    """Version of this format."""
     waivers: tuple[Waiver, ...]
+    """Every decision that holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-config = typer.Typer(help="Look at what this machine offers.", no_args_is_help=True)
+config = typer.Typer(
+    help="Look at what this machine offers, and at file formats.", no_args_is_help=True
+)
 app.add_typer(config, name="config")
 serving = typer.Typer(invoke_without_command=True)
 app.add_typer(serving, name="serve")
@@ -40,6 +42,15 @@ class Output(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+
+
+class Format(StrEnum):
+    """Files that people write."""
+
+    PIPELINE = "pipeline"
+    PLATFORMS = "platforms"
+    WAIVERS = "waivers"
+    SERVICE = "service"
 
 
 class Colour(StrEnum):
@@ -281,6 +292,18 @@ def doctor(output: OutputOption = Output.TABLE) -> int:
     from hotfire_infra.cli.verbs import doctor as verb
 
     return verb.doctor(as_json=output is Output.JSON)
+
+
+@config.command()
+def schema(
+    name: Annotated[
+        Format, typer.Argument(metavar="[FORMAT]", help="pipeline, platforms, waivers or service.")
+    ] = Format.PIPELINE,
+) -> int:
+    """Print the JSON Schema of a file, for editors. Example: hotfire config schema pipeline"""
+    from hotfire_infra.cli.verbs import schema as verb
+
+    return verb.schema(name.value)
 
 
 def main(arguments: Sequence[str]) -> int:

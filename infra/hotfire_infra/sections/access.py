@@ -21,9 +21,11 @@ class OidcSection(BaseModel):
     issuer: str
     """Address of the provider, exactly as it stands in its tokens."""
     client_id: str
+    """Under which the issuer knows this service."""
     client_secret_file: Path | None = None
     """File of mode 0600 with the client's secret; without one the client is a public one."""
     scopes: tuple[str, ...] = ("openid", "profile", "email")
+    """What the issuer is asked for."""
     groups_claim: str = "groups"
     """Claim of the identity token that lists a person's groups."""
     roles: Mapping[str, Role] = Field(default_factory=dict)
@@ -31,6 +33,7 @@ class OidcSection(BaseModel):
     default_role: Role | None = None
     """For people in none of these groups; none: they are refused."""
     session_hours: float = Field(default=12, gt=0, le=24 * 31)
+    """After which a person signs in again."""
     leeway_seconds: float = Field(default=30, ge=0, le=300)
     """How far the provider's clock may be off."""
 

@@ -13,7 +13,9 @@ class Rate(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     per_second: float = Field(gt=0)
+    """How many in the long run."""
     burst: float = Field(ge=1)
+    """How many at once."""
 
 
 class LimitsSection(BaseModel):
@@ -39,6 +41,7 @@ class LimitsSection(BaseModel):
     nesting: int = Field(default=64, ge=4)
     """Folders in the name of an artifact."""
     artifacts_per_attempt: int = Field(default=10_000, ge=1)
+    """Artifacts that one attempt may put."""
     attempt_bytes: int = Field(default=20 * GIB, ge=MIB)
     """All artifacts and logs of one attempt."""
     free_disk_bytes: int = Field(default=1 * GIB, ge=0)

@@ -13,6 +13,8 @@ class LoggingSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal["auto", "json", "text"] = "auto"
+    """Lines for people, or one JSON object per line; `auto`: by where the output goes."""
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe that is written."""
     requests: bool = False
     """A line per HTTP request, not only per refused or failed one."""

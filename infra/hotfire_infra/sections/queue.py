@@ -26,8 +26,11 @@ class CapsSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     pipelines: Mapping[str, int] = Field(default_factory=dict)
+    """By name of the pipeline."""
     pools: Mapping[str, int] = Field(default_factory=dict)
+    """By name of the pool."""
     users: Mapping[str, int] = Field(default_factory=dict)
+    """By name of the user."""
     per_user: int | None = Field(default=None, ge=1)
     """For every user who has no line of their own in `users`."""
 

@@ -21,6 +21,7 @@ class RetryRule(BaseModel):
     backoff_seconds: float = Field(default=0.0, ge=0)
     """Before the first retry; each further one waits twice as long."""
     backoff_limit_seconds: float = Field(default=600.0, ge=0)
+    """The longest wait between two attempts."""
 
 
 NEVER = RetryRule(retries=0)

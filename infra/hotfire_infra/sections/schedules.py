@@ -20,6 +20,7 @@ class PushSection(BaseModel):
     push: str = Field(min_length=1)
     """Branch of the local clone, or any other name that git knows: `origin/main`."""
     poll_seconds: float = Field(default=60, ge=1)
+    """Between two looks at the branch."""
 
 
 class ScheduleSection(BaseModel):
@@ -28,6 +29,7 @@ class ScheduleSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     pipeline: str = Field(min_length=1)
+    """Name of the pipeline."""
     checkout: Path
     """A local clone; what is tested is a revision of it, never its working tree."""
     cron: str | None = None
@@ -39,11 +41,13 @@ class ScheduleSection(BaseModel):
     revision: str = "HEAD"
     """What `cron` tests."""
     team: str = DEFAULT_TEAM
+    """On whose account its runs are."""
     priority: Priority | None = None
     """None: as the pipeline says."""
     catch_up: Literal["latest", "none"] = "latest"
     """After downtime: start for the latest missed time once, or for none."""
     paused: bool = False
+    """Whether it starts nothing for now."""
 
     @field_validator("timezone")
     @classmethod

@@ -17,7 +17,9 @@ class SecretScope(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     pipelines: tuple[str, ...] = ()
+    """Names of the pipelines that may have it; empty: all."""
     teams: tuple[str, ...] = ()
+    """Names of the teams that may have it; empty: all."""
 
 
 class SecretsSection(BaseModel):
