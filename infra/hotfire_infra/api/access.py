@@ -14,11 +14,12 @@ one attempt, that attempt's token. A route says what it needs:
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import Depends, FastAPI, HTTPException, Path
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import HTTPConnection
@@ -203,13 +204,13 @@ def require(role: Role) -> Callable[[Principal], Principal]:
     return admitted
 
 
-def require_attempt(scope: AttemptScope) -> Callable[..., Principal]:
+def require_attempt(scope: AttemptScope) -> Callable[..., Awaitable[Principal]]:
     """Return a dependency for routes below `/attempts/{ulid}`: only that attempt's own token.
 
     The principal's `attempt` has the store's id of the attempt and of its run.
     """
 
-    def admitted(
+    async def admitted(
         connection: HTTPConnection,
         ulid: Annotated[
             str,
@@ -223,7 +224,12 @@ def require_attempt(scope: AttemptScope) -> Callable[..., Principal]:
         bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)] = None,
     ) -> Principal:
         token = bearer.credentials if bearer else None
-        principal = access_of(connection).attempt(ulid, token)
+        access = access_of(connection)
+        # What the gatekeeper has just looked up costs no thread a second time.
+        known = access.recall(ulid, token) if token else None
+        principal = (
+            known if known is not None else await to_thread.run_sync(access.attempt, ulid, token)
+        )
         connection.state.principal = principal
         connection.state.attempt_scope = scope
         return principal

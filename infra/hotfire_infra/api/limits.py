@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from hotfire_infra.sections.limits import LimitsSection
 
 
-def limits_of(request: Request) -> LimitsSection:
+async def limits_of(request: Request) -> LimitsSection:
     """Return the section `limits`, at its defaults where the application has none."""
     found = getattr(request.app.state, "limits", None)
     return found if isinstance(found, LimitsSection) else LimitsSection()

@@ -151,7 +151,7 @@ class Service:
             self._stop.wait(STANDBY_SECONDS)
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:
     """Return the service behind an application; 503 for one that only shows reports."""
     found = getattr(request.app.state, "service", None)
     if not isinstance(found, Service):
@@ -159,7 +159,7 @@ def service_of(request: Request) -> Service:
     return found
 
 
-def reports_of(request: Request) -> Reports:
+async def reports_of(request: Request) -> Reports:
     """Return what an application shows; every application has some."""
     found: Reports = request.app.state.reports
     return found
