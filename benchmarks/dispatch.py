@@ -139,18 +139,19 @@ class Service:
         size = commands // batches
         ours, peers = [], []
         for number in range(batches):
-            peer = (
-                (lambda: self.peer_runner(command, size))
-                if with_runner
-                else (lambda: peer_bare(command, size))
-            )
-            if number % 2:
+            is_ours_first = bool(number % 2)
+            if is_ours_first:
                 ours.append(self.run(command, size))
-                peers.append(peer())
-            else:
-                peers.append(peer())
+            peers.append(self.peer(command, size, with_runner=with_runner))
+            if not is_ours_first:
                 ours.append(self.run(command, size))
         return ours, peers
+
+    def peer(self, command: list[str], commands: int, *, with_runner: bool) -> float:
+        """Let xargs do the same; return the wall time."""
+        if with_runner:
+            return self.peer_runner(command, commands)
+        return peer_bare(command, commands)
 
     def run(self, command: list[str], commands: int) -> Batch:
         """Run a batch as one run of so many tasks; anything but a pass is an error."""
@@ -188,7 +189,7 @@ class Service:
             wall=wall,
             processor=processor,
             commits=commits,
-            overheads=tuple(span / 1e9 for span in taken),
+            overheads=tuple((span or 0) / 1e9 for span in taken),
         )
 
     def peer_runner(self, command: list[str], commands: int) -> float:

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import func, select
-from tests.infra.conftest import SOURCE, plan_of, spec_of
-from tests.scale.scripted import ScriptedExecutor, is_far
 
 from hotfire_infra.clock import ManualClock
 from hotfire_infra.errors import InfraError, LockLostError, StorageFullError
@@ -29,6 +27,9 @@ from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store, open_store
 from hotfire_infra.store.models import History, Outbox, Result
 from hotfire_testframework.contract.task import AttemptSpec
+
+from ..infra.conftest import SOURCE, plan_of, spec_of
+from .scripted import ScriptedExecutor, is_far
 
 RETRIES = 2
 DOOMED_EVERY = 97

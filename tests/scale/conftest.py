@@ -1,6 +1,6 @@
 """The fixtures of the infrastructure's tests, for tests that take minutes."""
 
-from tests.infra.conftest import (
+from ..infra.conftest import (
     clock,
     dialect,
     empty_database,

@@ -11,15 +11,15 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.infra.conftest import SOURCE, plan_of, spec_of
-from tests.infra.postgres import PostgresServer
-
 from hotfire_infra.errors import DatabaseUnreachableError
 from hotfire_infra.executors.spool import read_object
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.states import ATTEMPT_TERMINAL, AttemptState, RunVerdict
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import open_store
+
+from ..infra.conftest import SOURCE, plan_of, spec_of
+from ..infra.postgres import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOTS = 4

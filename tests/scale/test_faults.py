@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 
 import pytest
-from tests.infra.conftest import DIALECTS
-from tests.scale.chaos import Chaos, check, doomed, expected_of, fault_free, verdicts_of
-from tests.scale.processes import RealRun
+
+from ..infra.conftest import DIALECTS
+from .chaos import Chaos, check, doomed, expected_of, fault_free, verdicts_of
+from .processes import RealRun
 
 pytestmark = pytest.mark.scale
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from tests.infra.conftest import SOURCE, plan_of, spec_of
-from tests.infra.orchestrator.reference import Reference, RefTask
 
 from hotfire_infra.clock import ManualClock
 from hotfire_infra.executors.fake import FakeExecutor, Script
@@ -23,6 +21,9 @@ from hotfire_infra.orchestrator.requests import RequestBook
 from hotfire_infra.states import RequestKind
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import open_store
+
+from ..conftest import SOURCE, plan_of, spec_of
+from .reference import Reference, RefTask
 
 NEEDS = {"a": (), "b": ("a",), "c": (), "d": ("b", "c"), "e": ()}
 SLOTS = 2

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.infra.conftest import DIALECTS
-from tests.scale.chaos import Chaos, check, expected_of
+
+from ...scale.chaos import Chaos, check, expected_of
+from ..conftest import DIALECTS
 
 TASKS = FAULTS = 40
 SEED = 4

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import update
-from tests.infra.conftest import SOURCE
 
 from hotfire_infra.errors import LockLostError
 from hotfire_infra.orchestrator import lock as locks
@@ -22,6 +21,8 @@ from hotfire_infra.states import RunVerdict
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import open_store
 from hotfire_infra.store.models import Lock
+
+from ..conftest import SOURCE
 
 ROOT = Path(__file__).resolve().parents[3]
 DEADLINE_SECONDS = 300

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
-from tests.infra.orchestrator.model import OrchestratorMachine
+
+from .model import OrchestratorMachine
 
 SHALLOW = settings(
     max_examples=8,
