@@ -146,9 +146,9 @@ class Chaos:
 
     def due(self, tasks: int, faults: int) -> int:
         """Return how many faults this round should see; attempts wait for those that are late."""
-        done = len(self.executor.submitted) - self.interruptions.total()
-        late = faults * min(1.0, done / tasks) - self.total
-        self.executor.may_end = lambda: self.total >= faults * min(1.0, done / tasks)
+        goal = faults * len(self.executor.tasks) / tasks
+        late = goal - self.total
+        self.executor.may_end = lambda: self.total >= goal
         return max(0, min(12, round(late + self.random.random()))) if faults else 0
 
     def is_over(self, run_id: int) -> bool:

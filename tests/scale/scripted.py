@@ -53,6 +53,8 @@ class ScriptedExecutor(FakeExecutor):
         self._writer = IngestWriter(store)
         self._writer.start()
         self.life = LIFE
+        self.tasks: set[str] = set()
+        """Tasks that have had an attempt."""
         self.looks: dict[str, int] = {}
         self.dead: set[str] = set()
         self.silent: set[str] = set()
@@ -76,6 +78,10 @@ class ScriptedExecutor(FakeExecutor):
             if not (root / "ended").exists() and attempt not in self.dead | self.silent:
                 specs.append(AttemptSpec.parse((root / "attempt.json").read_bytes()))
         return specs
+
+    def submit(self, order):
+        self.tasks.add(order.spec.task)
+        super().submit(order)
 
     def attach(self, attempt):
         spool = self.spool(attempt)
