@@ -15,6 +15,7 @@ BLOCK = 1_024
 """Assignments of the last axes that are built once and joined to every beginning."""
 KEPT_BLOCKS = 1_024
 COUNTED_STATES = 200_000
+OPPOSITE = bytes.maketrans(b"01", b"\x01\x00")
 
 
 def expand(
@@ -88,6 +89,8 @@ class Product:
         self._names = list(self._axes)
         self._head = self._head_length()
         self._tails: dict[int, _Tails] = {}
+        self._every: _Tails | None = None
+        self._struck: dict[int, int] = {}
 
     def __iter__(self) -> Iterator[Assignment]:
         """Yield assignments in the order of axes and values as given."""
@@ -195,21 +198,37 @@ class Product:
         if found is None:
             if len(self._tails) >= KEPT_BLOCKS:
                 self._tails.clear()
-            found = self._tails[rules] = self._expand_tails(rules)
+            found = self._tails[rules] = self._filter_tails(rules)
         return found
 
-    def _expand_tails(self, rules: int) -> _Tails:
+    def _filter_tails(self, rules: int) -> _Tails:
+        """Take the tails that no open rule forbids: one bit string says which they are."""
+        if self._every is None:
+            self._every, self._struck = self._expand_tails()
+        forbidden = 0
+        for number, struck in self._struck.items():
+            if rules >> number & 1:
+                forbidden |= struck
+        if not forbidden:
+            return self._every
+        width = len(self._every.rows)
+        kept = f"{forbidden:0{width}b}".encode().translate(OPPOSITE)
+        rows = itertools.compress(self._every.rows, kept)
+        return _Tails(list(rows), list(itertools.compress(self._every.texts, kept)))
+
+    def _expand_tails(self) -> tuple[_Tails, dict[int, int]]:
+        """Build all tails, and for each rule the tails that complete it, the first as highest bit."""
         names = self._names[self._head :]
-        wanted = [
-            [(axis, value) for axis, value in rule.items() if axis in names]
-            for number, rule in enumerate(self._forbidden)
-            if rules >> number & 1
-        ]
-        rows = [
-            row
-            for values in itertools.product(*(self._axes[name] for name in names))
-            for row in [dict(zip(names, values, strict=True))]
-            if not any(all(row[axis] == value for axis, value in rule) for rule in wanted)
-        ]
+        product = itertools.product(*(self._axes[name] for name in names))
+        rows = [dict(zip(names, values, strict=True)) for values in product]
+        struck = {}
+        for number, rule in enumerate(self._forbidden):
+            wanted = [(axis, value) for axis, value in rule.items() if axis in names]
+            if wanted:
+                signs = (
+                    "1" if all(row[axis] == value for axis, value in wanted) else "0"
+                    for row in rows
+                )
+                struck[number] = int("".join(signs), 2)
         texts = [",".join(f"{axis}={value}" for axis, value in row.items()) for row in rows]
-        return _Tails(rows, texts)
+        return _Tails(rows, texts), struck

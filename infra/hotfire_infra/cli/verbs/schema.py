@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 
+from pydantic import BaseModel
+
 from hotfire_infra.configuration import Configuration
 from hotfire_pipelines.catalogue import CatalogueFile
 from hotfire_pipelines.editor_schema import editor_schema
 from hotfire_pipelines.schema import PipelineFile
 from hotfire_pipelines.waivers import WaiverFile
 
-FORMATS = {
+FORMATS: dict[str, tuple[type[BaseModel], str]] = {
     "pipeline": (PipelineFile, "Hotfire pipeline"),
     "platforms": (CatalogueFile, "Hotfire platform catalogue"),
     "waivers": (WaiverFile, "Hotfire waivers"),
