@@ -19,6 +19,8 @@ from hotfire_pipelines.errors import MatrixError
 from hotfire_pipelines.matrix import Assignment, Product, Rule, add_includes, agrees
 
 DEFAULT_CAP = 10_000
+EFFORT = 300_000
+"""A cell costs machine time: a few tenths of a second are well spent on having fewer of them."""
 OLDEST = 40
 """Expansions after which debt does not grow more urgent: by then it has been first for long."""
 
@@ -168,7 +170,9 @@ def _covering(
         def forbid(cell: Mapping[str, str]) -> bool:
             return _breaks(wanted, cell) or any(agrees(cell, rule) for rule in rules)
 
-    array = generate(wanted.axes, depth, forbid=forbid, rows=seeded, seed=wanted.seed)
+    array = generate(
+        wanted.axes, depth, forbid=forbid, rows=seeded, seed=wanted.seed, effort=EFFORT
+    )
     gaps = [
         Gap(
             assignment=one.assignment,

@@ -16,10 +16,10 @@ from hotfire_pipelines.errors import CoveringError
 
 MAXIMUM_STRENGTH = 6
 MAXIMUM_TUPLES = 20_000_000
-EFFORT = 1_500_000
-"""Looked-up bit sets after which no further pass begins: about half a second."""
+EFFORT = 50_000
+"""Looked-up bit sets after which no further pass begins: a few hundredths of a second."""
 MAXIMUM_PASSES = 40
-WINDOWS = (64, 16, 4)
+WINDOWS = (32, 16, 64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,7 @@ def generate(
     forbid: Predicate | Sequence[Mapping[str, str]] = (),
     rows: Sequence[Mapping[str, str]] = (),
     seed: int = 0,
+    effort: int = EFFORT,
 ) -> CoveringArray:
     """Return few rows that cover all combinations of `strength` values of different axes.
 
@@ -57,6 +58,7 @@ def generate(
     whole rows (True: forbidden), which is asked about each cell of a small space and about samples
     of a large one. `rows`: rows that must be in, whole or partial; they come first, in their order.
     Equal arguments give equal arrays. More strength than axes means all combinations of all axes.
+    `effort`: looked-up bit sets after which no further pass is tried; more is slower, for fewer rows.
 
     Raises CoveringError for a strength outside of 1…6, an axis without values, unknown names, a
     seeded row that is forbidden, and a model with more than 20 million combinations.
@@ -79,7 +81,7 @@ def generate(
         if not judge.allows(mask):
             why = judge.proof(mask).reason
             raise CoveringError(f"row {words(space, mask)} must be in and cannot: {why}")
-    cells, impossible = _smallest(space, judge, depth, seeded, seed)
+    cells, impossible = _smallest(space, judge, depth, seeded, seed, effort)
     return _account(space, judge, depth, cells, impossible, total)
 
 
@@ -93,7 +95,7 @@ def _count(space: Space, depth: int) -> int:
 
 
 def _smallest(
-    space: Space, judge: Judge, depth: int, seeded: Sequence[int], seed: int
+    space: Space, judge: Judge, depth: int, seeded: Sequence[int], seed: int, effort: int
 ) -> tuple[list[int], list[int]]:
     """Return the fewest cells of several passes, and the impossible combinations."""
     if depth == 1:
@@ -109,7 +111,7 @@ def _smallest(
         if not best or len(cells) < len(best):
             best, impossible = cells, growth.impossible
         spent += growth.cost
-        if len(best) <= floor or spent > EFFORT:
+        if len(best) <= floor or spent > effort:
             break
     return _without_spare(best, depth, len(seeded)), impossible
 
@@ -143,6 +145,8 @@ def _single(space: Space, judge: Judge, seeded: Sequence[int]) -> tuple[list[int
 
 def _without_spare(cells: list[int], depth: int, seeded: int) -> list[int]:
     """Drop rows, last first, whose every combination occurs in another row too."""
+    if not _has_spare(cells, depth, seeded):
+        return cells
     counts = Counter(part for cell in cells for part in _parts(cell, depth))
     kept = []
     for place in range(len(cells) - 1, -1, -1):
@@ -154,10 +158,30 @@ def _without_spare(cells: list[int], depth: int, seeded: int) -> list[int]:
     return kept[::-1]
 
 
+def _has_spare(cells: Sequence[int], depth: int, seeded: int) -> bool:
+    """Look with bit sets, many combinations at once: mostly there is no such row."""
+    once: dict[int, int] = {}
+    twice: dict[int, int] = {}
+    for cell in cells:
+        for low, high in _bundles(cell, depth):
+            known = once.get(low, 0)
+            twice[low] = twice.get(low, 0) | (known & high)
+            once[low] = known | high
+    return any(
+        all(not high & ~twice[low] for low, high in _bundles(cell, depth))
+        for cell in cells[seeded:]
+    )
+
+
+def _bundles(cell: int, depth: int) -> Iterator[tuple[int, int]]:
+    """Yield the combinations of a cell as (all bits but the highest, every highest bit)."""
+    for chosen in combinations([1 << bit for bit in bits(cell)], depth - 1):
+        yield sum(chosen), cell & -(chosen[-1] << 1) if chosen else cell
+
+
 def _parts(cell: int, depth: int) -> Iterator[int]:
-    """Yield the combinations that occur in a cell."""
-    for chosen in combinations([1 << bit for bit in bits(cell)], depth):
-        yield sum(chosen)
+    """The combinations that occur in a cell."""
+    return map(sum, combinations([1 << bit for bit in bits(cell)], depth))
 
 
 def _account(
@@ -169,11 +193,20 @@ def _account(
     total: int,
 ) -> CoveringArray:
     """Count what occurs in the rows themselves; what does not is named, whatever was planned."""
-    covered = {part for cell in cells for part in _parts(cell, depth)}
-    lost = [mask for mask in impossible if mask not in covered]
-    if len(covered) + len(lost) != total:
-        known = covered | set(lost)
-        lost += [mask for mask in _all(space, depth) if mask not in known]
+    seen: dict[int, int] = {}
+    for cell in cells:
+        for low, high in _bundles(cell, depth):
+            seen[low] = seen.get(low, 0) | high
+    covered = sum(high.bit_count() for high in seen.values())
+
+    def occurs(mask: int) -> bool:
+        highest = 1 << mask.bit_length() - 1
+        return bool(seen.get(mask ^ highest, 0) & highest)
+
+    lost = [mask for mask in impossible if not occurs(mask)]
+    if covered + len(lost) != total:
+        known = set(lost)
+        lost += [mask for mask in _all(space, depth) if mask not in known and not occurs(mask)]
     uncovered = []
     for mask in sorted(lost):
         proof = judge.proof(mask)
@@ -184,7 +217,7 @@ def _account(
         rows=tuple(space.decode(cell) for cell in cells),
         uncovered=tuple(uncovered),
         strength=depth,
-        covered=len(covered),
+        covered=covered,
     )
 
 

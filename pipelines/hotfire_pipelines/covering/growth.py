@@ -10,13 +10,17 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations, product
+from itertools import combinations, islice, product
+from math import ceil
 
 from hotfire_pipelines.covering.rules import Judge
 from hotfire_pipelines.covering.space import Space, bits
 
 Key = tuple[int, ...]
 Targets = dict[int, dict[Key, int]]
+
+NEVER = -2.0
+"""The worth of a value that a row cannot take."""
 
 
 @dataclass(slots=True)
@@ -68,8 +72,7 @@ class Growth:
         targets = {value: self._targets(earlier, value) for value in self.space.literals(axis)}
         self._extend_rows(axis, targets)
         for value, left in targets.items():
-            for wanted in _tuples(value, left):
-                self._place(wanted)
+            self._place_all(axis, value, left)
 
     def _targets(self, earlier: Sequence[int], value: int) -> dict[Key, int]:
         """Return all possible tuples of a new value and `strength - 1` earlier ones."""
@@ -94,34 +97,69 @@ class Growth:
         return found
 
     def _extend_rows(self, axis: int, targets: Targets) -> None:
-        """Give rows a value of the axis where it covers something; the most useful row first."""
-        waiting = list(self.rows)
-        self.random.shuffle(waiting)
-        is_open, lot = self.judge.is_open, self.random.random
-        used = dict.fromkeys(targets, 0)
-        while waiting:
-            best = (-1, 0.0)
-            chosen, value = 0, -1
-            for place, row in enumerate(waiting[: self.window]):
-                for candidate in self._candidates(row, axis):
-                    gain = self._gain(row.mask, targets[candidate])
-                    if gain < best[0]:
-                        continue
-                    # Among equals the value that was used least, then by lot.
-                    rank = (gain, lot() - used[candidate])
-                    if rank > best and (is_open or self.judge.allows(row.known | 1 << candidate)):
-                        best, chosen, value = rank, place, candidate
-            row = waiting.pop(chosen)
-            forced = row.fixed & self.space.fields[axis]
-            if value < 0 or (best[0] == 0 and not forced):
+        """Give rows a value of the axis where it covers something; the most useful row first.
+
+        A row's worth of a value falls only when that value is given to another row, so that after
+        each choice one column of the window is looked at again, not all of it.
+        """
+        lots = list(self.rows)
+        self.random.shuffle(lots)
+        waiting = iter(lots)
+        board = _Board(list(targets), 1 / (len(lots) + 2))
+        for row in islice(waiting, self.window):
+            self._show(board, None, row, axis, targets)
+        while board.rows:
+            place, column, worth = board.best()
+            row, value = board.rows[place], board.values[column]
+            known = row.known | 1 << value
+            if worth > NEVER and not self.judge.is_open and not self.judge.allows(known):
+                board.lower(place, column, NEVER)
+                continue
+            following = next(waiting, None)
+            if following is None:
+                board.remove(place)
+            else:
+                self._show(board, place, following, axis, targets)
+            is_forced = row.fixed & self.space.fields[axis]
+            if worth <= NEVER or (ceil(worth) == 0 and not is_forced):
                 continue
             row.mask |= 1 << value
-            used[value] += 1
-            self._strike(row.mask, targets[value])
+            left = targets[value]
+            before = left.get((), 0)
+            self._strike(row.mask, left)
+            board.used[column] += 1
+            self._look_again(board, column, left, before & ~left.get((), 0))
 
-    def _candidates(self, row: Row, axis: int) -> Sequence[int]:
+    def _show(
+        self, board: _Board, place: int | None, row: Row, axis: int, targets: Targets
+    ) -> None:
         forced = row.fixed & self.space.fields[axis]
-        return [forced.bit_length() - 1] if forced else self.space.literals(axis)
+        worths = [
+            NEVER
+            if forced and not forced >> value & 1
+            else self._gain(row.mask, targets[value])
+            # Among equals the value that was used least, then by lot.
+            - (board.used[column] + self.random.random()) * board.step
+            for column, value in enumerate(board.values)
+        ]
+        board.put(place, row, worths)
+
+    def _look_again(self, board: _Board, column: int, left: dict[Key, int], struck: int) -> None:
+        """Lower the worth of a value for the rows in the window, after it was given to one."""
+        is_pairs, step = self.strength == 2, board.step
+        worths, tops = board.worths, board.tops
+        self.cost += len(board.rows)
+        for place, row in enumerate(board.rows):
+            worth = worths[place][column]
+            if worth <= 0:
+                continue
+            if is_pairs:
+                now = worth - (struck & row.mask).bit_count() - step
+            else:
+                now = worth - ceil(worth) + self._gain(row.mask, left) - step
+            worths[place][column] = now
+            if worth == tops[place]:
+                tops[place] = max(worths[place])
 
     def _gain(self, mask: int, left: dict[Key, int]) -> int:
         self.cost += 1
@@ -141,19 +179,29 @@ class Growth:
             if key in left:
                 left[key] &= ~mask
 
-    def _place(self, wanted: int) -> None:
+    def _place_all(self, axis: int, value: int, left: dict[Key, int]) -> None:
+        """Put the tuples that are left into rows that have the value, or leave room for it."""
+        field = self.space.fields[axis]
+        near = [row for row in self.rows if not row.known & field or row.known >> value & 1]
+        for wanted in _tuples(value, left):
+            self._place(wanted, near)
+
+    def _place(self, wanted: int, near: list[Row]) -> None:
         """Put a tuple into the first row that leaves room for it, else into a new one."""
         region = sum(self.space.fields[self.space.owner[bit]] for bit in bits(wanted))
+        blocked = region & ~wanted
         fitting: Row | None = None
-        self.cost += len(self.rows) // 8 + 1
-        for row in self.rows:
-            if wanted & ~row.mask == 0:
+        self.cost += len(near) // 8 + 1
+        for row in near:
+            if not wanted & ~row.mask:
                 return
-            has_room = fitting is None and not row.known & region & ~wanted
-            if has_room and self.judge.allows(row.known | wanted):
+            has_room = fitting is None and not (row.mask | row.fixed) & blocked
+            if has_room and (self.judge.is_open or self.judge.allows(row.known | wanted)):
                 fitting = row
         if fitting is None:
-            self.rows.append(Row(wanted))
+            fitting = Row(wanted)
+            self.rows.append(fitting)
+            near.append(fitting)
         else:
             fitting.mask |= wanted
 
@@ -173,6 +221,58 @@ class Growth:
                 used[bit] += 1
             found.append(cell)
         return found
+
+
+@dataclass(slots=True)
+class _Board:
+    """The rows in the window, and what each value of the new axis is worth to each of them.
+
+    A worth is the number of tuples that it would cover, less a fraction that breaks ties; rounded
+    up it is that number.
+    """
+
+    values: list[int]
+    step: float
+    used: list[int] = field(init=False)
+    rows: list[Row] = field(default_factory=list)
+    worths: list[list[float]] = field(default_factory=list)
+    tops: list[float] = field(default_factory=list)
+    """The greatest worth of each row."""
+
+    def __post_init__(self) -> None:
+        self.used = [0] * len(self.values)
+
+    def best(self) -> tuple[int, int, float]:
+        """Return the place of the row, the column of the value, and their worth."""
+        worth = max(self.tops)
+        place = self.tops.index(worth)
+        return place, self.worths[place].index(worth), worth
+
+    def put(self, place: int | None, row: Row, worths: list[float]) -> None:
+        """Show a row, at the place of one that leaves or at the end."""
+        if place is None:
+            self.rows.append(row)
+            self.worths.append(worths)
+            self.tops.append(max(worths))
+        else:
+            self.rows[place], self.worths[place], self.tops[place] = row, worths, max(worths)
+
+    def remove(self, place: int) -> None:
+        """Take a row away."""
+        self.rows[place] = self.rows[-1]
+        self.worths[place] = self.worths[-1]
+        self.tops[place] = self.tops[-1]
+        self.rows.pop()
+        self.worths.pop()
+        self.tops.pop()
+
+    def lower(self, place: int, column: int, worth: float) -> None:
+        """Note that a value is worth less."""
+        worths = self.worths[place]
+        was_top = worths[column] == self.tops[place]
+        worths[column] = worth
+        if was_top:
+            self.tops[place] = max(worths)
 
 
 def _tuples(value: int, left: dict[Key, int]) -> Iterator[int]:
