@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from benchmarks.postgres_server import PostgresServer, serve
-from tests.infra import served as live_service
 
+from hotfire_infra.api.service import Service
+from hotfire_infra.api.serving import application, bind_to
 from hotfire_infra.clock import ManualClock
 from hotfire_infra.configuration import Configuration
 from hotfire_infra.executors.fake import Director, FakeExecutor, Fault, everything_passes
@@ -263,4 +266,35 @@ def make_shared_plan() -> Callable[..., Plan]:
 @pytest.fixture(scope="session")
 def served() -> Callable[..., AbstractContextManager[str]]:
     """Return the context `served(service)`: serves on a port of its own, yields the address."""
-    return live_service.served
+    return serve_service
+
+
+class Live(uvicorn.Server):
+    """Says when it answers, so that nobody polls."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answers = threading.Event()
+
+    async def startup(self, sockets=None) -> None:
+        await super().startup(sockets)
+        self.answers.set()
+
+
+@contextmanager
+def serve_service(service: Service) -> Iterator[str]:
+    """Serve until the block ends; yield the address."""
+    listener = bind_to("127.0.0.1", 0)
+    app = application(service.reports, service, "127.0.0.1")
+    server = Live(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=5))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        assert server.answers.wait(20), "the service did not start"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        service.drain.begin()
+        server.should_exit = True
+        thread.join(30)
+        listener.close()
+        assert not thread.is_alive(), "the service did not end"
