@@ -17,6 +17,7 @@ from hotfire_infra.ingest.records import write_coverage
 from hotfire_infra.ingest.redaction import holds_secret
 from hotfire_infra.store import results
 from hotfire_infra.store.blobs import BlobStore, StoredBlob
+from hotfire_infra.store.names import fault_of_names
 from hotfire_testframework.contract.stream import Kind, Record
 
 COVERAGE_MEDIA_TYPE = "application/x-hotfire-coverage+json"
@@ -71,10 +72,18 @@ def _coverage(path: Path) -> tuple[dict[str, Any], ...]:
 
 def write_artifacts(
     connection: Connection, context: AttemptContext, moved: Sequence[Moved]
-) -> None:
-    """Name the blobs in rows."""
+) -> list[tuple[int, str]]:
+    """Name the blobs in rows; return (seq, reason) of what cannot be stored."""
+    refused = []
+    stored = []
+    for item in moved:
+        names = (item.record["name"], item.record["media_type"])
+        if (fault := fault_of_names("artifact", *names)) is None:
+            stored.append(item)
+        else:
+            refused.append((item.record.seq, fault))
     results.insert_rows(
-        connection, results.BLOB, ((item.blob.sha256, item.blob.size) for item in moved)
+        connection, results.BLOB, ((item.blob.sha256, item.blob.size) for item in stored)
     )
     results.insert_rows(
         connection,
@@ -87,9 +96,11 @@ def write_artifacts(
                 item.blob.size,
                 item.record["media_type"],
             )
-            for item in moved
+            for item in stored
         ),
     )
-    for item in moved:
+    for item in stored:
         for body in item.coverage:
-            write_coverage(connection, context, body)
+            faults = write_coverage(connection, context, body)
+            refused.extend((item.record.seq, fault) for fault in faults)
+    return refused

@@ -1,25 +1,36 @@
-"""Stream records become rows: one function per kind, one batch per transaction."""
+"""Stream records become rows: one function per kind, one batch per transaction.
+
+A record that no database can hold (a test without a scheme, a name that is too long) becomes a
+problem of its stream; all others are stored.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, update
 
 from hotfire_infra.action_digest import observed_digest
+from hotfire_infra.ingest.columns import json_text
 from hotfire_infra.ingest.context import AttemptContext
 from hotfire_infra.store import results
-from hotfire_infra.store.dictionaries import intern_environment, intern_messages, intern_tests
+from hotfire_infra.store.dictionaries import intern_environment, intern_messages, keys_of_tests
 from hotfire_infra.store.models import Attempt
+from hotfire_infra.store.names import LONGEST_NAME, fault_of_names, fault_of_test
 from hotfire_testframework.contract.stream import Kind, Record
 
+# An enum's value costs a call, and these are asked for with every record.
+_START = Kind.TEST_START.value
+_ENDED = Kind.TEST_ATTEMPT.value
+_COLLECTED = Kind.COLLECTED.value
+_ENVIRONMENT = Kind.ENVIRONMENT.value
+
 _STORED_ELSEWHERE = {
-    Kind.ENVIRONMENT.value,
-    Kind.COLLECTED.value,
-    Kind.TEST_START.value,
-    Kind.TEST_ATTEMPT.value,
+    _START,
+    _ENDED,
+    _COLLECTED,
+    _ENVIRONMENT,
     Kind.MEASUREMENT.value,
     Kind.ACCURACY_SAMPLE.value,
     Kind.ARTIFACT.value,
@@ -27,126 +38,137 @@ _STORED_ELSEWHERE = {
 }
 """All other kinds, known or not, are kept whole."""
 
-
-# An enum's value costs a call, and these are asked for with every record.
-_START = Kind.TEST_START.value
-_ENDED = Kind.TEST_ATTEMPT.value
-_COLLECTED = Kind.COLLECTED.value
-_ENVIRONMENT = Kind.ENVIRONMENT.value
-_NAMES_A_TEST = {
-    Kind.TEST_ATTEMPT.value,
-    Kind.MEASUREMENT.value,
-    Kind.ACCURACY_SAMPLE.value,
-}
+Problem = tuple[int, str]
+"""Number of a record and why it, or a part of it, is not stored."""
 
 
 def write_records(
     connection: Connection, context: AttemptContext, records: Sequence[Record]
-) -> None:
-    """Store a batch; artifacts are the caller's, since their files move first."""
+) -> list[Problem]:
+    """Store a batch and return what of it cannot be; artifacts are the caller's: files move first."""
     by_kind: dict[str, list[Record]] = {}
     for record in records:
-        by_kind.setdefault(record.kind, []).append(record)
-    tests = intern_tests(connection, _named_tests(records))
-    _write_kept(connection, context, records)
-    _write_collected(connection, context, by_kind.get(Kind.COLLECTED.value, ()), tests)
-    _write_results(connection, context, by_kind.get(Kind.TEST_ATTEMPT.value, ()), tests)
-    _write_measurements(connection, context, by_kind.get(Kind.MEASUREMENT.value, ()), tests)
-    _write_samples(connection, context, by_kind.get(Kind.ACCURACY_SAMPLE.value, ()), tests)
+        kind = record.kind
+        if kind in by_kind:
+            by_kind[kind].append(record)
+        else:
+            by_kind[kind] = [record]
+    problems: list[Problem] = []
+    _write_kept(connection, context, by_kind, problems)
+    _write_collected(connection, context, by_kind.get(_COLLECTED, ()), problems)
+    _write_results(connection, context, by_kind.get(_ENDED, ()), problems)
+    measured = by_kind.get(Kind.MEASUREMENT.value, ())
+    _write_measurements(connection, context, measured, problems)
+    _write_samples(connection, context, by_kind.get(Kind.ACCURACY_SAMPLE.value, ()), problems)
     for record in by_kind.get(Kind.COVERAGE.value, ()):
-        write_coverage(connection, context, record.body)
-    for record in by_kind.get(Kind.ENVIRONMENT.value, ()):
+        reasons = write_coverage(connection, context, record.body)
+        problems.extend((record.seq, reason) for reason in reasons)
+    for record in by_kind.get(_ENVIRONMENT, ()):
         _write_environment(connection, context, record)
+    return problems
 
 
 def in_flight_after(before: Sequence[str], records: Sequence[Record]) -> list[str]:
-    """Return the tests that are started and not ended once `records` have come in."""
+    """Return the tests that are started and not ended once `records` have come in.
+
+    One that cannot be stored is none of them: its result will be a problem of the stream.
+    """
     started = dict.fromkeys(before)
     for record in records:
-        if record.kind == _START:
-            started[record["test"]] = None
-        elif record.kind == _ENDED:
-            started.pop(record["test"], None)
+        kind = record.kind
+        if kind == _START:
+            test = record.body["test"]
+            if len(test) <= LONGEST_NAME or fault_of_test(test) is None:
+                started[test] = None
+        elif kind == _ENDED:
+            started.pop(record.body["test"], None)
     return list(started)
 
 
-def _named_tests(records: Sequence[Record]) -> Iterator[str]:
-    for record in records:
-        if record.kind == _COLLECTED:
-            yield from record["tests"]
-        elif record.kind in _NAMES_A_TEST and (test := record.body.get("test")):
-            yield test
-
-
-def _write_kept(connection: Connection, context: AttemptContext, records: Sequence[Record]) -> None:
-    results.insert_rows(
-        connection,
-        results.RECORD,
-        (
-            (context.attempt_id, record.seq, record.kind, json.dumps(record.body))
-            for record in records
-            if record.kind not in _STORED_ELSEWHERE
-        ),
+def _write_kept(
+    connection: Connection,
+    context: AttemptContext,
+    by_kind: Mapping[str, Sequence[Record]],
+    problems: list[Problem],
+) -> None:
+    rows: list[tuple[Any, ...]] = []
+    for kind, records in by_kind.items():
+        if kind in _STORED_ELSEWHERE:
+            continue
+        if (fault := fault_of_names("kind", kind)) is not None:
+            problems.extend((record.seq, fault) for record in records)
+            continue
+        rows.extend((context.attempt_id, one.seq, kind, json_text(one.body)) for one in records)
+    rows.extend(
+        (context.attempt_id, one.seq, _ENVIRONMENT, json_text({"moment": one["moment"]}))
+        for one in by_kind.get(_ENVIRONMENT, ())
+        if one.get("moment")
     )
-    results.insert_rows(
-        connection,
-        results.RECORD,
-        (
-            (context.attempt_id, record.seq, record.kind, json.dumps({"moment": record["moment"]}))
-            for record in records
-            if record.kind == _ENVIRONMENT and record.get("moment")
-        ),
-    )
+    results.insert_rows(connection, results.RECORD, rows)
 
 
 def _write_collected(
     connection: Connection,
     context: AttemptContext,
     records: Sequence[Record],
-    tests: Mapping[str, int],
+    problems: list[Problem],
 ) -> None:
-    results.insert_rows(
-        connection,
-        results.COLLECTED,
-        ((context.attempt_id, tests[test]) for record in records for test in record["tests"]),
-    )
+    for record in records:
+        tests = record["tests"]
+        keys = keys_of_tests(connection, tests)
+        if None in keys:
+            lost = [test for test, key in zip(tests, keys, strict=True) if key is None]
+            reasons = "; ".join(fault_of_test(test) or "" for test in lost[:SHOWN_FAULTS])
+            more = len(lost) - SHOWN_FAULTS
+            reasons += f"; and {more} more" if more > 0 else ""
+            problems.append((record.seq, f"collected: {reasons}"))
+        rows = [(context.attempt_id, key) for key in keys if key is not None]
+        results.insert_rows(connection, results.COLLECTED, rows)
+
+
+SHOWN_FAULTS = 3
+"""Of the tests that one collection names and that cannot be stored."""
 
 
 def _write_results(
     connection: Connection,
     context: AttemptContext,
     records: Sequence[Record],
-    tests: Mapping[str, int],
+    problems: list[Problem],
 ) -> None:
-    texts = [text for r in records for text in (r.get("message"), r.get("detail")) if text]
+    if not records:
+        return
+    bodies = [record.body for record in records]
+    texts = [text for body in bodies if (text := body.get("message"))]
+    texts += [text for body in bodies if (text := body.get("detail"))]
     messages = intern_messages(connection, texts)
+    keys = keys_of_tests(connection, [body["test"] for body in bodies])
     attempt_id, variant_id = context.attempt_id, context.variant_id
-    rows = []
-    # One loop without a call per field: this is the road of nearly all records.
-    for record in records:
-        body = record.body
+    rows: list[tuple[Any, ...]] = []
+    add, key_of = rows.append, messages.get
+    # One loop without a call of ours: this is the road of nearly all records.
+    for record, body, test_id in zip(records, bodies, keys, strict=True):
+        if test_id is None:
+            problems.append((record.seq, fault_of_test(body["test"]) or ""))
+            continue
         get = body.get
-        message, detail, params, metrics = (
-            get("message"),
-            get("detail"),
-            get("params"),
-            get("metrics"),
-        )
-        rows.append(
+        params, metrics = get("params"), get("metrics")
+        add(
             (
                 attempt_id,
                 record.seq,
-                tests[body["test"]],
+                test_id,
                 variant_id,
                 body["try"],
                 body["outcome"],
                 get("failure_class"),
                 body["duration_ns"],
-                messages[message] if message else None,
-                messages[detail] if detail else None,
+                # No text, none or an empty one, has no key.
+                key_of(get("message")),  # type: ignore[arg-type]
+                key_of(get("detail")),  # type: ignore[arg-type]
                 get("environment_class"),
-                json.dumps(params) if params else None,
-                json.dumps(metrics) if metrics else None,
+                json_text(params) if params else None,
+                json_text(metrics) if metrics else None,
             )
         )
     results.insert_rows(connection, results.RESULT, rows)
@@ -156,75 +178,96 @@ def _write_measurements(
     connection: Connection,
     context: AttemptContext,
     records: Sequence[Record],
-    tests: Mapping[str, int],
+    problems: list[Problem],
 ) -> None:
-    results.insert_rows(
-        connection,
-        results.MEASUREMENT,
-        (
+    keys = keys_of_tests(connection, [record.body["test"] for record in records])
+    rows = []
+    for record, test_id in zip(records, keys, strict=True):
+        body = record.body
+        fault = fault_of_names("estimator", body["estimator"])
+        if test_id is None or fault is not None:
+            problems.append((record.seq, fault or fault_of_test(body["test"]) or ""))
+            continue
+        probe = body.get("probe", {})
+        rows.append(
             (
                 context.month,
                 context.attempt_id,
                 record.seq,
-                tests[record["test"]],
+                test_id,
                 context.variant_id,
-                record["metric"],
-                record["version"],
-                record["unit"],
-                float(record["value"]),
-                record["estimator"],
-                json.dumps(record["replicates"]),
-                json.dumps(record["launches"]),
-                record["inner"],
-                record.get("probe", {}).get("metric"),
-                record.get("probe", {}).get("value"),
-                record.get("canary"),
-                record["valid"],
-                record.get("reason", ""),
-                record["definition"],
+                body["metric"],
+                body["version"],
+                body["unit"],
+                float(body["value"]),
+                body["estimator"],
+                json_text(body["replicates"]),
+                json_text(body["launches"]),
+                body["inner"],
+                probe.get("metric"),
+                probe.get("value"),
+                body.get("canary"),
+                body["valid"],
+                body.get("reason", ""),
+                body["definition"],
             )
-            for record in records
-        ),
-    )
+        )
+    results.insert_rows(connection, results.MEASUREMENT, rows)
 
 
 def _write_samples(
     connection: Connection,
     context: AttemptContext,
     records: Sequence[Record],
-    tests: Mapping[str, int],
+    problems: list[Problem],
 ) -> None:
-    results.insert_rows(
-        connection,
-        results.ACCURACY_SAMPLE,
-        (
+    # A sample need not belong to a test.
+    named = [one for one in records if one.body.get("test")]
+    keys = keys_of_tests(connection, [one.body["test"] for one in named])
+    tests = {one.seq: key for one, key in zip(named, keys, strict=True)}
+    rows = []
+    for record in records:
+        body = record.body
+        fault = fault_of_names("item", body["task"], body["dataset"], body["item"])
+        if fault is None and tests.get(record.seq, 0) is None:
+            fault = fault_of_test(body["test"])
+        if fault is not None:
+            problems.append((record.seq, fault))
+            continue
+        rows.append(
             (
                 context.attempt_id,
                 record.seq,
-                tests.get(record.get("test", "")),
+                tests.get(record.seq),
                 context.variant_id,
-                record["task"],
-                record["dataset"],
-                record["item"],
-                record["prompt"],
-                record["decode_seed"],
-                str(record["outcome"]),
-                record.get("score"),
-                record.get("blob"),
+                body["task"],
+                body["dataset"],
+                body["item"],
+                body["prompt"],
+                body["decode_seed"],
+                str(body["outcome"]),
+                body.get("score"),
+                body.get("blob"),
             )
-            for record in records
-        ),
-    )
+        )
+    results.insert_rows(connection, results.ACCURACY_SAMPLE, rows)
 
 
 def write_coverage(
     connection: Connection, context: AttemptContext, body: Mapping[str, Any]
-) -> None:
-    """Store the bitmaps of a coverage record, or of an artifact with the same content."""
-    results.insert_rows(
-        connection,
-        results.COVERAGE,
-        (
+) -> list[str]:
+    """Store the bitmaps of a coverage record, or of an artifact with the same content.
+
+    Return why some files are not stored: their names are too long.
+    """
+    rows: list[tuple[Any, ...]] = []
+    faults: list[str] = []
+    for file in body["files"]:
+        names = (body["suite"], body["language"], file["path"])
+        if (fault := fault_of_names("path", *names)) is not None:
+            faults.append(fault)
+            continue
+        rows.append(
             (
                 context.run_id,
                 context.attempt_id,
@@ -236,9 +279,9 @@ def write_coverage(
                 bytes.fromhex(file["executable"]),
                 bytes.fromhex(file["hit"]),
             )
-            for file in body["files"]
-        ),
-    )
+        )
+    results.insert_rows(connection, results.COVERAGE, rows)
+    return faults[:SHOWN_FAULTS]
 
 
 def _write_environment(connection: Connection, context: AttemptContext, record: Record) -> None:

@@ -154,16 +154,19 @@ def store_arrival(
     }
     connection.execute(_ACKNOWLEDGE, {"the_id": attempt.id, **values})
     context = context_of(connection, attempt)
-    write_records(connection, context, part.records)
-    write_artifacts(connection, context, arrival.moved)
-    _note_problems(connection, attempt.id, part, arrival.lost)
+    refused = write_records(connection, context, part.records)
+    refused += write_artifacts(connection, context, arrival.moved)
+    _note_problems(connection, attempt.id, part, [*arrival.lost, *refused])
     return in_flight
 
 
 def _note_problems(
     connection: Connection, attempt_id: int, part: StreamPart, lost: Sequence[tuple[int, str]]
 ) -> None:
-    rows = [(attempt_id, -seq, reason) for seq, reason in lost]
+    reasons: dict[int, list[str]] = {}
+    for seq, reason in lost:
+        reasons.setdefault(seq, []).append(reason)
+    rows = [(attempt_id, -seq, "; ".join(said)) for seq, said in reasons.items()]
     if part.problem is not None:
         rows.append((attempt_id, part.position.offset, part.problem))
     results.insert_rows(connection, results.PROBLEM, rows)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from hotfire_infra.store.models import Environment, Variant
+from hotfire_infra.store.names import fault_of_test
 from hotfire_infra.store.postgres import is_postgres
 from hotfire_infra.store.results import without_nul
 from hotfire_testframework.contract.canonical import canonical_json
@@ -20,7 +21,7 @@ from hotfire_testframework.contract.variants import variant_hash
 
 
 def split_test(identifier: str) -> tuple[str, str, str]:
-    """Return module, scheme and name of an identifier that the stream's reader has checked."""
+    """Return module, scheme and name of an identifier without a fault."""
     module, scheme, name = identifier.split("/", 2)
     return module, scheme, name
 
@@ -31,54 +32,66 @@ KEYS_KEPT = 200_000
 """Of tests, per database: a nightly run asks for the same ones again and again."""
 
 
-def intern_tests(connection: Connection, identifiers: Iterable[str]) -> dict[str, int]:
-    """Return the key of each test, adding those never seen.
+def keys_of_tests(connection: Connection, identifiers: Sequence[str]) -> list[int | None]:
+    """Return the key of each test in order, adding those never seen; None: it cannot be stored.
 
     A test is never removed, so its key is remembered; but only once a transaction found it that did
     not add it, for what a transaction adds may yet be rolled back.
     """
     kept = _KEYS.setdefault(connection.engine, {})
-    wanted = dict.fromkeys(identifiers)
-    found = {identifier: kept[identifier] for identifier in wanted if identifier in kept}
-    unknown = [identifier for identifier in wanted if identifier not in found]
-    if unknown:
-        new = _look_up_tests(connection, unknown)
-        added = _ADDED.get(connection) or set()
-        if len(kept) + len(new) > KEYS_KEPT:
-            kept.clear()
-        kept.update((name, key) for name, key in new.items() if key not in added)
-        found |= new
-    return found
+    keys = [*map(kept.get, identifiers)]
+    if None not in keys:
+        return keys
+    unknown = dict.fromkeys(
+        name for name, key in zip(identifiers, keys, strict=True) if key is None
+    )
+    new = _look_up_tests(connection, [name for name in unknown if fault_of_test(name) is None])
+    added = _ADDED.get(connection) or set()
+    if len(kept) + len(new) > KEYS_KEPT:
+        kept.clear()
+    kept.update((name, key) for name, key in new.items() if key not in added)
+    return [
+        new.get(name) if key is None else key for name, key in zip(identifiers, keys, strict=True)
+    ]
+
+
+def intern_tests(connection: Connection, identifiers: Iterable[str]) -> dict[str, int]:
+    """Return the key of each test that can be stored, adding those never seen."""
+    wanted = list(dict.fromkeys(identifiers))
+    keys = keys_of_tests(connection, wanted)
+    return {name: key for name, key in zip(wanted, keys, strict=True) if key is not None}
 
 
 def _look_up_tests(connection: Connection, identifiers: Sequence[str]) -> dict[str, int]:
-    texts = {identifier: split_test(identifier) for identifier in identifiers}
+    if not identifiers:
+        return {}
     if not is_postgres(connection):
-        return _intern_each(connection, texts, _FIND_TEST, _ADD_TEST)
+        return _look_up_each(connection, identifiers)
+    texts = {identifier: split_test(without_nul(identifier)) for identifier in identifiers}
     columns = ("module", "scheme", "name")
-    keys = _intern_arrays(connection, "test", columns, list(texts.values()), width=3)
-    return {"/".join(parts): key for parts, key in keys.items()}
+    # Two that differ in a NUL are one.
+    rows = list(dict.fromkeys(texts.values()))
+    keys = _intern_arrays(connection, "test", columns, rows, width=3)
+    return {identifier: keys[parts] for identifier, parts in texts.items()}
 
 
 _FIND_TEST = "SELECT id FROM test WHERE module = ? AND scheme = ? AND name = ?"
 _ADD_TEST = "INSERT INTO test (module, scheme, name) VALUES (?, ?, ?) RETURNING id"
-_FIND_MESSAGE = "SELECT id FROM message WHERE sha256 = ? AND ? IS NOT NULL"
-_ADD_MESSAGE = "INSERT INTO message (sha256, text) VALUES (?, ?) RETURNING id"
 
 
-def _intern_each(
-    connection: Connection, rows: Mapping[str, tuple[str, ...]], find: str, add: str
-) -> dict[str, int]:
+def _look_up_each(connection: Connection, identifiers: Sequence[str]) -> dict[str, int]:
     """Look each up by its index, within the process: two microseconds, and nothing to compile."""
     driver: Any = connection.connection.driver_connection
+    find = driver.execute
     found: dict[str, int] = {}
     added = _ADDED.setdefault(connection, set())
-    for name, row in rows.items():
-        known = driver.execute(find, row).fetchone()
+    for identifier in identifiers:
+        parts = split_test(identifier)
+        known = find(_FIND_TEST, parts).fetchone()
         if known is None:
-            known = driver.execute(add, row).fetchone()
+            known = find(_ADD_TEST, parts).fetchone()
             added.add(known[0])
-        found[name] = known[0]
+        found[identifier] = known[0]
     return found
 
 
@@ -92,12 +105,13 @@ def _intern_arrays(
 ) -> dict[tuple[str, ...], int]:
     """Look up all rows at once by arrays, add those never seen; the first `width` columns are key.
 
-    PostgreSQL needs 50 ms to plan `(a, b) IN (…)` with a thousand pairs; an array is one value.
+    PostgreSQL needs 50 ms to plan `(a, b) IN (…)` with a thousand pairs; an array is one value, and
+    in binary form nothing in it is searched for signs to escape.
     """
     names, key = ", ".join(columns), ", ".join(columns[:width])
-    arrays = ", ".join("%s::text[]" for _ in columns[:width])
+    arrays = ", ".join("%b::text[]" for _ in columns[:width])
     find = f"SELECT id, {key} FROM unnest({arrays}) AS wanted ({key}) JOIN {table} USING ({key})"
-    all_arrays = ", ".join("%s::text[]" for _ in columns)
+    all_arrays = ", ".join("%b::text[]" for _ in columns)
     add = (
         f"INSERT INTO {table} ({names}) SELECT * FROM unnest({all_arrays})"
         f" ON CONFLICT DO NOTHING RETURNING id, {key}"
@@ -126,17 +140,38 @@ def _intern_arrays(
 
 def intern_messages(connection: Connection, texts: Iterable[str]) -> dict[str, int]:
     """Return the key of each text, adding those never seen."""
-    digests = {
-        hashlib.sha256(text.encode("utf-8", "replace")).hexdigest(): text
-        for text in dict.fromkeys(texts)
-    }
-    stored = {digest: text.encode("utf-8", "replace").decode() for digest, text in digests.items()}
-    if not is_postgres(connection):
-        rows = {digests[digest]: (digest, text) for digest, text in stored.items()}
-        return _intern_each(connection, rows, _FIND_MESSAGE, _ADD_MESSAGE)
-    pairs = [(digest, without_nul(text)) for digest, text in stored.items()]
-    keys = _intern_arrays(connection, "message", ("sha256", "text"), pairs, width=1)
-    return {digests[digest]: key for (digest, *_), key in keys.items()}
+    rows: dict[str, tuple[str, str]] = {}
+    for text in dict.fromkeys(texts):
+        content = text.encode("utf-8", "replace")
+        rows[text] = (hashlib.sha256(content).hexdigest(), content.decode())
+    keys = add_messages(connection, list(rows.values()))
+    return {text: keys[digest] for text, (digest, _) in rows.items()}
+
+
+_FIND_MESSAGES = "SELECT sha256, id FROM message WHERE sha256 IN (SELECT value FROM json_each(?))"
+_LAST_MESSAGE = "SELECT coalesce(max(id), 0) FROM message"
+_ADD_MESSAGES = "INSERT INTO message (id, sha256, text) VALUES (?, ?, ?)"
+
+
+def add_messages(connection: Connection, rows: Sequence[tuple[str, str]]) -> dict[str, int]:
+    """Return the key of each (sha256, text) by its digest, adding those never seen."""
+    if not rows:
+        return {}
+    if is_postgres(connection):
+        pairs = [(digest, without_nul(text)) for digest, text in rows]
+        keys = _intern_arrays(connection, "message", ("sha256", "text"), pairs, width=1)
+        return {digest: key for (digest, *_), key in keys.items()}
+    driver: Any = connection.connection.driver_connection
+    wanted = json.dumps([digest for digest, _ in rows])
+    found: dict[str, int] = dict(driver.execute(_FIND_MESSAGES, (wanted,)))
+    new = {digest: text for digest, text in rows if digest not in found}
+    if new:
+        # Whoever writes is alone (BEGIN IMMEDIATE), so the next keys are known beforehand.
+        (last,) = driver.execute(_LAST_MESSAGE).fetchone()
+        added = [(key, *row) for key, row in enumerate(new.items(), last + 1)]
+        driver.executemany(_ADD_MESSAGES, added)
+        found.update((digest, key) for key, digest, _ in added)
+    return found
 
 
 def intern_variant(connection: Connection, axes: Mapping[str, str]) -> int:

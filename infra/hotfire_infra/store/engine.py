@@ -7,6 +7,7 @@ PostgreSQL's engines are in `store.postgres`; `transaction` serves both.
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,9 +60,9 @@ def sqlite_engine(path: Path, *, query_only: bool) -> Engine:
 
 
 def driver_errors() -> tuple[type[Exception], ...]:
-    """Return what SQLAlchemy raises, and what the raw driver may raise past it (COPY)."""
+    """Return what SQLAlchemy raises, and what the raw driver may raise past it (COPY, dictionaries)."""
     psycopg = sys.modules.get("psycopg")
-    wrapped: tuple[type[Exception], ...] = (DatabaseError, InterfaceError)
+    wrapped: tuple[type[Exception], ...] = (DatabaseError, InterfaceError, sqlite3.Error)
     return wrapped if psycopg is None else (*wrapped, psycopg.Error)
 
 

@@ -107,11 +107,10 @@ def insert_rows(
     if not is_postgres(connection):
         connection.exec_driver_sql(insertion.sqlite, values)
         return
-    values = [_storable(row) for row in values]
     if insertion.repeats or len(values) < COPY_FROM:
-        connection.exec_driver_sql(insertion.postgres, values)
+        connection.exec_driver_sql(insertion.postgres, [_storable(row) for row in values])
     elif not _copy(connection, insertion, values):
-        _copy_and_merge(connection, insertion, values)
+        _copy_and_merge(connection, insertion, [_storable(row) for row in values])
 
 
 def without_nul(text: str) -> str:
@@ -124,13 +123,17 @@ def _storable(row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _copy(connection: Connection, insertion: Insertion, rows: Rows) -> bool:
-    """COPY straight into the table; False: one of the keys is there already, nothing was written."""
-    import psycopg.errors
+    """COPY straight into the table; False: nothing was written, the rows need the long way.
+
+    One of their keys is there already, or a text has a NUL, which the driver finds on its own:
+    looking at every value first cost more than the COPY.
+    """
+    import psycopg
 
     connection.exec_driver_sql("SAVEPOINT bulk")
     try:
         _stream(connection, f"COPY {insertion.table} ({insertion.names}) FROM STDIN", rows)
-    except psycopg.errors.UniqueViolation:
+    except (psycopg.errors.UniqueViolation, psycopg.DataError):
         connection.exec_driver_sql("ROLLBACK TO SAVEPOINT bulk")
         return False
     connection.exec_driver_sql("RELEASE SAVEPOINT bulk")

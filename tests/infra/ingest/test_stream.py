@@ -18,6 +18,7 @@ from hotfire_infra.store import queries
 from hotfire_infra.store.models import (
     AccuracySample,
     Artifact,
+    Collected,
     Coverage,
     Environment,
     Measurement,
@@ -220,8 +221,8 @@ def test_environments_are_stored_once(store, attempt, spool):
     assert count(store, Environment) == 1
 
 
-def test_measurements_and_samples_become_rows(store, attempt, spool):
-    measurement = {
+def measurement(**more):
+    return {
         "metric": "aestus.decode_rate",
         "version": 1,
         "unit": "token/s",
@@ -234,7 +235,11 @@ def test_measurements_and_samples_become_rows(store, attempt, spool):
         "probe": {"metric": "probe.read_bandwidth", "value": 1e10},
         "valid": True,
         "definition": "0" * 64,
+        **more,
     }
+
+
+def test_measurements_and_samples_become_rows(store, attempt, spool):
     sample = {
         "task": "perplexity",
         "dataset": "d" * 64,
@@ -244,7 +249,7 @@ def test_measurements_and_samples_become_rows(store, attempt, spool):
         "outcome": 1,
         "score": 0.5,
     }
-    spool.stream.write_bytes(lines(("measurement", measurement), ("accuracy_sample", sample)))
+    spool.stream.write_bytes(lines(("measurement", measurement()), ("accuracy_sample", sample)))
     ingest_stream(store, attempt, spool)
     with store.reading() as connection:
         point = connection.execute(select(Measurement)).one()
@@ -294,3 +299,71 @@ def test_two_thousand_results_are_stored_in_well_under_a_second(store, attempt, 
     # Processor time: other work on the machine must not make this fail.
     assert time.process_time() - began < 0.5
     assert count(store, Result) == 2000
+
+
+def problems(store) -> dict[int, str]:
+    with store.reading() as connection:
+        return dict(connection.execute(select(StreamProblem.offset, StreamProblem.reason)).all())
+
+
+LONG = "n" * 1025
+WIDE = "é" * 700
+
+
+@pytest.mark.parametrize(
+    "test",
+    [f"m/s/{LONG}", f"{LONG}/s/a", f"{WIDE}/{WIDE}/a", "no-identifier", "m/only-two"],
+    ids=["long name", "long module", "too many bytes", "one part", "two parts"],
+)
+def test_a_test_that_no_database_can_hold_is_a_problem_and_the_rest_is_stored(
+    store, attempt, spool, test
+):
+    spool.stream.write_bytes(
+        lines(
+            ("collected", {"harness": "command", "tests": [test, "m/s/b"]}),
+            ("test_start", {"test": test, "try": 1}),
+            result(test),
+            result("m/s/b"),
+        )
+    )
+    assert ingest_stream(store, attempt, spool).stored == 4
+    assert (acked(store, attempt), count(store, Result), count(store, Collected)) == (4, 1, 1)
+    assert set(problems(store)) == {-1, -3}
+    assert all("test" in reason and len(reason) < 200 for reason in problems(store).values())
+    assert not checked(store, attempt, spool).is_valid
+    with store.reading() as connection:
+        assert queries.attempt_by_ulid(connection, attempt.ulid).in_flight == ()
+
+
+def test_the_longest_name_is_stored(store, attempt, spool):
+    spool.stream.write_bytes(lines(result(f"m/s/{'n' * 1024}"), result(f"{'é' * 1024}/s/b")))
+    ingest_stream(store, attempt, spool)
+    assert (count(store, Result), problems(store)) == (2, {})
+
+
+def test_other_names_that_are_too_long_are_problems_too(store, attempt, spool):
+    sample = {"task": LONG, "dataset": "d", "item": "1", "prompt": "p", "decode_seed": 1}
+    file = {"path": LONG, "sha256": "0" * 64, "executable": "ff", "hit": "00"}
+    measured = measurement(estimator=LONG)
+    spool.stream.write_bytes(
+        lines(
+            (LONG, {"answer": 42}),
+            ("accuracy_sample", {**sample, "outcome": 1}),
+            ("coverage", {"suite": "s", "language": "c", "files": [file]}),
+            ("measurement", measured),
+            result("m/s/a"),
+        )
+    )
+    ingest_stream(store, attempt, spool)
+    assert (acked(store, attempt), count(store, Result)) == (5, 1)
+    assert sorted(problems(store)) == [-4, -3, -2, -1]
+    assert count(store, Record) + count(store, Coverage) + count(store, AccuracySample) == 0
+
+
+def test_a_figure_that_is_none_is_kept_by_its_word(store, attempt, spool):
+    line = lines(result("m/s/a", metrics={"x": 1.5, "y": None, "z": 7}))
+    spool.stream.write_bytes(line.replace(b'"z":7', b'"z":NaN'))
+    ingest_stream(store, attempt, spool)
+    with store.reading() as connection:
+        (metrics,) = connection.execute(select(Result.metrics)).scalars()
+    assert metrics == {"x": 1.5, "y": None, "z": "nan"}

@@ -36,7 +36,8 @@ class StreamProblem(Base):
 
     attempt_id: Mapped[int] = mapped_column(ForeignKey("attempt.id"), primary_key=True)
     offset: Mapped[Count] = mapped_column(primary_key=True)
-    """Byte in the spool at which the line begins; minus the seq of a record that lacks its file."""
+    """Byte in the spool at which the line begins; minus the seq of a record that could not be stored
+    although it could be read: its file is missing, a name is too long."""
     reason: Mapped[Reason]
 
 
