@@ -57,6 +57,12 @@ def _await_answer(directory: AttemptDir, spec: AttemptSpec, holder: str) -> Clai
         answer = read_json_object(directory.claim_answer)
         if answer:
             return _judge_answer(dict(answer), spec, holder)
+        if not directory.claim_request.exists():
+            # Somebody removed the attempt from the machine: nobody will ever answer.
+            raise RunnerError(
+                f"the directory of attempt {spec.attempt} is gone; nothing is run",
+                RunnerExit.UPLOAD_OR_DISK,
+            )
         time.sleep(pause)
         pause = min(pause * 1.3, POLL_LONGEST)
     raise RunnerError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 
 from hotfire_testframework.contract.exit_codes import RunnerExit
@@ -59,6 +60,19 @@ def test_a_refused_claim_runs_nothing(stand):
     assert done.code == RunnerExit.UPLOAD_OR_DISK
     assert not (directory / "work").exists()
     assert not (directory / "stream.jsonl").exists()
+
+
+def test_a_runner_whose_attempt_is_removed_does_not_wait_for_an_answer(stand):
+    directory = stand.make(TASK, claim=True, claim_timeout_s=600)
+    runner = stand.start(directory)
+    deadline = time.monotonic() + 60
+    while not (directory / "claim.request").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    shutil.rmtree(directory)
+
+    runner.communicate(timeout=60)
+    assert runner.returncode == RunnerExit.UPLOAD_OR_DISK
 
 
 def test_a_claim_nobody_answers_ends_in_time(stand):
