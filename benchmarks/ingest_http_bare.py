@@ -96,7 +96,7 @@ class Writer(threading.Thread):
             for one in ended
         ]
         base.executemany(INSERT, rows)
-        seq = records[-1].seq
+        seq = int(records[-1].seq)
         base.execute("UPDATE attempt SET acked_seq = ? WHERE id = ?", (seq, attempt))
         return seq
 
