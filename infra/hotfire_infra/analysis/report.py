@@ -207,6 +207,8 @@ class RunReport:
     performance: tuple[PerformancePoint, ...] = ()
     parent_number: int | None = None
     requested_by: str = ""
+    requested_for: str = ""
+    """For whom, as the client said; nothing is decided by it."""
     not_here: Mapping[str, str] = field(default_factory=dict)
     priority: str = "developer"
     team: str = "default"

@@ -50,7 +50,7 @@ from hotfire_infra.store.queries_measurements import (
     series_called,
     series_of_test,
 )
-from hotfire_infra.store.queries_pending import pending_of_runs, superseded_by
+from hotfire_infra.store.queries_pending import pending_of_runs, said_by, superseded_by
 from hotfire_infra.store.queries_tests import (
     CellFigures,
     ResultRow,
@@ -240,6 +240,7 @@ def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunRep
         performance=_performance(connection, run.id, measured),
         parent_number=run.parent_number,
         requested_by=run.requested_by,
+        requested_for=said_by(connection, run.id),
         priority=run.priority.value,
         team=run.team,
         change=run.change,

@@ -22,7 +22,7 @@ from hotfire_infra.orchestrator.inputs import missing_model, model_path
 from hotfire_infra.orchestrator.lock import LOCK_NAME, HeldLock
 from hotfire_infra.orchestrator.loop import Orchestrator
 from hotfire_infra.orchestrator.requests import RequestBook
-from hotfire_infra.orchestrator.run_options import inherited_terms, options_of
+from hotfire_infra.orchestrator.run_options import inherited_terms, options_of, order_of
 from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.settings import Settings, find_checkout
 from hotfire_infra.source.merge_base import MergeBase, find_merge_base, with_archive
@@ -113,8 +113,12 @@ class EmbeddedClient:
         requested_by: str | None = None,
         wish: RunWish = AS_PLANNED,
         ulid: Ulid | None = None,
+        said_by: str = "",
     ) -> RunRow:
-        """Record a run whose source archive is a blob already; once for a `ulid` of the caller's."""
+        """Record a run whose source archive is a blob already; once for a `ulid` of the caller's.
+
+        `said_by` is what a client says of whom it asks for: shown and not believed.
+        """
         self._check_plan(plan)
         request = RunRequest(
             plan=plan,
@@ -125,6 +129,7 @@ class EmbeddedClient:
             is_trusted=wish.is_trusted,
             order=wish.order,
             options=options_of(plan, wish.reuse, base),
+            said_by=said_by,
         )
         return self._create(request)
 
@@ -238,8 +243,18 @@ class EmbeddedClient:
             requested_by=self._settings.user,
         )
 
-    def retry(self, ref: str, *, everything: bool = False) -> RunRow:
-        """Start a child run of the same plan and source, which reuses what passed."""
+    def retry(
+        self,
+        ref: str,
+        *,
+        everything: bool = False,
+        order: RunOrder | None = None,
+        may_be_trusted: bool = True,
+    ) -> RunRow:
+        """Start a child run of the same plan and source, which reuses what passed.
+
+        `order` (None: the old run's) and `may_be_trusted` are what whoever asks may have.
+        """
         run = self._find(ref)
         if run.state not in RUN_TERMINAL:
             raise RequestRefusedError(
@@ -256,17 +271,13 @@ class EmbeddedClient:
         )
         with self._store.reading() as connection:
             inherited = inherited_terms(connection, run.id, everything=everything)
+        inherited["is_trusted"] = inherited["is_trusted"] and may_be_trusted
         request = RunRequest(
             plan=plan,
             source=source,
             requested_by=self._settings.user,
             parent_run_id=run.id,
-            order=RunOrder(
-                priority=run.priority,
-                team=run.team,
-                change=run.change,
-                hold_seconds=run.hold_seconds,
-            ),
+            order=order or order_of(run),
             **inherited,
         )
         return self._create(request)

@@ -18,6 +18,7 @@ from hotfire_infra.store.database import Store
 from hotfire_infra.store.dictionaries import intern_variant
 from hotfire_infra.store.models import Cell, Edge, Inventory, Run, SourceStamp, Task
 from hotfire_infra.store.postgres import serialise
+from hotfire_infra.store.queries_pending import SAID_BY
 from hotfire_infra.store.transitions import Move, record_history
 from hotfire_pipelines.plan import Plan
 from hotfire_testframework.contract.canonical import canonical_json
@@ -41,6 +42,8 @@ class RunRequest:
     options: Mapping[str, Any] = field(default_factory=dict)
     """What else was asked for; each room names its own keys."""
     purpose: str = "result"
+    said_by: str = ""
+    """For whom it is, as a client says: shown, and believed by nobody."""
 
 
 def create_run(
@@ -125,7 +128,7 @@ def _insert_run(
             created_ns=now_ns,
             merge_base=request.merge_base,
             is_trusted=request.is_trusted,
-            options=dict(request.options),
+            options=_options(request),
             purpose=request.purpose,
         )
         .returning(Run.id)
@@ -134,13 +137,22 @@ def _insert_run(
         entity="run",
         entity_id=run_id,
         to_state=RunState.PLANNED,
-        reason=f"requested by {request.requested_by}",
+        reason=f"requested by {request.requested_by}{_as_said(request)}",
         by=request.requested_by,
         run_id=run_id,
         subject={"number": number, "pipeline": request.plan.pipeline},
     )
     record_history(connection, step, None, now_ns)
     return int(run_id)
+
+
+def _options(request: RunRequest) -> dict[str, Any]:
+    said = {SAID_BY: request.said_by} if request.said_by else {}
+    return {**request.options, **said}
+
+
+def _as_said(request: RunRequest) -> str:
+    return f", for {request.said_by!r} as the client says" if request.said_by else ""
 
 
 def _source_stamp(connection: Connection, source: StoredSource) -> int:

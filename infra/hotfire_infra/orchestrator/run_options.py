@@ -7,8 +7,10 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from hotfire_infra.orchestrator.reuse import OPTION, Scope
+from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.source.merge_base import MergeBase
 from hotfire_infra.store.models import Run
+from hotfire_infra.store.queries_pending import SAID_BY
 from hotfire_infra.store.rows import RunRow
 from hotfire_pipelines.plan import Plan
 
@@ -38,11 +40,19 @@ def ancestors_of(connection: Connection, run: RunRow) -> tuple[str, ...]:
     return () if is_clean and run.source.revision in ancestors else ancestors
 
 
+def order_of(run: RunRow) -> RunOrder:
+    """Return the place in the queue that a run has: its retry takes it over."""
+    return RunOrder(
+        priority=run.priority, team=run.team, change=run.change, hold_seconds=run.hold_seconds
+    )
+
+
 def inherited_terms(connection: Connection, run_id: int, *, everything: bool) -> dict[str, Any]:
     """Return what a retry takes over from the run it retries, as arguments of a RunRequest."""
     query = select(Run.options, Run.merge_base, Run.is_trusted).where(Run.id == run_id)
     row = connection.execute(query).one()
     options = dict(row.options or {})
+    options.pop(SAID_BY, None)
     before = Scope(options.pop(OPTION, Scope.OFF))
     if not everything:
         # A parent that could reuse from anywhere had results that are not its own attempts'.

@@ -20,7 +20,7 @@ LEAST_ROLE: Mapping[Priority, Role] = {
     Priority.NIGHTLY: Role.OPERATOR,
     Priority.BACKFILL: Role.DEVELOPER,
 }
-"""Who may ask for a class by name; a pipeline that declares one brings it for everybody."""
+"""Who may ask a service for a class, by name or by a plan that declares it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

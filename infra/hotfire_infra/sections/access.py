@@ -65,6 +65,10 @@ class AccessSection(BaseModel):
     """Further names it answers to (`Host`), without port."""
     proxies: tuple[str, ...] = ()
     """Networks of the reverse proxies whose `X-Forwarded-*` are believed."""
+    trusted_role: Role = Role.OPERATOR
+    """Least role whose runs are trusted: only their tasks are given secrets."""
+    trusted_tokens: tuple[str, ...] = ()
+    """Names of tokens of a lesser role whose runs are trusted too."""
     oidc: OidcSection | None = None
 
     @field_validator("public_url")

@@ -10,6 +10,8 @@ from sqlalchemy.orm import aliased
 from hotfire_infra.states import TASK_TERMINAL, TaskState
 from hotfire_infra.store.models import Edge, Run, Task
 
+SAID_BY = "said_by"
+"""Option of a run: for whom it is, as its client said; who asked is its `requested_by`."""
 NAMED_TASKS = 2
 """Tasks named that another one waits for; more are counted."""
 
@@ -56,6 +58,12 @@ def superseded_by(connection: Connection, run_id: int) -> tuple[int, ...]:
     """Return the numbers of the runs that were ended for this one."""
     query = select(Run.number).where(Run.superseded_by_run_id == run_id).order_by(Run.number)
     return tuple(connection.execute(query).scalars())
+
+
+def said_by(connection: Connection, run_id: int) -> str:
+    """Return for whom a run is, as its client said; empty where it said nothing."""
+    options = connection.execute(select(Run.options).where(Run.id == run_id)).scalar_one() or {}
+    return str(options.get(SAID_BY, ""))
 
 
 def _awaited(connection: Connection, run_id: int) -> dict[int, str]:

@@ -18,9 +18,10 @@ from hotfire_infra.api.history_examples import REPORT_EXAMPLE, SUMMARY_EXAMPLE
 from hotfire_infra.api.paging import Cursor, Limit, decode_cursor, encode_cursor
 from hotfire_infra.api.problems import ApiError
 from hotfire_infra.api.service import Service, Serviced, reports_of
+from hotfire_infra.api.trust import makes_trusted_runs, place_in_queue, place_of_retry
 from hotfire_infra.client.protocol import AS_PLANNED, RunWish
 from hotfire_infra.errors import PlanRefusedError, RunNotFoundError
-from hotfire_infra.orchestrator.run_order import LEAST_ROLE, RunOrder
+from hotfire_infra.orchestrator.run_options import order_of
 from hotfire_infra.source.merge_base import MergeBase
 from hotfire_infra.source.stamp import StoredSource
 from hotfire_infra.states import Role
@@ -41,10 +42,6 @@ RunRef = Annotated[
         examples=["latest"],
     ),
 ]
-LONGEST_NAME = 200
-LONGEST_HOLD_SECONDS = 31 * 86_400
-"""The operator's `holds.longest_hours` is shorter; this keeps the number one that a row can hold."""
-
 Developer = Annotated[Principal, Depends(require(Role.DEVELOPER))]
 Shown = Annotated[Reports, Depends(reports_of)]
 
@@ -76,7 +73,9 @@ class StartRun(BaseModel):
     plan: dict[str, Any] = Field(description="As `hotfire plan PIPELINE -o json` prints it")
     source: StartedSource
     requested_by: str | None = Field(
-        default=None, max_length=200, description="For people to read; default: who asks"
+        default=None,
+        max_length=200,
+        description="For whom, for people to read; the run is of the principal that asks",
     )
     merge_base: MergeBase | None = Field(default=None, description="Where the change began")
     wish: RunWish = Field(default=AS_PLANNED, description="How to carry it out")
@@ -115,8 +114,12 @@ def start(
     """Put the source's archive first (`PUT /api/v1/blobs/sha256/{digest}`).
 
     The same id with the same plan and source gives the same run (200); with another one 409.
+    Class and team are refused (403) where the role does not allow them, whether the wish says them
+    or the plan; the run is trusted only if section `access` trusts who asks.
     """
     plan = Plan.from_json(asked.plan)
+    order = place_in_queue(principal, plan, asked.wish.order)
+    is_trusted = asked.wish.is_trusted and _is_trusted(service, principal)
     ulid = parse_ulid(asked.id)
     _check_archive(service, asked.source.archive_sha256)
     known = _by_ulid(service, ulid)
@@ -124,8 +127,9 @@ def start(
         plan,
         StoredSource(**asked.source.model_dump()),
         asked.merge_base,
-        requested_by=asked.requested_by or principal.name or principal.actor,
-        wish=replace(asked.wish, order=place_in_queue(principal, asked.wish.order)),
+        requested_by=principal.actor,
+        said_by=asked.requested_by or "",
+        wish=replace(asked.wish, order=order, is_trusted=is_trusted),
         ulid=ulid,
     )
     # The plan's digest covers the source stamp; of one stamp the first archive is kept.
@@ -141,26 +145,8 @@ def start(
     return docs.row_document(run)
 
 
-def place_in_queue(principal: Principal, order: RunOrder) -> RunOrder:
-    """Return the place in the queue that this principal may ask for."""
-    if order.priority is not None and not principal.may(LEAST_ROLE[order.priority]):
-        raise ApiError(
-            403,
-            f"runs of class {order.priority} are asked for by {LEAST_ROLE[order.priority]}s",
-            remedy="leave the priority out: the pipeline declares its own",
-            kind="forbidden",
-        )
-    # A team's token uses its team's share, whatever it says.
-    team = principal.team or order.team
-    if max(len(team), len(order.change or "")) > LONGEST_NAME:
-        raise ApiError(
-            422,
-            f"team and change have at most {LONGEST_NAME} signs",
-            remedy="shorten them",
-            kind="invalid",
-        )
-    hold_seconds = min(max(order.hold_seconds, 0), LONGEST_HOLD_SECONDS)
-    return replace(order, team=team, hold_seconds=hold_seconds)
+def _is_trusted(service: Service, principal: Principal) -> bool:
+    return makes_trusted_runs(principal, service.configuration.access)
 
 
 def _check_archive(service: Service, sha256: str | None) -> None:
@@ -290,9 +276,18 @@ def retry(
         bool, Query(description="Also what passed, instead of reusing it", examples=[False])
     ] = False,
 ) -> dict[str, Any]:
-    """As a child run; the old one stays as it is. 409 while the run is not over."""
+    """As a child run; the old one stays as it is. 409 while the run is not over.
+
+    It is of the most urgent class that you may ask for, at most the old one's, and trusted only if
+    the old one was and your runs are.
+    """
     row = service.find_run(run)
-    child = service.client_of(principal).retry(row.ulid, everything=everything)
+    child = service.client_of(principal).retry(
+        row.ulid,
+        everything=everything,
+        order=place_of_retry(principal, order_of(row)),
+        may_be_trusted=_is_trusted(service, principal),
+    )
     response.headers["Location"] = f"/api/v1/runs/{child.ulid}"
     return docs.row_document(child)
 
