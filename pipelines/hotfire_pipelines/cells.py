@@ -20,7 +20,7 @@ from hotfire_testframework.contract.variants import Variant
 
 Value = TypeVar("Value")
 
-REMEDY = "Lower the strength, cut the matrix in two tasks, or loosen its rules."
+REMEDY = "Correct the matrix."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,13 @@ def expand_pipeline(
         wanted = wanted_of(pipeline, name, vocabulary)
         try:
             expanded = expand(wanted, (debt or {}).get(name, ()))
-        except (MatrixError, CoveringError) as error:
+        except MatrixError as error:
+            raise InvalidValueError(
+                document.key("tasks", name, "matrix", *error.place),
+                f"task {name!r}: {error.problem}",
+                error.remedy,
+            ) from error
+        except CoveringError as error:
             raise InvalidValueError(
                 document.key("tasks", name, "matrix"), f"task {name!r}: {error}", REMEDY
             ) from error

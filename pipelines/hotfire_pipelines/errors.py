@@ -99,7 +99,16 @@ class EmptySelectionError(PipelineError):
 
 
 class MatrixError(PipelineError):
-    """A matrix has too many cells, or rows that its own rules forbid."""
+    """A matrix has too many cells, or rows that its own rules forbid.
+
+    `place` is the part of the matrix that is wrong; the definition's error adds file and line.
+    """
+
+    def __init__(self, problem: str, remedy: str, *place: str | int) -> None:
+        super().__init__(f"{problem}. {remedy}")
+        self.problem = problem
+        self.remedy = remedy
+        self.place = place
 
 
 class AliasError(PipelineError):

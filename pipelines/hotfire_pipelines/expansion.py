@@ -21,6 +21,7 @@ from hotfire_pipelines.matrix import Assignment, Product, Rule, add_includes, ag
 DEFAULT_CAP = 10_000
 EFFORT = 300_000
 """A cell costs machine time: a few tenths of a second are well spent on having fewer of them."""
+SMALLER = "Write `strength: 2`, forbid more, or cut the matrix in two tasks; else raise the cap."
 OLDEST = 40
 """Expansions after which debt does not grow more urgent: by then it has been first for long."""
 
@@ -94,13 +95,14 @@ def expand(wanted: Wanted, debt: Sequence[Debt] = ()) -> Expanded:
     Raises MatrixError for a matrix above its cap (with its size), for a row that must be in and is
     forbidden, for more such rows than `max_cells`; CoveringError for what cannot be covered.
     """
+    _check_always(wanted)
     depth = min(wanted.strength or len(wanted.axes), len(wanted.axes))
     is_whole = depth == len(wanted.axes)
     seeded = _seeded(wanted)
     rows, gaps = _whole(wanted) if is_whole else _covering(wanted, depth, seeded)
-    for number, row in enumerate(wanted.always, start=1):
+    for number, row in enumerate(wanted.always):
         if not any(agrees(one, row) for one in rows):
-            raise MatrixError(f"row {number} of `always:` ({_words(row)}) is forbidden or excluded")
+            raise _impossible(number, row, "its rules together leave no cell with it")
     limit = wanted.max_cells
     chosen = rows
     included = add_includes(rows, wanted.include)
@@ -127,6 +129,22 @@ def _seeded(wanted: Wanted) -> list[Rule]:
     return [*wanted.always, *complete]
 
 
+def _check_always(wanted: Wanted) -> None:
+    for number, row in enumerate(wanted.always):
+        for rule in _forbidden(wanted):
+            if agrees(row, rule):
+                raise _impossible(number, row, _reason(wanted, rule, "forbidden"))
+
+
+def _impossible(number: int, row: Rule, reason: str) -> MatrixError:
+    return MatrixError(
+        f"{_words(row)} must always be in and cannot: {reason}",
+        "Remove the row, or loosen the rule.",
+        "always",
+        number,
+    )
+
+
 def _forbidden(wanted: Wanted) -> list[Rule]:
     """All partial assignments that no cell of the matrix may have, in terms of its values."""
     return [
@@ -144,13 +162,14 @@ def _whole(wanted: Wanted) -> tuple[list[Assignment], list[Gap]]:
     if size is None:
         raise MatrixError(
             f"the matrix has up to {product.bound():,} cells under rules that cannot be counted; "
-            f"`cap:` is {wanted.cap:,}"
+            f"`cap:` is {wanted.cap:,}",
+            SMALLER,
         )
     # Constraints over many axes can only take cells away: they are tried one by one below.
     ceiling = wanted.cap * 100 if wanted.ruling.tests else wanted.cap
     if size > ceiling:
         raise MatrixError(
-            f"the matrix has {size:,} cells ({_shape(wanted)}), `cap:` is {wanted.cap:,}"
+            f"the matrix has {size:,} cells ({_shape(wanted)}), `cap:` is {wanted.cap:,}", SMALLER
         )
     return [row for row in product if not _breaks(wanted, row)], []
 
@@ -212,13 +231,15 @@ def _check_rules(wanted: Wanted, rows: Sequence[Assignment]) -> None:
         for constraint in wanted.ruling.constraints:
             if constraint.forbids(cell):
                 raise MatrixError(
-                    f"an `include:` makes the cell {_words(row)}, which breaks {constraint.name}"
+                    f"an `include:` makes the cell {_words(row)}, which breaks {constraint.name}",
+                    "An include goes around an exclude, never around a constraint.",
+                    "include",
                 )
 
 
 def _check_cap(wanted: Wanted, size: int) -> None:
     if size > wanted.cap:
-        raise MatrixError(f"the matrix has {size:,} cells, `cap:` is {wanted.cap:,}")
+        raise MatrixError(f"the matrix has {size:,} cells, `cap:` is {wanted.cap:,}", SMALLER)
 
 
 def _afford(
@@ -240,7 +261,11 @@ def _afford(
         # An include that has lost the cells it extends is a cell of its own.
         free -= len(included) - limit
     own = len(add_includes([rows[place] for place in must], wanted.include))
-    raise MatrixError(f"{own} cells must be in (`always:` and `include:`), `max_cells:` is {limit}")
+    raise MatrixError(
+        f"{own} cells must be in (`always:` and `include:`), `max_cells:` is {limit}",
+        "Raise `max_cells:`, or ask for fewer.",
+        "max_cells",
+    )
 
 
 def _must(rows: Sequence[Assignment], seeded: Sequence[Rule]) -> list[int]:

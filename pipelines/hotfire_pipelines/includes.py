@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,10 +108,10 @@ class _Collected:
 
     def _read(self, path: Path, where: Location) -> Document:
         if not path.is_file():
-            beside = sorted(found.name for found in path.parent.glob("*.yaml"))
-            raise UnknownNameError(
-                where, f"there is no file {path.name!r} to include", suggest(path.name, beside)
-            )
+            beside = [found.name for found in path.parent.glob("*.yaml")]
+            nearest = difflib.get_close_matches(path.name, sorted(beside), n=1)
+            remedy = f"Did you mean {nearest[0]!r}?" if nearest else "Check the path."
+            raise UnknownNameError(where, f"there is no file {path.name!r} to include", remedy)
         part = read_document(path)
         if not isinstance(part.value, dict):
             raise InvalidValueError(

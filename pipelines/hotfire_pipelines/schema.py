@@ -77,7 +77,7 @@ class Axis(Strict):
 
 
 Assignments = tuple[dict[AxisName, AxisValue], ...]
-Strength = Literal["all"] | Annotated[int, Field(ge=1, le=6)]
+Strength = Literal["all", 1, 2, 3, 4, 5, 6]
 
 
 class Matrix(BaseModel):

@@ -32,6 +32,14 @@ REMEDIES = {
     "string_pattern_mismatch": "Use letters, digits, `_`, `-` and `.`, starting with a letter.",
 }
 
+WRITTEN = {"True": "true", "False": "false"}
+
+PATTERN_REMEDIES = {
+    "^[0-9a-f]{64}$": "Write the 64 hexadecimal digits in lower case.",
+    "^[a-z][a-z0-9_]{0,31}$": "Use lower-case letters, digits and `_`, starting with a letter.",
+    "^[A-Za-z_][A-Za-z0-9_]*$": "Use letters, digits and `_`, not starting with a digit.",
+}
+
 
 def validate(document: Document, model: type[FileModel]) -> FileModel:
     """Check a document against a schema; the first problem in file order is the error."""
@@ -86,21 +94,31 @@ def _explain(document: Document, model: type[BaseModel], detail: ErrorDetails) -
             document.key(*place), f"{path}: {message}", "See docs/formats/pipeline.md."
         )
     remedy = REMEDIES.get(kind, "See docs/formats/pipeline.md.")
+    remedy = PATTERN_REMEDIES.get(detail.get("ctx", {}).get("pattern", ""), remedy)
+    if detail["input"] is None:
+        return InvalidValueError(document.at(*place), f"{path} has no value", "Write one.")
     message = detail["msg"]
     return InvalidValueError(
         document.at(*place),
         f"{path}: {shown} is refused: {message[:1].lower()}{message[1:]}",
-        remedy.format(value=shown if written is None else written[:60]),
+        remedy.replace("{value}", shown if written is None else written[:60]),
     )
 
 
 def _not_allowed(where: Location, path: str, detail: ErrorDetails) -> DefinitionError:
     expected = str(detail.get("ctx", {}).get("expected", ""))
-    known = [word.strip().strip("'") for word in expected.replace(" or ", ", ").split(",")]
+    known = [
+        WRITTEN.get(word.strip(), word.strip().strip("'"))
+        for word in expected.replace(" or ", ", ").split(",")
+    ]
     value = detail["input"]
-    return InvalidValueError(
-        where, f"{path}: {value!r} is not one of {', '.join(known)}", suggest(str(value), known)
-    )
+    written = repr(value) if isinstance(value, str) else json.dumps(value)
+    problem = f"{path}: {written} is not one of {', '.join(known)}"
+    if not isinstance(value, str):
+        return InvalidValueError(where, problem, "Write one of them.")
+    if value in known:
+        return InvalidValueError(where, problem, "Write it without quotes.")
+    return InvalidValueError(where, problem, suggest(value, known))
 
 
 def _real_place(document: Document, location: tuple[int | str, ...]) -> Place:

@@ -124,6 +124,9 @@ class Token:
     text: str
     at: int
 
+    def __str__(self) -> str:
+        return self.text if self.kind in ("end", "string", "number") else repr(self.text)
+
 
 def parse(text: str, where: Where) -> Tree:
     """Return the tree of an expression; raises InvalidValueError with the place in the file."""
@@ -153,13 +156,11 @@ class _Parser:
             return tree
         if rest.text in COMPARISONS or rest.text in ("in", "like"):
             raise self._wrong(
-                rest, f"{rest.text!r} follows a complete comparison", "Join comparisons with `and`."
+                rest, f"{rest} follows a complete comparison", "Join comparisons with `and`."
             )
         if rest.text == ")":
             raise self._wrong(rest, "this bracket was never opened", "Remove it.")
-        raise self._wrong(
-            rest, f"{rest.text!r} follows a complete expression", "Join with `and` or `or`."
-        )
+        raise self._wrong(rest, f"{rest} follows a complete expression", "Join with `and` or `or`.")
 
     def _split(self) -> list[Token]:
         tokens: list[Token] = []
@@ -239,13 +240,13 @@ class _Parser:
         first = self._take()
         if first.kind in ("string", "number"):
             raise self._wrong(
-                first, f"a comparison starts with {first.text}", "Put the name of an axis first."
+                first, f"a comparison starts with {first}", "Put the name of an axis first."
             )
         if first.kind != "name":
             what = "the constraint is empty" if not self._text.strip() else None
             raise self._wrong(
                 first,
-                what or f"{first.text!r} stands where a name should",
+                what or f"{first} stands where a name should",
                 "Write a comparison: name == 'value'.",
             )
         name = Name(first.text, first.at)
@@ -257,7 +258,7 @@ class _Parser:
         if sign.kind != "sign" or sign.text not in COMPARISONS:
             raise self._wrong(
                 sign,
-                f"{sign.text!r} follows {name.text!r}, where a comparison should",
+                f"{sign} follows {name.text!r}, where a comparison should",
                 f"Write one of {' '.join(COMPARISONS)}, in, not in, like.",
             )
         return Compare(name, sign.text, self._operand(), sign.at)
@@ -267,14 +268,12 @@ class _Parser:
             pattern = self._take()
             if pattern.kind != "string":
                 raise self._wrong(
-                    pattern, f"`like` compares with {pattern.text!r}", "Write a pattern in quotes."
+                    pattern, f"`like` compares with {pattern}", "Write a pattern in quotes."
                 )
             return Like(name, Literal(pattern.text[1:-1], pattern.at, is_quoted=True))
         opened = self._take()
         if opened.text != "[" or opened.kind != "sign":
-            raise self._wrong(
-                opened, f"`in` is followed by {opened.text!r}", "Write a list: ['a', 'b']."
-            )
+            raise self._wrong(opened, f"`in` is followed by {opened}", "Write a list: ['a', 'b'].")
         choices = []
         while not self._has("]"):
             choices.append(self._literal())
@@ -282,7 +281,7 @@ class _Parser:
                 self._take()
             elif not self._has("]"):
                 raise self._wrong(
-                    self._peek(), f"{self._peek().text!r} stands in a list", "Add `,` or `]`."
+                    self._peek(), f"{self._peek()} stands in a list", "Add `,` or `]`."
                 )
         self._take()
         if not choices:
@@ -304,11 +303,9 @@ class _Parser:
             return Literal(token.text, token.at, is_quoted=False)
         if token.kind == "name":
             raise self._wrong(
-                token, f"{token.text!r} is a name, not a value", f"Text has quotes: '{token.text}'."
+                token, f"{token} is a name, not a value", f"Text has quotes: '{token.text}'."
             )
-        raise self._wrong(
-            token, f"{token.text!r} stands where a value should", "Write it in quotes."
-        )
+        raise self._wrong(token, f"{token} stands where a value should", "Write 'text' or 12.8.")
 
     def _wrong(self, token: Token, problem: str, remedy: str) -> InvalidValueError:
         return InvalidValueError(

@@ -18,8 +18,12 @@ MAXIMUM_STRENGTH = 6
 MAXIMUM_TUPLES = 20_000_000
 EFFORT = 50_000
 """Looked-up bit sets after which no further pass begins: a few hundredths of a second."""
+DEEPER = 10
+"""Times the effort beyond pairs, where a pass looks up that many more bit sets."""
 MAXIMUM_PASSES = 40
-WINDOWS = (32, 16, 64)
+PAIR_WINDOWS = (32, 16, 64)
+WINDOWS = (64, 32, 16)
+"""Rows that compete for the next value, pass by pass: more of them take longer and cover better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,14 +108,16 @@ def _smallest(
     impossible: list[int] = []
     spent = 0
     floor = _floor(space, depth) if not seeded else len(seeded)
+    windows = PAIR_WINDOWS if depth == 2 else WINDOWS
+    allowed = effort if depth == 2 else effort * DEEPER
     for number in range(MAXIMUM_PASSES):
         lot = random.Random(f"{seed}/{number}")
-        growth = Growth(space, judge, depth, seeded, lot, WINDOWS[number % len(WINDOWS)])
+        growth = Growth(space, judge, depth, seeded, lot, windows[number % len(windows)])
         cells = growth.run()
         if not best or len(cells) < len(best):
             best, impossible = cells, growth.impossible
         spent += growth.cost
-        if len(best) <= floor or spent > effort:
+        if len(best) <= floor or spent > allowed:
             break
     return _without_spare(best, depth, len(seeded)), impossible
 
