@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import httpx
 import pytest
@@ -25,19 +22,6 @@ from hotfire_infra.states import Role
 from hotfire_infra.store import credentials
 from hotfire_infra.store.credentials import TokenWish
 from hotfire_infra.store.models import Attempt
-
-_PATH = Path(__file__).parents[1] / "served.py"
-
-
-@pytest.fixture(scope="session")
-def served():
-    """Return the context `served(service)` that yields an address."""
-    if "hotfire_served" not in sys.modules:
-        spec = importlib.util.spec_from_file_location("hotfire_served", _PATH)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules["hotfire_served"] = module
-        spec.loader.exec_module(module)
-    return sys.modules["hotfire_served"].served
 
 
 class Running:
