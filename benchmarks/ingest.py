@@ -1,15 +1,20 @@
 """`python -m benchmarks.ingest`: results into the store, against the raw drivers with the same rows.
 
 A fixed mix: attempts of 1,000 records; one result in ten failed with a message of 2 KB, half of
-which were seen before; one test in 50 tried twice; one test in 100 never seen; a new environment in
-every fifth attempt. The index for history is on, and two processes read pages all the while. The
-limit writes the very rows that ours made, already interned, into the same schema in the same
-transactions: `executemany` on SQLite, COPY of ready bytes on PostgreSQL.
+which were seen before; one test in 50 tried twice; one test in 100 never seen; one in 20 measured,
+with ten replicates; a new environment in every fifth attempt. The index for history is on, and two
+processes read pages all the while.
+
+The limit writes rows into the same schema in the same transactions: `executemany` on SQLite, COPY of
+ready bytes on PostgreSQL. Ours in two rows: the very same rows, written so that a redelivery changes
+nothing and dictionaries are looked up first; and the whole way from decoded records, which finds
+what the batch repeats, makes the rows and moves the acknowledgement.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import random
 import shutil
@@ -20,174 +25,166 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.synchronize import Event
+from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import Any
 
 from benchmarks.ingest_http import http_rows
+from benchmarks.ingest_mix import KNOWN_TESTS, batches, prepare
 from benchmarks.report import Row, print_report
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import JSON, Text, cast, func, select
 
-from hotfire_infra.ingest.context import AttemptContext
-from hotfire_infra.ingest.records import write_records
+from hotfire_infra.ingest.stream import Arrival, store_arrival
+from hotfire_infra.store import queries_lists, results
 from hotfire_infra.store.database import Store, open_store
+from hotfire_infra.store.dictionaries import add_messages, intern_environment, intern_tests
 from hotfire_infra.store.models import (
-    Attempt,
     Base,
-    Cell,
     Environment,
+    Measurement,
     Message,
     Result,
-    Run,
-    SourceStamp,
-    Task,
     Test,
-    Variant,
 )
 from hotfire_infra.store.queries_pages import history_page
 from hotfire_testframework.contract.stream import Record
+from hotfire_testframework.contract.stream_reader import Position, StreamPart
 
-A_BATCH = 1_000
-MESSAGE_BYTES = 2_000
-KNOWN_TESTS = 4_000
 READERS = 2
 SQLITE_GOAL, COPY_GOAL = 0.9, 0.6
-# What ours writes for results; `attempt` is only pointed to its environment.
-TABLES: tuple[type[Base], ...] = (Environment, Test, Message, Result)
+# What a batch leaves, apart from its attempt's acknowledgement; dictionaries first.
+TABLES: tuple[type[Base], ...] = (Environment, Test, Message, Result, Measurement)
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows that one batch of ours left in each table, in the order of columns."""
+    """The rows that one batch left in each table, in the order of columns."""
 
     tables: dict[str, list[tuple[Any, ...]]]
 
 
-def batches(count: int, seed: int = 1) -> list[list[Record]]:
-    """Return the records of `count` attempts."""
-    chance = random.Random(seed)
-    frequent = [_message(chance) for _ in range(200)]
-    made = []
-    for attempt in range(count):
-        records: list[Record] = []
+@dataclass(slots=True)
+class Spent:
+    """What a way of writing took."""
 
-        def add(kind: str, body: dict[str, Any], into: list[Record] = records) -> None:
-            into.append(Record(seq=len(into) + 1, kind=kind, mono_ns=0, body=body))
-
-        if attempt % 5 == 0:
-            add("environment", {"values": {"driver": f"{attempt}", "cpu": "Zen 5"}})
-        while len(records) < A_BATCH:
-            number = chance.randrange(KNOWN_TESTS)
-            is_new = chance.random() < 0.01
-            test = f"m/case/new-{attempt}-{len(records)}" if is_new else _name(number)
-            for try_number in (1, 2) if chance.random() < 0.02 else (1,):
-                failed = chance.random() < 0.1
-                body: dict[str, Any] = {
-                    "test": test,
-                    "try": try_number,
-                    "outcome": "failed" if failed else "passed",
-                    "duration_ns": chance.randrange(10**9),
-                    "environment_class": "cpu/avx2",
-                }
-                if failed:
-                    is_known = chance.random() < 0.5
-                    body["message"] = chance.choice(frequent) if is_known else _message(chance)
-                    body["failure_class"] = "product"
-                add("test_attempt", body)
-        made.append(records)
-    return made
+    seconds: float = 0.0
+    cpu: float = 0.0
+    """Seconds of this process; on SQLite that is everything."""
 
 
-def _name(number: int) -> str:
-    return f"aestus.kernels/case/matmul.f32:m={number},n=64,k=64,seed=1"
+@contextmanager
+def timed() -> Iterator[Spent]:
+    """Measure a block."""
+    spent, begin, cpu = Spent(), time.perf_counter(), time.process_time()
+    yield spent
+    spent.seconds, spent.cpu = time.perf_counter() - begin, time.process_time() - cpu
 
 
-def _message(chance: random.Random) -> str:
-    return chance.randbytes(MESSAGE_BYTES // 2).hex()
-
-
-def prepare(store: Store, attempts: int) -> None:
-    """Fill in what results point to: a run with one cell and so many attempts; the known tests."""
-    with store.writing() as connection:
-
-        def one(model: type[Base], **values: Any) -> None:
-            connection.execute(insert(model).values(**values))
-
-        one(SourceStamp, id=1, repository="here", revision="r", patch_digest="", subject="")
-        one(Variant, id=1, hash="0", axes={})
-        one(
-            Run, id=1, ulid="1", number=1, pipeline="p", source_stamp_id=1, plan_digest="0",
-            plan_sha256="0", state="running", requested_by="me", created_ns=0,
-        )  # fmt: skip
-        one(
-            Cell, id=1, run_id=1, key="c", task="t", platform="here", variant_id=1,
-            required="always", requires={}, state="running",
-        )  # fmt: skip
-        one(
-            Task, id=1, run_id=1, cell_id=1, key="c", shard=1, shards=1, spec={},
-            requested_digest="0", state="running",
-        )  # fmt: skip
-        connection.execute(
-            insert(Attempt),
-            [
-                {
-                    "id": number + 1, "ulid": str(number), "task_id": 1, "number": number + 1,
-                    "state": "started", "executor": "e", "pool": "p", "token_sha256": "0",
-                    "boot_id": "b", "lease_expires_mono_ns": 0, "created_ns": 0,
-                }
-                for number in range(attempts)
-            ],
-        )  # fmt: skip
-        connection.execute(
-            insert(Test),
-            [
-                dict(zip(("module", "scheme", "name"), _name(number).split("/", 2), strict=True))
-                for number in range(KNOWN_TESTS)
-            ],
+def write_records(store: Store, work: Sequence[Sequence[Record]]) -> Spent:
+    """Write decoded records, a transaction a batch."""
+    with store.reading() as connection:
+        attempts = [queries_lists.attempt_by_id(connection, n + 1) for n in range(len(work))]
+    arrivals = [
+        Arrival(
+            acked_seq=0,
+            part=StreamPart(records=tuple(records), position=Position(seq=len(records) + 1)),
+            moved=(),
+            lost=(),
         )
+        for records in work
+    ]
+    with timed() as spent:
+        for attempt, arrival in zip(attempts, arrivals, strict=True):
+            with store.writing() as connection:
+                if store_arrival(connection, attempt, arrival) is None:
+                    raise AssertionError("a batch was refused")
+    return spent
 
 
-def context_of(attempt: int) -> AttemptContext:
-    """Return what the rows of an attempt repeat."""
-    fields = {"attempt_id": attempt, "run_id": 1, "variant_id": 1, "platform": "here"}
-    return AttemptContext(**fields, month=202601)  # type: ignore[arg-type]  # ints and a text
+def write_rows(store: Store, work: Sequence[Rows]) -> Spent:
+    """Write the rows as ingest does: idempotent, dictionaries looked up, a transaction a batch."""
+    ready = [_in_our_words(batch) for batch in work]
+    keys: list[dict[str, int]] = []
+    with timed() as spent:
+        for batch in ready:
+            with store.writing() as connection:
+                for fields in batch.environments:
+                    intern_environment(connection, fields)
+                keys.append(intern_tests(connection, batch.tests))
+                keys.append(add_messages(connection, batch.messages))
+                results.insert_rows(connection, results.RESULT, batch.results)
+                results.insert_rows(connection, results.MEASUREMENT, batch.measurements)
+    expected = [found for batch in ready for found in (batch.test_keys, batch.message_keys)]
+    if keys != expected:
+        raise AssertionError("a dictionary gave other keys than the rows have")
+    return spent
 
 
-def write_ours(store: Store, work: Sequence[Sequence[Record]]) -> float:
-    """Write all batches, a transaction each; return the seconds."""
-    begin = time.perf_counter()
-    for number, records in enumerate(work):
-        with store.writing() as connection:
-            write_records(connection, context_of(number + 1), records)
-    return time.perf_counter() - begin
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OurRows:
+    """The rows of one batch as the store takes them."""
+
+    environments: list[dict[str, Any]]
+    tests: list[str]
+    test_keys: dict[str, int]
+    messages: list[tuple[str, str]]
+    message_keys: dict[str, int]
+    results: list[tuple[Any, ...]]
+    measurements: list[tuple[Any, ...]]
+
+
+def _in_our_words(batch: Rows) -> OurRows:
+    tests = {"/".join(parts): key for key, *parts in batch.tables["test"]}
+    messages = batch.tables["message"]
+    columns = len(results.MEASUREMENT.columns)
+    return OurRows(
+        environments=[json.loads(fields) for _, _, fields in batch.tables["environment"]],
+        tests=list(tests),
+        test_keys=tests,
+        messages=[(digest, text) for _, digest, text in messages],
+        message_keys={digest: key for key, digest, _ in messages},
+        results=batch.tables["result"],
+        # The last columns are filled in later, by analysis.
+        measurements=[row[:columns] for row in batch.tables["measurement"]],
+    )
 
 
 def rows_of(store: Store, count: int) -> list[Rows]:
-    """Return what each batch left: results by attempt, dictionaries with the first that needs them."""
+    """Return what each batch left: by attempt, dictionaries with the first that needs them."""
     made = [Rows({model.__tablename__: [] for model in TABLES}) for _ in range(count)]
+    first: dict[str, dict[int, int]] = {"test": {}, "message": {}}
     with store.reading() as connection:
-        first = {"test": {}, "message": {}}  # type: dict[str, dict[int, int]]
-        for row in connection.execute(select(*Result.__table__.c).order_by(Result.attempt_id)):
-            batch = row.attempt_id - 1
-            made[batch].tables["result"].append(tuple(row))
-            first["test"].setdefault(row.test_id, batch)
-            if row.message_id is not None:
-                first["message"].setdefault(row.message_id, batch)
-        for model in (Test, Message):
-            name = model.__tablename__
-            for row in connection.execute(select(*model.__table__.c)):
-                is_known = name == "test" and row.id <= KNOWN_TESTS
-                if not is_known:
+        for model in (Result, Measurement):
+            # In the order of records: so the keys of what is new are the same the next time.
+            query = select(*_plain(model)).order_by(model.attempt_id, model.seq)
+            for row in connection.execute(query):
+                batch = row.attempt_id - 1
+                made[batch].tables[model.__tablename__].append(tuple(row))
+                first["test"].setdefault(row.test_id, batch)
+                first["test"][row.test_id] = min(first["test"][row.test_id], batch)
+                if getattr(row, "message_id", None) is not None:
+                    first["message"].setdefault(row.message_id, batch)
+        for dictionary in (Test, Message):
+            name = dictionary.__tablename__
+            query = select(*_plain(dictionary)).order_by(dictionary.id)
+            for row in connection.execute(query):
+                if name == "message" or row.id > KNOWN_TESTS:
                     made[first[name][row.id]].tables[name].append(tuple(row))
-        for row in connection.exec_driver_sql(
-            "SELECT id, sha256, CAST(fields AS TEXT) FROM environment"
-        ):
+        for row in connection.execute(select(*_plain(Environment))):
             made[(row.id - 1) * 5].tables["environment"].append(tuple(row))
     return made
 
 
-def write_executemany(path: Path, work: Sequence[Rows]) -> float:
-    """Write the rows with the driver alone, a transaction a batch; return the seconds."""
+def _plain(model: type[Base]) -> list[Any]:
+    """Return the columns of a model with JSON as its text, which any driver takes."""
+    return [
+        cast(column, Text).label(column.name) if isinstance(column.type, JSON) else column
+        for column in model.__table__.c
+    ]
+
+
+def write_executemany(path: Path, work: Sequence[Rows]) -> Spent:
+    """Write the rows with the driver alone, a transaction a batch."""
     connection = sqlite3.connect(path, isolation_level=None)
     for pragma in ("synchronous = NORMAL", "foreign_keys = 1", "cache_size = -32768"):
         connection.execute(f"PRAGMA {pragma}")
@@ -196,31 +193,30 @@ def write_executemany(path: Path, work: Sequence[Rows]) -> float:
         f"({', '.join('?' for _ in model.__table__.c)})"
         for model in TABLES
     }
-    begin = time.perf_counter()
-    for batch in work:
-        connection.execute("BEGIN IMMEDIATE")
-        for name, rows in batch.tables.items():
-            if rows:
-                connection.executemany(statements[name], rows)
-        connection.execute("COMMIT")
-    seconds = time.perf_counter() - begin
+    with timed() as spent:
+        for batch in work:
+            connection.execute("BEGIN IMMEDIATE")
+            for name, rows in batch.tables.items():
+                if rows:
+                    connection.executemany(statements[name], rows)
+            connection.execute("COMMIT")
     connection.close()
-    return seconds
+    return spent
 
 
-def write_copy(store: Store, work: Sequence[Rows]) -> float:
-    """COPY ready bytes, a transaction a batch; return the seconds."""
+def write_copy(store: Store, work: Sequence[Rows]) -> Spent:
+    """COPY ready bytes, a transaction a batch."""
     ready = [
         {name: _copy_text(rows) for name, rows in batch.tables.items() if rows} for batch in work
     ]
-    begin = time.perf_counter()
-    for tables in ready:
-        with store.writing() as connection:
-            driver: Any = connection.connection.driver_connection
-            for name, content in tables.items():
-                with driver.cursor() as cursor, cursor.copy(f"COPY {name} FROM STDIN") as copy:
-                    copy.write(content)
-    return time.perf_counter() - begin
+    with timed() as spent:
+        for tables in ready:
+            with store.writing() as connection:
+                driver: Any = connection.connection.driver_connection
+                for name, content in tables.items():
+                    with driver.cursor() as cursor, cursor.copy(f"COPY {name} FROM STDIN") as copy:
+                        copy.write(content)
+    return spent
 
 
 def _copy_text(rows: Sequence[tuple[Any, ...]]) -> bytes:
@@ -232,75 +228,126 @@ def _copy_text(rows: Sequence[tuple[Any, ...]]) -> bytes:
     return "".join("\t".join(map(field, row)) + "\n" for row in rows).encode()
 
 
-def _read(home: Path, database: str | None, stop: Event, ready: Event) -> None:
-    store = open_store(home, database=database)
+def _read(pipe: Pipe) -> None:
+    """Read the histories of tests in each store that is named, until something else is said."""
     chance = random.Random(0)
-    while not stop.is_set():
-        with store.reading() as connection:
-            history_page(connection, chance.randrange(KNOWN_TESTS) + 1, limit=100)
-        ready.set()
-    store.close()
+    while (where := pipe.recv()) is not None:
+        home, database = where
+        store = open_store(home, database=database)
+        is_reading = False
+        while not pipe.poll():
+            with store.reading() as connection:
+                history_page(connection, chance.randrange(KNOWN_TESTS) + 1, limit=100)
+            if not is_reading:
+                pipe.send("reading")
+            is_reading = True
+        pipe.recv()
+        store.close()
+        pipe.send("closed")
 
 
-@contextmanager
-def being_read(home: Path, database: str | None) -> Iterator[None]:
-    """Let two other processes read the history of tests, page after page, without a pause."""
-    spawn = multiprocessing.get_context("spawn")
-    stop, ready = spawn.Event(), [spawn.Event() for _ in range(READERS)]
-    readers = [spawn.Process(target=_read, args=(home, database, stop, one)) for one in ready]
-    for reader in readers:
-        reader.start()
-    for one in ready:
-        one.wait()
-    try:
+class Readers:
+    """Processes that read page after page without a pause; a dead one ends the benchmark."""
+
+    def __init__(self) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self._pipes: list[Pipe] = []
+        for _ in range(READERS):
+            ours, theirs = spawn.Pipe()
+            spawn.Process(target=_read, args=(theirs,), daemon=True).start()
+            theirs.close()
+            self._pipes.append(ours)
+
+    @contextmanager
+    def reading(self, home: Path, database: str | None) -> Iterator[None]:
+        """Let them read a store."""
+        self._say((home, database), "reading")
         yield
-    finally:
-        stop.set()
-        for reader in readers:
-            reader.join()
+        self._say("stop", "closed")
+
+    def close(self) -> None:
+        """Let them end."""
+        for pipe in self._pipes:
+            pipe.send(None)
+
+    def _say(self, what: object, answer: str) -> None:
+        for pipe in self._pipes:
+            pipe.send(what)
+        for pipe in self._pipes:
+            # A process that died closes its end: EOFError.
+            if (said := pipe.recv()) != answer:
+                raise AssertionError(f"a reader said {said!r}, not {answer!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What is written, how often, and who reads meanwhile."""
+
+    work: Sequence[Sequence[Record]]
+    trials: int
+    readers: Readers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Of one way of writing: medians over the trials."""
+
+    records: float
+    """A second."""
+    cpu_us: float
+    """Of this process, per record."""
 
 
 def measure(
     fresh: Callable[[], tuple[Store, str | None]],
-    limit: Callable[[Store, Sequence[Rows]], float],
-    work: Sequence[Sequence[Record]],
-    trials: int,
-) -> tuple[float, float]:
-    """Return records a second of ours and of the limit: medians of trials in turn."""
-    ours, bare = [], []
-    rows: list[Rows] = []
-    total = sum(map(len, work))
+    limit: Callable[[Store, Sequence[Rows]], Spent],
+    load: Load,
+) -> tuple[Rates, Rates, Rates]:
+    """Return what rows, whole records and the limit reach, each trial of all three in turn."""
+    work, trials = load.work, load.trials
+    # Once untimed: it makes the rows, and what is compiled once is compiled.
+    store, _ = fresh()
+    write_records(store, work)
+    rows = rows_of(store, len(work))
+    store.close()
+    ways: tuple[Callable[[Store], Spent], ...] = (
+        lambda made: write_rows(made, rows),
+        lambda made: write_records(made, work),
+        lambda made: limit(made, rows),
+    )
+    spent: list[list[Spent]] = [[] for _ in ways]
     for _ in range(trials):
-        store, database = fresh()
-        with being_read(store.home, database):
-            ours.append(total / write_ours(store, work))
-        rows = rows or rows_of(store, len(work))
-        store.close()
-        store, database = fresh()
-        with being_read(store.home, database):
-            bare.append(total / limit(store, rows))
-        _require_same(store, rows)
-        store.close()
-    return statistics.median(ours), statistics.median(bare)
+        for way, mine in zip(ways, spent, strict=True):
+            store, database = fresh()
+            with load.readers.reading(store.home, database):
+                mine.append(way(store))
+            _require_same(store, rows)
+            store.close()
+    total = sum(map(len, work))
+    one, two, three = (
+        Rates(
+            records=total / statistics.median(each.seconds for each in mine),
+            cpu_us=statistics.median(each.cpu for each in mine) / total * 1e6,
+        )
+        for mine in spent
+    )
+    return one, two, three
 
 
 def _require_same(store: Store, rows: Sequence[Rows]) -> None:
     with store.reading() as connection:
-        found = _count(connection)
-    expected = sum(len(batch.tables["result"]) for batch in rows)
-    if found != expected:
-        raise AssertionError(f"the limit wrote {found} results, ours {expected}")
+        for model in (Message, Result, Measurement):
+            found = connection.execute(select(func.count()).select_from(model)).scalar_one()
+            expected = sum(len(batch.tables[model.__tablename__]) for batch in rows)
+            if found != expected:
+                raise AssertionError(f"{found} rows of {model.__tablename__}, not {expected}")
 
 
-def _count(connection: Connection) -> int:
-    return int(connection.exec_driver_sql("SELECT count(*) FROM result").scalar_one())
-
-
-def sqlite_row(folder: Path, work: Sequence[Sequence[Record]], trials: int) -> Row:
+def sqlite_rows(folder: Path, load: Load) -> list[Row]:
     """Measure SQLite."""
     template = folder / "template"
     store = open_store(template)
-    prepare(store, len(work))
+    prepare(store, len(load.work))
     store.close()
 
     def fresh() -> tuple[Store, str | None]:
@@ -308,16 +355,36 @@ def sqlite_row(folder: Path, work: Sequence[Sequence[Record]], trials: int) -> R
         shutil.copy(template / "hotfire.db", home)
         return open_store(home), None
 
-    ours, bare = measure(
-        fresh, lambda made, rows: write_executemany(made.home / "hotfire.db", rows), work, trials
+    rows, records, bare = measure(
+        fresh, lambda made, some: write_executemany(made.home / "hotfire.db", some), load
     )
-    return Row(
-        name="SQLite, two readers", ours=ours, peer=bare, peer_name="sqlite3 executemany",
-        unit="records/s", goal=SQLITE_GOAL, better="higher",
-    )  # fmt: skip
+    peer = "sqlite3 executemany"
+    cpu = [
+        Row(
+            name=f"SQLite, CPU of {what}", ours=ours.cpu_us, peer=bare.cpu_us, peer_name=peer,
+            unit="µs/record", goal=None, better="lower",
+        )
+        for what, ours in (("rows", rows), ("records", records))
+    ]  # fmt: skip
+    return [*_two_rows("SQLite", rows, records, bare, peer, SQLITE_GOAL), *cpu]
 
 
-def postgres_row(folder: Path, work: Sequence[Sequence[Record]], trials: int) -> Row:
+def _two_rows(
+    name: str, rows: Rates, records: Rates, bare: Rates, peer: str, goal: float
+) -> list[Row]:
+    return [
+        Row(
+            name=f"{name}, {what}, two readers", ours=ours.records, peer=bare.records,
+            peer_name=peer, unit="records/s", goal=aim, better="higher",
+        )
+        for what, ours, aim in (
+            ("rows to store", rows, goal),
+            ("records to store", records, None),
+        )
+    ]  # fmt: skip
+
+
+def postgres_rows(folder: Path, load: Load) -> list[Row]:
     """Measure PostgreSQL with its fsync on."""
     from benchmarks.postgres_server import PostgresServer
 
@@ -326,7 +393,7 @@ def postgres_row(folder: Path, work: Sequence[Sequence[Record]], trials: int) ->
     try:
         template = server.create_database()
         store = open_store(folder / "postgres", database=server.address(template))
-        prepare(store, len(work))
+        prepare(store, len(load.work))
         with store.writing() as connection:
             connection.exec_driver_sql(
                 "SELECT setval(pg_get_serial_sequence('test', 'id'), max(id)) FROM test"
@@ -337,13 +404,10 @@ def postgres_row(folder: Path, work: Sequence[Sequence[Record]], trials: int) ->
             address = server.address(server.create_database(template))
             return open_store(Path(tempfile.mkdtemp(dir=folder)), database=address), address
 
-        ours, bare = measure(fresh, write_copy, work, trials)
+        rows, records, bare = measure(fresh, write_copy, load)
     finally:
         server.close()
-    return Row(
-        name="PostgreSQL, two readers", ours=ours, peer=bare, peer_name="COPY of ready bytes",
-        unit="records/s", goal=COPY_GOAL, better="higher",
-    )  # fmt: skip
+    return _two_rows("PostgreSQL", rows, records, bare, "COPY of ready bytes", COPY_GOAL)
 
 
 def main() -> None:
@@ -351,14 +415,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="end within a minute")
     quick = parser.parse_args().quick
-    count, trials = (10, 1) if quick else (200, 5)
-    work = batches(count)
+    count, trials = (20, 2) if quick else (200, 5)
+    load = Load(work=batches(count), trials=trials, readers=Readers())
     with tempfile.TemporaryDirectory(prefix="hotfire-ingest-") as folder:
-        rows = [
-            sqlite_row(Path(folder), work, trials),
-            postgres_row(Path(folder), work, trials),
-            *http_rows(quick=quick),
-        ]
+        rows = sqlite_rows(Path(folder), load) + postgres_rows(Path(folder), load)
+    load.readers.close()
+    rows += http_rows(quick=quick)
     print_report("ingest", rows)
 
 
