@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hotfire_pipelines.catalogue import load_platforms
+from hotfire_pipelines.cells import expand_pipeline
 from hotfire_pipelines.constraints.rules import Ruling
-from hotfire_pipelines.errors import MatrixError
+from hotfire_pipelines.errors import MatrixError, PipelineError
 from hotfire_pipelines.expansion import Debt, Wanted, expand, stable_seed
 from hotfire_pipelines.freeze import debt_of
+from hotfire_pipelines.load import load_pipeline
 from hotfire_pipelines.matrix import Product
 from hotfire_pipelines.plan import Plan
 
@@ -197,3 +200,31 @@ def test_the_order_of_keys_does_not_change_the_plan(house):
     tasks = house.pipeline["tasks"]
     house.pipeline["tasks"] = dict(reversed(tasks.items()))
     assert house.freeze().digest == before
+
+
+def test_the_example_of_the_format_page_is_true(tmp_path, repository):
+    page = (repository / "docs" / "formats" / "pipeline.md").read_text(encoding="utf-8")
+    section = page.split("## Matrices\n", 1)[1]
+    text = section.split("```yaml\n", 1)[1].split("```", 1)[0]
+    platforms = (
+        "schema: hotfire.dev/platforms/1\nplatforms:\n"
+        "  pc: {dimensions: {os: linux, accelerator: none}, reach: [local]}\n"
+        "  win: {dimensions: {os: windows, accelerator: none}, reach: [local]}\n"
+        "  jetson: {dimensions: {os: l4t, accelerator: nvidia-sm_87}, reach: [local]}\n"
+    )
+    (tmp_path / "platforms.yaml").write_text(platforms)
+    catalogue = load_platforms(tmp_path / "platforms.yaml")
+
+    def expanded(text):
+        path = tmp_path / "nightly.yaml"
+        path.write_text(text)
+        return expand_pipeline(load_pipeline(path), catalogue)
+
+    budget = "max_cells: 6 "
+    whole = text.replace("strength: 2 ", "strength: all ").replace(budget, "cap: 54 ")
+    sizes = [len(expanded(one).cells) for one in (whole, text.replace(budget, "cap: 54 "), text)]
+    assert "has 54 cells, 36 of them allowed; strength 2 needs 9, and a run takes 6" in page
+    assert sizes == [36, 9, 6]
+    with pytest.raises(PipelineError) as caught:
+        expanded(text.replace("'windows'", "'windwos'"))
+    assert str(caught.value).removeprefix(f"{tmp_path}/") in section
