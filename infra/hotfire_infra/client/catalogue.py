@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import datetime
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hotfire_infra.errors import PlanRefusedError
 from hotfire_infra.source.merge_base import find_merge_base, unpack_at
 from hotfire_infra.source.stamp import Stamp
+from hotfire_infra.states import RunState
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
 from hotfire_pipelines.catalogue import load_platforms
-from hotfire_pipelines.freeze import freeze
+from hotfire_pipelines.expansion import Debt
+from hotfire_pipelines.freeze import debt_of, freeze
 from hotfire_pipelines.load import load_pipeline
 from hotfire_pipelines.plan import Plan, Source
 from hotfire_testframework.runner.bundle import bundle_sha256
@@ -38,6 +40,12 @@ def find_pipeline(folder: Path, name: Path | str) -> Path:
 
 Inventories = Callable[[str], Callable[[str], tuple[str, ...] | None]]
 """Of a pipeline's name: the question what a cell of it last collected."""
+
+Debts = Callable[[str], Mapping[str, Sequence[Debt]]]
+"""Of a pipeline's name: what its last plan could not afford, by task."""
+
+REMEMBERED_RUNS = 20
+"""Newest runs of a pipeline among which the last finished one is looked for."""
 
 
 @contextlib.contextmanager
@@ -72,14 +80,17 @@ def freeze_plan(
     stamp: Stamp,
     slots: int,
     definitions: Path | None = None,
+    debts: Debts | None = None,
 ) -> Plan:
     """Freeze the plan of a pipeline for the source stamp of a checkout.
 
     `definitions`: where pipelines are read, if not in the checkout; case files always are its own.
+    `debts` is asked only for a pipeline with `max_cells:`.
     """
     folder = definitions or checkout / DEFINITIONS
     path = find_pipeline(folder, name)
     pipeline = load_pipeline(path)
+    has_budget = any(task.matrix.max_cells is not None for task in pipeline.tasks.values())
     source = Source(
         repository=stamp.repository,
         revision=stamp.revision,
@@ -92,6 +103,7 @@ def freeze_plan(
         inventory=inventories(pipeline.name),
         history=None,
         source_root=checkout,
+        debt=debts(pipeline.name) if debts is not None and has_budget else None,
         runner_sha256=bundle_sha256(),
         slots=slots,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -101,6 +113,14 @@ def freeze_plan(
 def _platforms_beside(pipeline: Path, folder: Path) -> Path:
     beside = pipeline.parent / PLATFORMS
     return beside if beside.exists() else folder / PLATFORMS
+
+
+def recorded_debt(store: Store, pipeline: str) -> Mapping[str, Sequence[Debt]]:
+    """Return what the plan of the last finished run of a pipeline left to the next one."""
+    with store.reading() as connection:
+        newest = queries.newest_runs(connection, limit=REMEMBERED_RUNS, pipeline=pipeline)
+    last = next((run for run in newest if run.state is RunState.FINALIZED), None)
+    return {} if last is None else debt_of(Plan.from_json(store.blobs.read(last.plan_sha256)))
 
 
 def recorded_inventories(store: Store, pipeline: str) -> Callable[[str], tuple[str, ...] | None]:

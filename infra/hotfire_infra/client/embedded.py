@@ -8,7 +8,12 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from hotfire_infra.client.catalogue import definitions_for, freeze_plan, recorded_inventories
+from hotfire_infra.client.catalogue import (
+    definitions_for,
+    freeze_plan,
+    recorded_debt,
+    recorded_inventories,
+)
 from hotfire_infra.client.driver import Driver
 from hotfire_infra.client.launching import CheckoutLauncher
 from hotfire_infra.client.protocol import AS_PLANNED, LogText, RunWish, WatchEvent
@@ -83,9 +88,10 @@ class EmbeddedClient:
         checkout = find_checkout(source or Path.cwd())
         slots = self._executor.capacity.cpus
         known = partial(recorded_inventories, self._store)
+        debts = partial(recorded_debt, self._store)
         stamp, targets = read_stamp(checkout), self._configuration.gate.target_branches
         with definitions_for(checkout, pipeline, targets, is_trusted=is_trusted) as folder:
-            return freeze_plan(known, checkout, pipeline, stamp, slots, folder)
+            return freeze_plan(known, checkout, pipeline, stamp, slots, folder, debts)
 
     def start_run(
         self,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hotfire_infra.client.catalogue import freeze_plan, recorded_inventories
+from hotfire_infra.client.catalogue import freeze_plan, recorded_debt, recorded_inventories
 from hotfire_infra.client.protocol import RunWish
 from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.sections.schedules import ScheduleSection
@@ -35,7 +35,9 @@ class CheckoutLauncher:
         with worktree_of(section.checkout, revision) as checkout:
             known = partial(recorded_inventories, self.client.store)
             slots = self.client.executor.capacity.cpus
-            plan = freeze_plan(known, checkout, section.pipeline, read_stamp(checkout), slots)
+            stamp = read_stamp(checkout)
+            debts = partial(recorded_debt, self.client.store)
+            plan = freeze_plan(known, checkout, section.pipeline, stamp, slots, debts=debts)
             source = store_source(checkout, self.client.store.blobs)
         run = self.client.record_run(
             plan,

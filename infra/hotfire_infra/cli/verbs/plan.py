@@ -7,7 +7,7 @@ from hotfire_infra.cli.console import data, progress, table
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.lines import plan_line
 from hotfire_infra.cli.session import open_session
-from hotfire_pipelines.plan import Plan, PlannedCell
+from hotfire_pipelines.plan import Plan, PlannedCell, PlannedCoverage
 
 HEADER = ("TASK", "PLATFORM", "VARIANT", "SHARDS", "TESTS", "ESTIMATE", "NOTE")
 
@@ -26,7 +26,27 @@ def print_plan(frozen: Plan, *, as_json: bool) -> None:
         return
     data(table(HEADER, [_row(frozen, cell) for cell in frozen.cells], frozenset({3, 4, 5})))
     progress(plan_line(frozen))
+    for coverage in frozen.coverage:
+        progress(_coverage_line(coverage))
     progress(f" digest {frozen.digest}")
+
+
+def _coverage_line(coverage: PlannedCoverage) -> str:
+    """Say how much of a matrix is covered, and what becomes of the rest."""
+    owed = sum(gap.age > 0 for gap in coverage.uncovered)
+    unproven = sum(not gap.proven and not gap.age for gap in coverage.uncovered)
+    forbidden = len(coverage.uncovered) - owed - unproven
+    total = coverage.covered + len(coverage.uncovered)
+    rest = [
+        f"{forbidden:,} forbidden" if forbidden else "",
+        f"{owed:,} left to the next run" if owed else "",
+        f"{unproven:,} not proven" if unproven else "",
+    ]
+    said = "".join(f", {part}" for part in rest if part)
+    return (
+        f" {coverage.task}: {coverage.covered:,} of {total:,} combinations "
+        f"of {count(coverage.strength, 'value')} covered{said}"
+    )
 
 
 def _row(frozen: Plan, cell: PlannedCell) -> tuple[str, ...]:
