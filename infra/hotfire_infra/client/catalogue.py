@@ -7,6 +7,7 @@ import datetime
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hotfire_infra.errors import PlanRefusedError
 from hotfire_infra.source.merge_base import find_merge_base, unpack_at
@@ -14,6 +15,7 @@ from hotfire_infra.source.stamp import Stamp
 from hotfire_infra.states import RunState
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
+from hotfire_infra.store.rows import RunRow
 from hotfire_pipelines.catalogue import load_platforms
 from hotfire_pipelines.expansion import Debt
 from hotfire_pipelines.freeze import debt_of, freeze
@@ -119,8 +121,15 @@ def recorded_debt(store: Store, pipeline: str) -> Mapping[str, Sequence[Debt]]:
     """Return what the plan of the last finished run of a pipeline left to the next one."""
     with store.reading() as connection:
         newest = queries.newest_runs(connection, limit=REMEMBERED_RUNS, pipeline=pipeline)
+    return debt_left_by(newest, store.blobs.read)
+
+
+def debt_left_by(
+    newest: Sequence[RunRow], read: Callable[[str], bytes | Mapping[str, Any]]
+) -> Mapping[str, Sequence[Debt]]:
+    """Return the debt in the plan of the first finished run; `read` gives a plan by its digest."""
     last = next((run for run in newest if run.state is RunState.FINALIZED), None)
-    return {} if last is None else debt_of(Plan.from_json(store.blobs.read(last.plan_sha256)))
+    return {} if last is None else debt_of(Plan.from_json(read(last.plan_sha256)))
 
 
 def recorded_inventories(store: Store, pipeline: str) -> Callable[[str], tuple[str, ...] | None]:

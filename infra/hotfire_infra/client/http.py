@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from hotfire_infra.analysis.transport import from_plain, to_plain
-from hotfire_infra.client.catalogue import definitions_for, freeze_plan
+from hotfire_infra.client.catalogue import (
+    REMEMBERED_RUNS,
+    debt_left_by,
+    definitions_for,
+    freeze_plan,
+)
 from hotfire_infra.client.connection import API_VERSION, Connection, read_token
 from hotfire_infra.client.event_reader import events_of
 from hotfire_infra.client.protocol import AS_PLANNED, LogText, RunWish, WatchEvent
@@ -36,6 +41,7 @@ from hotfire_infra.store.rows import (
     TaskRow,
     TestRow,
 )
+from hotfire_pipelines.expansion import Debt
 from hotfire_pipelines.plan import Plan
 from hotfire_testframework.contract.ulid import new_ulid
 from hotfire_testframework.runner.bundle import bundle_sha256
@@ -101,7 +107,11 @@ class HttpClient:
         known, slots = self._inventories, int(service["slots"])
         targets = service["target_branches"]
         with definitions_for(checkout, pipeline, targets, is_trusted=is_trusted) as folder:
-            return freeze_plan(known, checkout, pipeline, stamp, slots, folder)
+            return freeze_plan(known, checkout, pipeline, stamp, slots, folder, self._debt)
+
+    def _debt(self, pipeline: str) -> Mapping[str, Sequence[Debt]]:
+        newest = self.runs(limit=REMEMBERED_RUNS, pipeline=pipeline)
+        return debt_left_by(newest, lambda digest: self._connection.get(f"/blobs/sha256/{digest}"))
 
     def _inventories(self, pipeline: str) -> Callable[[str], tuple[str, ...] | None]:
         found = self._connection.get(f"/pipelines/{pipeline}/inventories")["cells"]

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 
+from hotfire_infra.api.service import Service
 from hotfire_infra.cli.main import main
+from hotfire_infra.client import Client
 from hotfire_infra.client.embedded import EmbeddedClient
+from hotfire_infra.client.http import HttpClient
 from hotfire_infra.settings import Settings
 from hotfire_infra.states import RunState
 from hotfire_infra.store.models import Run
@@ -53,28 +59,45 @@ def keys(plan: Plan) -> set[str]:
     return {cell.key for cell in plan.cells}
 
 
-def end(client: EmbeddedClient, run_id: int, state: RunState) -> None:
+def end(client: EmbeddedClient, number: int, state: RunState) -> None:
     with client.store.writing() as connection:
-        connection.execute(update(Run).where(Run.id == run_id).values(state=state))
+        connection.execute(update(Run).where(Run.number == number).values(state=state))
 
 
-def test_three_runs_of_three_cells_cover_nine(tmp_path: Path, checkout: Path) -> None:
-    client = EmbeddedClient.open(
-        Settings(home=tmp_path / "home", cache=tmp_path / "cache", user="tester")
-    )
+@pytest.fixture(params=["embedded", "service"])
+def clients(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    checkout: Path,
+    served: Callable[..., AbstractContextManager[str]],
+) -> Iterator[tuple[Client, EmbeddedClient]]:
+    """The client that plans, and the one whose store holds its runs."""
+    settings = Settings(home=tmp_path / "home", cache=tmp_path / "cache", user="tester")
+    embedded = EmbeddedClient.open(settings)
+    if request.param == "embedded":
+        yield embedded, embedded
+    else:
+        with served(Service.over(embedded, settings, executes=False)) as address:
+            far = HttpClient.open(replace(settings, home=tmp_path / "else", server=address))
+            yield far, embedded
+            far.close()
+    embedded.close()
+
+
+def test_three_runs_of_three_cells_cover_nine(clients: tuple[Client, EmbeddedClient]) -> None:
+    client, near = clients
     first = client.plan("broad")
     assert keys(client.plan("broad")) == keys(first), "a plan alone pays nothing"
     cancelled = client.start_run(first)
-    end(client, cancelled.id, RunState.CANCELLED)
+    end(near, cancelled.number, RunState.CANCELLED)
     assert keys(client.plan("broad")) == keys(first), "nor does a run that was cancelled"
     seen = set()
     for _ in range(3):
         plan = client.plan("broad")
         assert not keys(plan) & seen
         seen |= keys(plan)
-        end(client, client.start_run(plan).id, RunState.FINALIZED)
+        end(near, client.start_run(plan).number, RunState.FINALIZED)
     assert len(seen) == 9
-    client.close()
 
 
 def test_the_plan_says_what_is_left_to_the_next_run(
