@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 from anyio import to_thread
@@ -57,10 +58,18 @@ async def read_inflated(request: Request, *, limit: int, inflated: int) -> bytes
 
 
 async def receive_blob(
-    request: Request, blobs: BlobStore, *, sha256: str, limit: int
+    request: Request,
+    blobs: BlobStore,
+    *,
+    sha256: str,
+    limit: int,
+    check: Callable[[Path], None] | None = None,
 ) -> StoredBlob:
-    """Stream a body into the blob store; its content must have the digest announced."""
-    with Upload(blobs, sha256) as upload:
+    """Stream a body into the blob store; its content must have the digest announced.
+
+    `check` raises where it must not be stored.
+    """
+    with Upload(blobs, sha256, check=check) as upload:
         async for piece in _pieces(request, limit):
             await to_thread.run_sync(upload.write, piece)
         return await to_thread.run_sync(upload.finish)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from sqlalchemy import Connection, func, select
 
 from hotfire_infra.executors.spool import STREAMS, Spool
+from hotfire_infra.ingest.placing import write_at
 from hotfire_infra.ingest.redaction import redacted_chunk
 from hotfire_infra.store import results
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import LogChunk
+from hotfire_testframework.runner.redaction import Redactor
 
 CHUNK_BYTES = 1 << 20
 """Less is stored only when the attempt has ended: a blob per line would drown the disk in files."""
@@ -61,6 +64,22 @@ def _read(
         blob = store.blobs.put_bytes(content)
         yield (attempt_id, name, start, blob.size, blob.sha256)
         start += len(content)
+
+
+def append_redacted(path: Path, size: int, new: bytes, redactor: Redactor) -> None:
+    """Append to the copy of a log whose `size` bytes are there, without the values of secrets.
+
+    What a secret began with may stand at the end already: it is looked at once more. Bytes that are
+    there are never sent into place again, since half of a value is not recognised.
+    """
+    around = min(size, len(redactor.forms[0])) if redactor else 0
+    before = b""
+    if around:
+        with path.open("rb") as file:
+            file.seek(size - around)
+            before = file.read(around)
+    # Values are replaced by as many signs, so that the place in the file stays.
+    write_at(path, size - len(before), redactor.content(before + new))
 
 
 def stored_bytes(connection: Connection, attempt_id: int, name: str) -> int:

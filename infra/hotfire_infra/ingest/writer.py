@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from hotfire_infra.errors import InfraError, StorageFullError
 from hotfire_infra.executors.spool import Spool
 from hotfire_infra.ingest.artifacts import move_artifacts
+from hotfire_infra.ingest.placing import write_at
 from hotfire_infra.ingest.redaction import redact_part
 from hotfire_infra.ingest.stream import Arrival, store_arrival
 from hotfire_infra.ingest.wire import Batch, read_batch
@@ -184,13 +185,18 @@ class IngestWriter:
         skipped = max(0, acked + 1 - batch.first_seq) if batch.records else 0
         lines = batch.lines[skipped:]
         records = batch.records[skipped:]
-        _append(delivery.spool.stream, attempt.acked_bytes, b"".join(lines))
+        redactor = delivery.spool.redactor()
+        # Line by line: asterisks are as long, so that a line keeps its place.
+        content = (
+            b"".join(redactor.content(line) for line in lines) if redactor else b"".join(lines)
+        )
+        _append(delivery.spool.stream, attempt.acked_bytes, content)
         position = Position(
-            offset=attempt.acked_bytes + sum(len(line) for line in lines),
+            offset=attempt.acked_bytes + len(content),
             seq=acked + 1 + len(records),
         )
         part = StreamPart(records=records, position=position, problem=batch.problem)
-        part = redact_part(part, delivery.spool.redactor())
+        part = redact_part(part, redactor)
         named = [one for one in part.records if one.kind == Kind.ARTIFACT.value]
         moved, lost = move_artifacts(self.store.blobs, delivery.spool, named)
         arrival = Arrival(acked_seq=acked, part=part, moved=tuple(moved), lost=tuple(lost))
@@ -257,19 +263,3 @@ def _append(path: Path, offset: int, content: bytes) -> None:
         if error.errno in _FULL:
             raise StorageFullError(f"no room left for {path}: {error.strerror}") from error
         raise
-
-
-def write_at(path: Path, offset: int, content: bytes) -> None:
-    """Write bytes at their place in a file, making it where it is missing."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
-    try:
-        view = memoryview(content)
-        while view:
-            written = os.pwrite(handle, view, offset)
-            view, offset = view[written:], offset + written
-    finally:
-        os.close(handle)

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +22,8 @@ class Upload:
     blobs: BlobStore
     expected: str
     """sha256 that was announced."""
+    check: Callable[[Path], None] | None = None
+    """Raises where the content must not be stored; asked before it is placed."""
     size: int = 0
     _file: BinaryIO | None = None
     _path: Path | None = None
@@ -54,6 +57,8 @@ class Upload:
         with _full_disk_named(self.blobs.root):
             self._file.flush()
             os.fsync(self._file.fileno())
+            if self.check is not None:
+                self.check(self._path)
             if self.blobs.touch(found) is None:
                 self.blobs._place(self._path, found)
         return StoredBlob(sha256=found, size=self.size)

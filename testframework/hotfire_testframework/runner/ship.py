@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hotfire_testframework.contract.exit_codes import RunnerExit
+from hotfire_testframework.contract.task import INPUT_NAME
 from hotfire_testframework.errors import RunnerError
 from hotfire_testframework.runner.attempt_dir import AttemptDir, write_whole
 from hotfire_testframework.runner.service_link import LinkLostError, LinkRefusedError, ServiceLink
@@ -35,9 +37,13 @@ def main(arguments: Sequence[str]) -> int:
         token = _read_token(options.token_file or directory.root / "token")
         attempt = directory.root.name if options.attempt is None else options.attempt
         link = ServiceLink(options.server, attempt, token)
-        if options.fetch:
+        if not options.fetch:
+            return ship(directory, link, give_up=options.give_up)
+        try:
             patiently(lambda: fetch(link, directory), options.give_up)
-        return ship(directory, link, give_up=options.give_up)
+            return ship(directory, link, give_up=options.give_up)
+        finally:
+            _forget_secrets(directory)
     except (RunnerError, OSError) as error:
         print(f"not delivered: {error}", file=sys.stderr)
         return int(RunnerExit.UPLOAD_OR_DISK)
@@ -73,7 +79,7 @@ def patiently(work: Callable[[], None], give_up: float) -> None:
 
 
 def fetch(link: ServiceLink, directory: AttemptDir) -> None:
-    """Get the specification and its inputs, each checked against its digest."""
+    """Get the specification and its inputs, each checked against its digest, and its secrets."""
     if directory.spec.exists():
         return
     inputs = directory.root / "inputs"
@@ -90,7 +96,25 @@ def fetch(link: ServiceLink, directory: AttemptDir) -> None:
         if wanted is not None and hashlib.sha256(target.read_bytes()).hexdigest() != wanted:
             raise RunnerError(f"input {item['name']!r} came damaged", RunnerExit.DOWNLOAD)
         item["path"] = str(target)
+    for name in spec.get("spec", {}).get("secrets", ()):
+        _fetch_secret(link, directory, str(name))
     write_whole(directory.spec, json.dumps(spec).encode())
+
+
+def _fetch_secret(link: ServiceLink, directory: AttemptDir, name: str) -> None:
+    """Put a secret where only this user reads it."""
+    if not INPUT_NAME.fullmatch(name):
+        raise RunnerError(f"{name!r} is no name of a secret", RunnerExit.BAD_CONFIGURATION)
+    directory.secrets.mkdir(mode=0o700, exist_ok=True)
+    handle = os.open(directory.secrets / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        link.fetch(f"/inputs/secret:{name}", file)
+
+
+def _forget_secrets(directory: AttemptDir) -> None:
+    """Remove what was fetched, unless a runner may still read it."""
+    if not _is_alive(directory):
+        shutil.rmtree(directory.secrets, ignore_errors=True)
 
 
 def ship(directory: AttemptDir, link: ServiceLink, *, give_up: float = GIVE_UP_SECONDS) -> int:

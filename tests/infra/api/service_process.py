@@ -8,6 +8,7 @@ from pathlib import Path
 from hotfire_infra.analysis.reporting import StoreReports
 from hotfire_infra.api.service import Service
 from hotfire_infra.api.serving import bind, serve_on
+from hotfire_infra.configuration import read_configuration
 from hotfire_infra.executors.pushed import PushedExecutor
 from hotfire_infra.settings import Settings
 from hotfire_infra.store.database import open_store
@@ -20,6 +21,7 @@ service = Service(
     settings=settings,
     executor=PushedExecutor(store.attempts, store.clock),
     reports=StoreReports(store),
+    configuration=read_configuration(home / "service.json"),
 )
 serve_on(service, bind(service, "127.0.0.1", port))
 store.close()

@@ -1,6 +1,7 @@
 """A runner that reports by HTTP, while its service is killed and started again: nothing is lost."""
 
 import hashlib
+import json
 import os
 import signal
 import socket
@@ -164,6 +165,50 @@ def test_a_service_killed_while_a_runner_reports_to_it_loses_nothing(
 def finished(address):
     run = httpx.get(f"{address}/api/v1/runs/latest").json()
     return run if run["state"] in ("finalized", "cancelled") else None
+
+
+PRINTS_SECRET = """
+import os, pathlib, sys
+path = pathlib.Path(sys.argv[1])
+value = path.read_text().strip()
+print("plain", value, "mode", oct(path.stat().st_mode & 0o777))
+pathlib.Path("kept.txt").write_text("token=" + value)
+sys.exit("refused: " + value)
+"""
+
+
+def test_a_secret_reaches_a_runner_far_away_and_comes_back_in_no_form(
+    tmp_path, service, make_plan, make_spec
+):
+    value = b"hf_9Zk4wq7LxN2pT0vB"
+    vault = tmp_path / "vault"
+    vault.mkdir()
+    (vault / "HUB_TOKEN").write_bytes(value)
+    (vault / "HUB_TOKEN").chmod(0o600)
+    section = {"directory": str(vault), "available": {"HUB_TOKEN": {}}}
+    (service.home / "service.json").write_text(json.dumps({"secrets": section}))
+    spec = make_spec(
+        command=["{python}", "-c", PRINTS_SECRET, "{secret:HUB_TOKEN}"],
+        secrets=["HUB_TOKEN"],
+        outputs=[{"name": "kept.txt", "path": "kept.txt"}],
+    )
+    start_run(service.home, make_plan({"push": ["tasks/command/push"]}, specs={"push": spec}))
+    service.start()
+    order = until(lambda: order_of(service.home), "the order is laid out")
+    machine = tmp_path / "machine"
+    runner = start_runner(order, machine, service.address, tmp_path)
+    runner.wait(DEADLINE_SECONDS)
+    runner.stderr.close()
+    assert until(lambda: finished(service.address), "the run is over")["verdict"] == "failed"
+    service.end()
+    log = (order / "stdout.log").read_text()
+    assert f"plain {'*' * len(value)} mode 0o600" in log
+    # What the task itself wrote into its work folder never left the machine.
+    shipped = [path for path in machine.rglob("*") if "work" not in path.parts]
+    stored = [*service.home.rglob("*"), *shipped]
+    assert [path for path in stored if path.is_file() and value in path.read_bytes()] == []
+    assert not (machine / "secrets").exists()
+    assert not (order / "secrets").exists()
 
 
 def test_a_drained_service_ends_its_streams_and_leaves_runners_alone(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal, cast
 
@@ -24,13 +25,14 @@ from hotfire_infra.api.usage import Usage, check_room
 from hotfire_infra.errors import StorageFullError
 from hotfire_infra.executors.spool import Spool, read_object, write_object
 from hotfire_infra.ingest.confinement import name_problem
+from hotfire_infra.ingest.logs import append_redacted
+from hotfire_infra.ingest.redaction import holds_secret
 from hotfire_infra.ingest.wire import JSON_DOCUMENT, JSON_LINES, MSGPACK, WireError
 from hotfire_infra.ingest.writer import (
     BatchBrokenError,
     Delivery,
     IngestRefusedError,
     QueueFullError,
-    write_at,
 )
 from hotfire_infra.orchestrator.attendance import GRANTED, LEASE_SECONDS, grant_claim
 from hotfire_infra.sections.limits import LimitsSection
@@ -45,6 +47,7 @@ Fence = Annotated[
     Header(alias="Hotfire-Fence", ge=0, description="Given out with the claim", examples=[1]),
 ]
 RETRY_SECONDS = 1
+PRIVATE = "secret:"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _STATUS = {"unstorable": 422, "broken-record": 422}
 _RECORDS = '{"v":1,"seq":1,"kind":"test_start","mono_ns":5,"test":"m/s/n","try":1}\n'
@@ -255,24 +258,23 @@ async def append_log(
         _live(service, principal, fence)
         spool = _spool(service, principal)
         _usage(request).add(spool.root, limits, size=len(body))
-        return _put_log(spool.log(stream), offset, body)
+        return _put_log(spool, stream, offset, body)
 
     return Stored(size=await to_thread.run_sync(store))
 
 
-def _put_log(path: FilePath, offset: int, body: bytes) -> int:
+def _put_log(spool: Spool, stream: str, offset: int, body: bytes) -> int:
+    path = spool.log(stream)
     size = path.stat().st_size if path.exists() else 0
     if offset > size:
         raise ApiError(
-            409,
-            f"the stream has {size} bytes, this piece begins at {offset}",
-            remedy=f"send from byte {size} on",
-            kind="gap",
-            size=size,
-        )
+            409, f"the stream has {size} bytes, this piece begins at {offset}",
+            remedy=f"send from byte {size} on", kind="gap", size=size,
+        )  # fmt: skip
+    new = body[size - offset :]
     with _named_full(path):
-        write_at(path, offset, body)
-    return max(size, offset + len(body))
+        append_redacted(path, size, new, spool.redactor())
+    return size + len(new)
 
 
 @router.put(
@@ -302,11 +304,25 @@ async def put_artifact(
     usage = _usage(request)
     await to_thread.run_sync(lambda: usage.add(spool.root, limits, files=not path.exists()))
     blob = await receive_blob(
-        request, service.store.blobs, sha256=sha256, limit=limits.artifact_bytes
-    )
+        request, service.store.blobs, sha256=sha256, limit=limits.artifact_bytes,
+        check=_refuse_secrets(spool),
+    )  # fmt: skip
     usage.add(spool.root, limits, size=blob.size)
     await to_thread.run_sync(_link, service.store.blobs.path(blob.sha256), path)
     return ArtifactStored(name=name, sha256=blob.sha256, size=blob.size)
+
+
+def _refuse_secrets(spool: Spool) -> Callable[[FilePath], None]:
+    redactor = spool.redactor()
+
+    def check(path: FilePath) -> None:
+        if holds_secret(path, redactor):
+            raise ApiError(
+                422, "the artifact holds a secret of the task, and was not stored",
+                remedy="redact it where it is made", kind="secret",
+            )  # fmt: skip
+
+    return check
 
 
 def _artifact_path(spool: Spool, name: str, depth: int) -> FilePath:
@@ -406,16 +422,35 @@ def get_input(
     principal: Getting,
     service: Serviced,
     name: Annotated[
-        str, Path(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$", examples=["source"],
-                  description="Name of the input")
+        str,
+        Path(
+            pattern="^(secret:)?[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$",
+            examples=["source"],
+            description="Name of the input, or `secret:` and the name of a secret",
+        ),
     ],
-) -> FileResponse:  # fmt: skip
-    """Only what stands in the attempt's own specification; Range is read."""
-    found: Any = read_object(_spool(service, principal).root / "attempt.json") or {}
-    for item in found.get("inputs", ()):
-        if item.get("name") == name and FilePath(item["path"]).is_file():
-            return FileResponse(item["path"], media_type="application/octet-stream")
-    raise ApiError(404, f"the attempt has no input {name!r}", remedy="read its spec")
+) -> FileResponse:
+    """Only what stands in the attempt's own specification; Range is read.
+
+    A secret is there while the attempt is not over, for whoever has its token; keep it in a file of
+    mode 0600.
+    """
+    path = _declared(_spool(service, principal), name)
+    if path is None or not path.is_file():
+        raise ApiError(404, f"the attempt has no input {name!r}", remedy="read its spec")
+    headers = {"Cache-Control": "no-store"} if name.startswith(PRIVATE) else None
+    return FileResponse(path, media_type="application/octet-stream", headers=headers)
+
+
+def _declared(spool: Spool, name: str) -> FilePath | None:
+    """Return where an input that the specification names is, or a secret that it names."""
+    found: Any = read_object(spool.root / "attempt.json") or {}
+    if name.startswith(PRIVATE):
+        secret = name.removeprefix(PRIVATE)
+        is_named = secret in found.get("spec", {}).get("secrets", ())
+        return spool.root / "secrets" / secret if is_named else None
+    paths = (item["path"] for item in found.get("inputs", ()) if item.get("name") == name)
+    return next(map(FilePath, paths), None)
 
 
 def _spool(service: Service, principal: Principal) -> Spool:
@@ -448,7 +483,9 @@ def _live(service: Service, principal: Principal, fence: int) -> AttemptRow:
 def _beat(service: Service, spool: Spool, beat: Beat, fence: int) -> None:
     clock = service.store.clock
     body = {"mono_ns": clock.mono_ns(), "boot_id": clock.boot_id, "fence": fence}
-    write_object(spool.root / "heartbeat", {**beat.model_dump(), **body})
+    # A test may be named after what it was given.
+    words = spool.redactor().value(beat.model_dump())
+    write_object(spool.root / "heartbeat", {**words, **body})
 
 
 @contextlib.contextmanager
