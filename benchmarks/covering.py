@@ -25,6 +25,7 @@ from dataclasses import dataclass
 
 from benchmarks.peers import peer_python
 from benchmarks.report import Row, print_report
+
 from hotfire_pipelines.covering import CoveringArray, generate
 
 Axes = Mapping[str, Sequence[str]]
@@ -107,7 +108,7 @@ def rules_of(model: Model) -> list[dict[str, str]]:
 def left_out(model: Model, array: CoveringArray, rules: Sequence[Rule] = ()) -> int:
     """Count the allowed combinations that no row has, by brute force."""
     axes = model.axes
-    found = set()
+    found: set[tuple[tuple[str, str], ...]] = set()
     for row in array.rows:
         if list(row) != list(axes) or any(row[axis] not in axes[axis] for axis in axes):
             raise SystemExit(f"{model.name}: {dict(row)} is no cell")

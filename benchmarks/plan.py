@@ -28,6 +28,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.report import Row, print_report
+
 from hotfire_pipelines.constraints import Kind, Vocabulary, rule_out, understand
 from hotfire_pipelines.errors import Location
 from hotfire_pipelines.matrix import Product
