@@ -19,6 +19,7 @@ from hotfire_infra.states import ATTEMPT_LIVE, AttemptState
 from hotfire_infra.store.audit import AuditEntry, AuditOutcome, record_audit
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Attempt, Device, Environment, Invalidation, Run, Task
+from hotfire_infra.store.rollups import made_months_of, roll_up
 from hotfire_infra.store.transitions import publish
 from hotfire_testframework.contract.ulid import new_ulid
 
@@ -133,6 +134,8 @@ def invalidate(
         )
         found = _outcome(connection, ulid, keys, live)
         _tell(connection, keys, f"results invalidated: {reason}", now)
+        months = made_months_of(connection, keys)
+    roll_up(store, now, months)
     return found
 
 
@@ -151,7 +154,11 @@ def withdraw(store: Store, ref: str, *, reason: str, requested_by: str) -> Inval
         connection.execute(done)
         _note(connection, "results withdraw", row.ulid, {}, reason, requested_by, now)
         _tell(connection, keys, f"invalidation withdrawn: {reason}", now)
-        return _row(_find(connection, row.ulid))
+        months = made_months_of(connection, keys)
+        done_row = _row(_find(connection, row.ulid))
+    # In a transaction of its own: a month has many rows, and others want to write.
+    roll_up(store, now, months)
+    return done_row
 
 
 def invalidations(connection: Connection, *, limit: int = 50) -> tuple[InvalidationRow, ...]:

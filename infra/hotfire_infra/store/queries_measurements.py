@@ -159,7 +159,7 @@ def points_of_series(
 def points_with_keys(
     connection: Connection, keys: Sequence[tuple[int, ...]]
 ) -> tuple[MeasurementRow, ...]:
-    """Return the points with these (month, attempt, seq), newest first; none of invalid attempts."""
+    """Return the points with these (month, attempt, seq) that count, newest first."""
     if not keys:
         return ()
     key = (Measurement.month, Measurement.attempt_id, Measurement.seq)
@@ -172,7 +172,7 @@ def points_with_keys(
             & (Measurement.attempt_id == wanted.c.attempt_id)
             & (Measurement.seq == wanted.c.seq),
         )
-        .where(Attempt.invalidation_id.is_(None))
+        .where(Attempt.invalidation_id.is_(None), Run.purpose == "result")
         .order_by(*(column.desc() for column in key))
     )
     return tuple(_row(row) for row in connection.execute(query))

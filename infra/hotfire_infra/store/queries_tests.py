@@ -117,7 +117,12 @@ def results_with_keys(
         .join(Variant, Variant.id == Result.variant_id)
         .outerjoin(Message, Message.id == Result.message_id)
         .outerjoin(Environment, Environment.id == Attempt.environment_id)
-        .where(Attempt.invalidation_id.is_(None), Attempt.purpose == "result")
+        .where(
+            Attempt.invalidation_id.is_(None),
+            Attempt.purpose == "result",
+            # An old commit, executed again for a question of the gate, is no history.
+            Run.purpose == "result",
+        )
         .order_by(Run.id.desc(), Cell.id, Result.attempt_id.desc(), Result.seq.desc())
     )
     return tuple(_result_row(row) for row in connection.execute(query))

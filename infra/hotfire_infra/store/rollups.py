@@ -1,7 +1,9 @@
 """Sums and quantiles of closed months, made before their rows go; making them twice changes nothing.
 
-A month is closed when it is over and none of its runs is open. A rollup that counts more than the
-rows do today stands: some of its rows were pruned since.
+A month is closed when it is over and none of its runs is open. What is counted are results of runs
+and attempts that were asked for them, without invalidated ones. A rollup that saw more rows than are
+there today stands: some were pruned since. An invalidation does not change how many are there, so
+the rollups that it touches are made again.
 """
 
 from __future__ import annotations
@@ -28,25 +30,27 @@ from hotfire_infra.store.partitions import month_of, next_month
 
 QUANTILES = (0.05, 0.25, 0.75, 0.95)
 BATCH = 1000
-COUNTED = and_(Attempt.purpose == "result", Attempt.invalidation_id.is_(None))
+ASKED_FOR = and_(Attempt.purpose == "result", Run.purpose == "result")
+"""Neither a rerun that judges a device nor an old commit, executed again for the gate."""
+COUNTS = Attempt.invalidation_id.is_(None)
 
 _MEASUREMENT = text(
     "INSERT INTO measurement_month"
-    " (series_key, month, points, invalid, lowest, highest, median, quantiles)"
-    " VALUES (:series_key, :month, :points, :invalid, :lowest, :highest, :median, :quantiles)"
+    " (series_key, month, points, invalid, lowest, highest, median, quantiles, seen)"
+    " VALUES"
+    " (:series_key, :month, :points, :invalid, :lowest, :highest, :median, :quantiles, :seen)"
     " ON CONFLICT (series_key, month) DO UPDATE SET points = excluded.points,"
     " invalid = excluded.invalid, lowest = excluded.lowest, highest = excluded.highest,"
-    " median = excluded.median, quantiles = excluded.quantiles"
-    " WHERE excluded.points + excluded.invalid"
-    " >= measurement_month.points + measurement_month.invalid"
+    " median = excluded.median, quantiles = excluded.quantiles, seen = excluded.seen"
+    " WHERE excluded.seen >= measurement_month.seen"
 )
 _RESULT = text(
-    "INSERT INTO result_month (test_id, variant_id, month, passed, failed, other, duration_ns)"
-    " VALUES (:test_id, :variant_id, :month, :passed, :failed, :other, :duration_ns)"
+    "INSERT INTO result_month"
+    " (test_id, variant_id, month, passed, failed, other, duration_ns, seen)"
+    " VALUES (:test_id, :variant_id, :month, :passed, :failed, :other, :duration_ns, :seen)"
     " ON CONFLICT (test_id, variant_id, month) DO UPDATE SET passed = excluded.passed,"
-    " failed = excluded.failed, other = excluded.other, duration_ns = excluded.duration_ns"
-    " WHERE excluded.passed + excluded.failed + excluded.other"
-    " >= result_month.passed + result_month.failed + result_month.other"
+    " failed = excluded.failed, other = excluded.other, duration_ns = excluded.duration_ns,"
+    " seen = excluded.seen WHERE excluded.seen >= result_month.seen"
 )
 
 
@@ -93,6 +97,22 @@ def roll_up(store: Store, now_ns: int, months: Sequence[int] | None = None) -> l
     return wanted
 
 
+def made_months_of(connection: Connection, attempts: Sequence[int]) -> list[int]:
+    """Return the months of some attempts' runs that have a rollup."""
+    made = set(connection.execute(select(ResultMonth.month).distinct()).scalars())
+    months: set[int] = set()
+    for start in range(0, len(attempts), BATCH):
+        query = (
+            select(Run.created_ns)
+            .join(Task, Task.run_id == Run.id)
+            .join(Attempt, Attempt.task_id == Task.id)
+            .where(Attempt.id.in_(attempts[start : start + BATCH]))
+            .distinct()
+        )
+        months.update(month_of(ns) for ns in connection.execute(query).scalars())
+    return sorted(months & made)
+
+
 def _write(store: Store, statement: Any, rows: Iterable[dict[str, Any]]) -> None:
     left = iter(rows)
     # In portions: the one writer of SQLite is not kept waiting for a whole month.
@@ -103,25 +123,29 @@ def _write(store: Store, statement: Any, rows: Iterable[dict[str, Any]]) -> None
 
 def _measurements_of(store: Store, month: int) -> Iterator[dict[str, Any]]:
     query = (
-        select(Measurement.series_key, Measurement.valid, Measurement.value)
+        select(Measurement.series_key, Measurement.valid, Measurement.value, COUNTS.label("counts"))
         .join(Attempt, Attempt.id == Measurement.attempt_id)
-        .where(Measurement.month == month, Measurement.series_key.is_not(None), COUNTED)
+        .join(Task, Task.id == Attempt.task_id)
+        .join(Run, Run.id == Task.run_id)
+        .where(Measurement.month == month, Measurement.series_key.is_not(None), ASKED_FOR)
         .order_by(Measurement.series_key, Measurement.value)
     )
     with store.reading() as connection:
         rows = connection.execution_options(yield_per=10_000).execute(query)
         for series_key, points in groupby(rows, key=lambda row: row.series_key):
             everything = list(points)
-            values = [row.value for row in everything if row.valid]
+            counted = [row for row in everything if row.counts]
+            values = [row.value for row in counted if row.valid]
             yield {
                 "series_key": series_key,
                 "month": month,
                 "points": len(values),
-                "invalid": len(everything) - len(values),
+                "invalid": len(counted) - len(values),
                 "lowest": values[0] if values else None,
                 "highest": values[-1] if values else None,
                 "median": quantile(values, 0.5) if values else None,
                 "quantiles": json.dumps([quantile(values, q) for q in QUANTILES] if values else []),
+                "seen": len(everything),
             }
 
 
@@ -135,29 +159,30 @@ def quantile(ordered: Sequence[float], at: float) -> float:
 
 def _results_of(store: Store, month: int) -> Iterator[dict[str, Any]]:
     def times(*outcomes: str) -> Any:
-        return func.count().filter(Result.outcome.in_(outcomes))
+        return func.count().filter(Result.outcome.in_(outcomes), COUNTS)
 
     query = (
         select(
             Result.test_id,
             Result.variant_id,
             func.count(),
+            func.count().filter(COUNTS),
             times("passed"),
             times("failed"),
-            func.sum(Result.duration_ns),
+            func.sum(Result.duration_ns).filter(COUNTS),
         )
         .join(Attempt, Attempt.id == Result.attempt_id)
         .join(Task, Task.id == Attempt.task_id)
         .join(Run, Run.id == Task.run_id)
         .where(
             Run.created_ns.between(begin_ns(month), begin_ns(next_month(month)) - 1),
-            COUNTED,
+            ASKED_FOR,
         )
         .group_by(Result.test_id, Result.variant_id)
     )
     with store.reading() as connection:
         rows = connection.execution_options(yield_per=10_000).execute(query)
-        for test_id, variant_id, count, passed, failed, duration_ns in rows:
+        for test_id, variant_id, seen, count, passed, failed, duration_ns in rows:
             yield {
                 "test_id": test_id,
                 "variant_id": variant_id,
@@ -166,4 +191,5 @@ def _results_of(store: Store, month: int) -> Iterator[dict[str, Any]]:
                 "failed": failed,
                 "other": count - passed - failed,
                 "duration_ns": int(duration_ns or 0),
+                "seen": seen,
             }

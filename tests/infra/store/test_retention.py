@@ -11,6 +11,7 @@ from sqlalchemy import func, insert, select, update
 from hotfire_infra.sections.retention import KeepSection, RetentionSection
 from hotfire_infra.states import RunState, TaskState
 from hotfire_infra.store import results
+from hotfire_infra.store.invalidations import Predicate, invalidate, withdraw
 from hotfire_infra.store.models import (
     Artifact,
     Attempt,
@@ -26,6 +27,7 @@ from hotfire_infra.store.models import (
     Task,
     Verdict,
 )
+from hotfire_infra.store.queries_pages import points_page
 from hotfire_infra.store.retention import prune, runs_to_prune
 from hotfire_infra.store.rollups import quantile, roll_up
 from hotfire_infra.store.sweeping import sweep_blobs
@@ -203,6 +205,49 @@ def test_invalidated_and_diagnostic_attempts_do_not_count(store, runs):
     assert roll_up(store, APRIL) == [202603]
     with store.reading() as connection:
         assert set(connection.execute(select(ResultMonth.passed)).scalars()) == {3}
+
+
+def test_runs_for_a_question_of_the_gate_do_not_count(store, runs):
+    with store.writing() as connection:
+        add_points(connection, runs[0], [1.0])
+        connection.execute(update(Run).where(Run.id == runs[0]).values(purpose="merge-base"))
+    roll_up(store, APRIL)
+    with store.reading() as connection:
+        assert set(connection.execute(select(ResultMonth.passed)).scalars()) == {3}
+        assert connection.execute(select(MeasurementMonth.points)).all() == []
+        assert points_page(connection, "s" * 64, limit=10).items == ()
+
+
+def month_of_points(store) -> tuple[int, float | None, int]:
+    with store.reading() as connection:
+        row = connection.execute(select(*MeasurementMonth.__table__.c)).one()
+        passed = connection.execute(select(func.sum(ResultMonth.passed))).scalar_one()
+    return row.points, row.highest, passed
+
+
+def test_an_invalidation_and_its_withdrawal_make_the_month_again(store, runs, clock):
+    clock.advance((APRIL - clock.wall_ns()) / 1e9)
+    with store.writing() as connection:
+        add_points(connection, runs[0], [1.0, 2.0])
+        connection.execute(update(Attempt).values(pool="other"))
+        bad = attempt_of(connection, runs[0])
+        connection.execute(update(Attempt).where(Attempt.id == bad).values(pool="bad"))
+    roll_up(store, APRIL)
+    assert month_of_points(store) == (2, 2.0, 8)
+    decided = invalidate(store, Predicate(pools=("bad",)), reason="driver", requested_by="me")
+    assert month_of_points(store) == (0, None, 6)
+    withdraw(store, decided.ulid, reason="wrong", requested_by="me")
+    assert month_of_points(store) == (2, 2.0, 8)
+
+
+def test_a_month_whose_rows_went_keeps_its_rollup_whatever_is_invalidated(store, runs, clock):
+    clock.advance((APRIL - clock.wall_ns()) / 1e9)
+    with store.writing() as connection:
+        connection.execute(update(Attempt).values(pool="bad"))
+    prune(store, keeping(runs=1), APRIL, dry_run=False)
+    invalidate(store, Predicate(pools=("bad",)), reason="driver", requested_by="me")
+    with store.reading() as connection:
+        assert set(connection.execute(select(ResultMonth.passed)).scalars()) == {4}
 
 
 def test_quantiles_lie_between_points():

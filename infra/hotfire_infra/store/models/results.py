@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hotfire_infra.store.models.base import (
@@ -16,6 +16,12 @@ from hotfire_infra.store.models.base import (
     Reason,
     Sha256,
 )
+
+
+def named(column: str) -> Index:
+    """Return an index of the rows in which a column is not NULL."""
+    is_there = text(f"{column} IS NOT NULL")
+    return Index(None, column, sqlite_where=is_there, postgresql_where=is_there)
 
 
 class Record(Base):
@@ -57,6 +63,9 @@ class Result(Base):
     __table_args__ = (
         # History of one test, newest attempt last.
         Index(None, "test_id", "variant_id", "attempt_id"),
+        # Whether anybody still needs a message; few results have one.
+        named("message_id"),
+        named("detail_id"),
     )
 
     attempt_id: Mapped[int] = mapped_column(ForeignKey("attempt.id"), primary_key=True)
@@ -177,6 +186,7 @@ class Verdict(Base):
         Index(None, "run_id", "verdict", "cell_id", "test_id"),
         # History of one test over runs.
         Index(None, "test_id", "variant_id", "run_id"),
+        named("message_id"),
     )
 
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)

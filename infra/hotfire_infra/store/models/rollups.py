@@ -23,6 +23,8 @@ class MeasurementMonth(Base):
     median: Mapped[float | None]
     quantiles: Mapped[Json]
     """The 5th, 25th, 75th and 95th percentile."""
+    seen: Mapped[Count]
+    """Rows that were there when it was made, invalidated ones included: fewer later were pruned."""
 
 
 class ResultMonth(Base):
@@ -38,3 +40,5 @@ class ResultMonth(Base):
     other: Mapped[Count]
     duration_ns: Mapped[Nanoseconds]
     """Sum over the month."""
+    seen: Mapped[Count]
+    """As in `measurement_month`."""

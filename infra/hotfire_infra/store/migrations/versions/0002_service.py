@@ -41,6 +41,9 @@ INDEXES = (
 )
 """A page of a list reads about as many rows as it shows."""
 
+MESSAGES = (("result", "message_id"), ("result", "detail_id"), ("verdict", "message_id"))
+"""Who may need a message: without these its removal reads every result."""
+
 
 def one_of(name: str, *values: str) -> sa.Enum:
     """Return a text column that admits only `values`."""
@@ -70,6 +73,9 @@ def upgrade() -> None:
     op.drop_index("ix_verdict_cell_id_verdict", "verdict")
     for table, columns in INDEXES:
         op.create_index(None, table, list(columns))
+    for table, name in MESSAGES:
+        is_there = sa.text(f"{name} IS NOT NULL")
+        op.create_index(None, table, [name], sqlite_where=is_there, postgresql_where=is_there)
 
 
 def _create_devices() -> None:
@@ -233,6 +239,7 @@ def _create_rollups() -> None:
         column("highest", REAL, null=True),
         column("median", REAL, null=True),
         column("quantiles", JSON),
+        column("seen", BIG),
         sa.PrimaryKeyConstraint("series_key", "month"),
     )
     op.create_table(
@@ -244,6 +251,7 @@ def _create_rollups() -> None:
         column("failed", BIG),
         column("other", BIG),
         column("duration_ns", BIG),
+        column("seen", BIG),
         sa.PrimaryKeyConstraint("test_id", "variant_id", "month"),
     )
 
@@ -345,6 +353,8 @@ def _copy_measurements(*, partitioned: bool) -> None:
 
 def downgrade() -> None:
     """Take the schema back to the revision before."""
+    for table, name in MESSAGES:
+        op.drop_index(f"ix_{table}_{name}", table)
     for table, columns in INDEXES:
         op.drop_index(f"ix_{table}_{'_'.join(columns)}", table)
     op.create_index("ix_verdict_cell_id_verdict", "verdict", ["cell_id", "verdict"])
