@@ -38,6 +38,8 @@ def estimate(loads: Sequence[Load], slots: int) -> Estimate:
     now, free = 0.0, slots
     while waiting or running:
         for load in list(waiting):
+            if not free:
+                break  # Nothing takes no CPU: the rest of a long queue need not be asked.
             wanted = slots if load.is_exclusive else min(load.cpus, slots)
             if wanted <= free and all(earlier in ends for earlier in load.waits_for):
                 free -= wanted
