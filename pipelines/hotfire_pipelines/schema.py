@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -77,7 +78,15 @@ class Axis(Strict):
 
 
 Assignments = tuple[dict[AxisName, AxisValue], ...]
-Strength = Literal["all", 1, 2, 3, 4, 5, 6]
+
+
+def _is_no_switch(value: object) -> object:
+    if isinstance(value, bool):  # In Python, and so for `Literal`, true is 1.
+        raise ValueError("true and false are no strength; write all, or a number from 1 to 6")
+    return value
+
+
+Strength = Annotated[Literal["all", 1, 2, 3, 4, 5, 6], BeforeValidator(_is_no_switch)]
 
 
 class Matrix(BaseModel):

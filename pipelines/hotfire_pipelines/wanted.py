@@ -35,12 +35,15 @@ def wanted_of(pipeline: Pipeline, name: str, vocabulary: Vocabulary) -> Wanted:
         for kind, texts in ((Kind.FORBID, matrix.forbid), (Kind.REQUIRE, matrix.require))
         for index, text in enumerate(texts)
     ]
+    # What an include may still set is not at its default before that.
+    later = {axis for row in matrix.include for axis in row if axis not in matrix.axes}
+    settled = {axis: value for axis, value in defaults.items() if axis not in later}
     return Wanted(
         axes=matrix.axes,
         include=matrix.include,
         exclude=matrix.exclude,
         always=matrix.always,
-        ruling=rule_out(constraints, matrix.axes, vocabulary.axes, defaults)
+        ruling=rule_out(constraints, matrix.axes, vocabulary.axes, settled)
         if constraints
         else Ruling((), (), {}),
         defaults=defaults,

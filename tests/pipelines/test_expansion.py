@@ -228,3 +228,22 @@ def test_the_example_of_the_format_page_is_true(tmp_path, repository):
     with pytest.raises(PipelineError) as caught:
         expanded(text.replace("'windows'", "'windwos'"))
     assert str(caught.value).removeprefix(f"{tmp_path}/") in section
+
+
+def test_a_constraint_on_what_an_include_sets_is_asked_of_the_whole_cell(house):
+    house.pipeline["axes"]["mode"] = {"values": ["fast", "exact"], "default": "exact"}
+    matrix = {
+        "platform": ["pc", "board"],
+        "include": [{"platform": "pc", "mode": "fast"}],
+        "require": ["mode == 'fast' or platform != 'pc'"],
+    }
+    house.pipeline["tasks"]["lint"] = {
+        "harness": "command",
+        "command": ["lint"],
+        "matrix": matrix,
+    }
+    keys = {cell.key for cell in house.freeze().cells if cell.task == "lint"}
+    assert keys == {"lint|mode=fast,platform=pc", "lint|platform=board"}
+    matrix["include"] = [{"platform": "board", "mode": "fast"}]
+    with pytest.raises(PipelineError, match=r"an `include:` makes the cell platform=pc, which br"):
+        house.freeze()

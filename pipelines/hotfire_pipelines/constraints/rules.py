@@ -37,7 +37,8 @@ def rule_out(
     """Turn constraints into partial assignments over `spans`, the axes of a matrix.
 
     `declared`: all values of all axes; over these a constraint must be able to hold and to fail.
-    `defaults`: the values of axes that the matrix does not span.
+    `defaults`: the values of axes that the matrix does not span. A constraint on an axis that is in
+    neither can only be asked of whole rows, and stays in `constraints` alone.
 
     Raises InvalidValueError for a constraint that never applies or forbids every cell.
     """
@@ -46,6 +47,8 @@ def rule_out(
     for constraint in constraints:
         _can_apply(constraint, declared)
         own = [axis for axis in constraint.axes if axis in spans]
+        if any(axis not in spans and axis not in defaults for axis in constraint.axes):
+            continue
         size = prod(len(spans[axis]) for axis in own)
         if size > ENUMERATED:
             tests.append(constraint)
