@@ -86,7 +86,14 @@ def test_seeded_rows_are_in_and_come_first(model, data):
 
 @pytest.mark.parametrize(
     ("levels", "published"),
-    [([3] * 4, 9), ([3] * 13, 18), ([4] + [3] * 39 + [2] * 35, 27), ([2] * 100, 15)],
+    [
+        ([3] * 4, 9),
+        ([3] * 13, 18),
+        ([4] * 15 + [3] * 17 + [2] * 29, 37),
+        ([4] + [3] * 39 + [2] * 35, 27),
+        ([2] * 100, 15),
+        ([10] * 20, 210),
+    ],
 )
 def test_no_more_rows_than_pict_publishes(levels, published):
     axes = {f"axis{a}": [f"v{v}" for v in range(n)] for a, n in enumerate(levels)}
@@ -94,6 +101,22 @@ def test_no_more_rows_than_pict_publishes(levels, published):
     assert len(array.rows) <= published
     assert array.uncovered == ()
     assert len(occurring(array.rows, 2)) == array.covered
+
+
+def test_triples_of_tcas_take_no_more_rows_than_acts_publishes():
+    axes = {
+        f"axis{a}": [f"v{v}" for v in range(n)]
+        for a, n in enumerate([2] * 7 + [3] * 2 + [4, 10, 10])
+    }
+    array = generate(axes, 3)
+    assert len(array.rows) == 400, "10 × 10 × 4 is the least that is possible"
+    assert array.uncovered == ()
+
+
+def test_more_effort_never_takes_more_rows():
+    axes = uniform(12, 4)
+    few = [len(generate(axes, 2, effort=effort).rows) for effort in (1, 50_000, 400_000)]
+    assert few == sorted(few, reverse=True)
 
 
 def test_equal_arguments_give_equal_arrays():
