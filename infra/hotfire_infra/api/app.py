@@ -17,6 +17,7 @@ from hotfire_infra.api.routers import (
     ingest,
     operations,
     runs,
+    schedules,
 )
 from hotfire_infra.api.service import Service
 
@@ -43,7 +44,7 @@ def create_app(reports: Reports, service: Service | None = None) -> FastAPI:
     if service is None:
         install_access(app, Access(None, "reader"))
     install_problems(app)
-    for module in (runs, cells, attempts, ingest, blobs, history, operations, decisions):
+    for module in (runs, cells, attempts, ingest, blobs, history, operations, schedules, decisions):
         app.include_router(module.router, prefix=PREFIX)
     install_openapi(app)
     return app

@@ -15,6 +15,7 @@ from hotfire_infra.orchestrator.lock import acquire
 from hotfire_infra.orchestrator.requests import RequestBook
 from hotfire_infra.states import DeviceHealth, RequestKind, RequestState
 from hotfire_infra.store import queries_devices
+from hotfire_infra.store.audit import local_entry, record_audit
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Request
 from hotfire_infra.store.rows import DeviceRow
@@ -92,6 +93,12 @@ class StoreDeviceCare:
         payload = {"device": device.ulid, "health": health.value, "reason": reason, "force": force}
         book = RequestBook(self.store)
         ulid = book.ask(RequestKind.DEVICE, None, payload=payload, requested_by=self.user)
+        detail = {"health": health.value, "force": force}
+        entry = local_entry(
+            self.user, "devices health", device.identity, detail=detail, reason=reason
+        )
+        with self.store.writing() as connection:
+            record_audit(connection, entry, self.store.clock.wall_ns())
         lock = acquire(self.store, label="devices")
         if lock is None:
             return WAITS

@@ -34,6 +34,7 @@ from hotfire_infra.source.merge_base import MergeBase, find_merge_base, with_arc
 from hotfire_infra.source.stamp import StoredSource, read_stamp, store_source
 from hotfire_infra.states import ATTEMPT_LIVE, RUN_TERMINAL, RequestKind
 from hotfire_infra.store import queries
+from hotfire_infra.store.audit import local_entry, record_audit
 from hotfire_infra.store.database import Store, open_store
 from hotfire_infra.store.rows import AttemptRow, HolderRow, RunRow, RunSnapshot, TestRow
 from hotfire_pipelines.plan import Plan
@@ -53,8 +54,12 @@ class EmbeddedClient:
         settings: Settings,
         executor: Executor,
         configuration: Configuration | None = None,
+        *,
+        is_audited: bool = False,
     ) -> None:
+        """`is_audited`: acts leave a line in the audit log; those of a service have theirs already."""
         self._store = store
+        self._is_audited = is_audited
         self._configuration = configuration or Configuration()
         self._settings = settings
         self._executor = executor
@@ -68,7 +73,8 @@ class EmbeddedClient:
         if not bundle.exists():
             _write_bundle(bundle)
         executor = LocalExecutor(store.attempts, bundle, settings.cache, store.clock)
-        return cls(store, settings, executor, read_configuration(settings.configuration))
+        configuration = read_configuration(settings.configuration)
+        return cls(store, settings, executor, configuration, is_audited=True)
 
     def _orchestrator(self, lock: HeldLock) -> Orchestrator:
         return Orchestrator(
@@ -248,6 +254,7 @@ class EmbeddedClient:
             payload={"reason": reason},
             requested_by=self._settings.user,
         )
+        self._audit("cancel", run, reason)
 
     def retry(
         self,
@@ -286,7 +293,9 @@ class EmbeddedClient:
             order=order or order_of(run),
             **inherited,
         )
-        return self._create(request)
+        child = self._create(request)
+        self._audit("retry", run, f"as run {child.number}")
+        return child
 
     def logs(
         self,
@@ -332,6 +341,14 @@ class EmbeddedClient:
             self._driver.stop()
         finally:
             self._store.close()
+
+    def _audit(self, action: str, run: RunRow, reason: str) -> None:
+        if not self._is_audited:
+            return
+        target = f"run {run.number}"
+        entry = local_entry(self._settings.user, action, target, run_id=run.id, reason=reason)
+        with self._store.writing() as connection:
+            record_audit(connection, entry, self._store.clock.wall_ns())
 
     def _find(self, ref: str) -> RunRow:
         with self._store.reading() as connection:

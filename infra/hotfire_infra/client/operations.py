@@ -1,14 +1,21 @@
-"""Schedules and holds as the command line sees and moves them."""
+"""Schedules and holds as the command line sees and moves them: in the store, or at a service."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import quote
 
 from sqlalchemy import select
 
 from hotfire_infra.analysis.quantities import iso_utc
+from hotfire_infra.analysis.report import HoldReport
+from hotfire_infra.analysis.reporting import StoreReports
+from hotfire_infra.analysis.transport import from_plain
+from hotfire_infra.client.connection import Connection
 from hotfire_infra.client.embedded import EmbeddedClient
+from hotfire_infra.client.http_reports import HttpReports
 from hotfire_infra.client.launching import CheckoutLauncher
 from hotfire_infra.errors import RequestRefusedError
 from hotfire_infra.orchestrator.holds import HoldKeeper
@@ -17,6 +24,7 @@ from hotfire_infra.orchestrator.requests import RequestBook
 from hotfire_infra.orchestrator.schedules import fire_by_hand, schedule_row, set_paused
 from hotfire_infra.sections.schedules import ScheduleSection
 from hotfire_infra.states import RequestKind
+from hotfire_infra.store.audit import local_entry, record_audit
 from hotfire_infra.store.models import Firing
 from hotfire_infra.store.queries_holds import HoldRow
 from hotfire_testframework.contract.ulid import Ulid
@@ -37,12 +45,83 @@ class ScheduleState:
     """What came of the newest firing."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldName:
+    """What a hold keeps, in words that tell it from others."""
+
+    id: str
+    cell: str
+    run: int
+
+
+class Operations(Protocol):
+    """What an operator does with schedules and holds; raises InfraError and its children."""
+
+    def schedules(self) -> tuple[ScheduleState, ...]:
+        """Return the schedules of the service's configuration, by name."""
+
+    def pause(self, name: str, *, paused: bool) -> None:
+        """Pause or resume a schedule."""
+
+    def fire(self, name: str) -> str:
+        """Start a schedule now; return what came of it: `started run 12`, or why not."""
+
+    def holds(self) -> tuple[HoldReport, ...]:
+        """Return the machines that are kept now."""
+
+    def release(self, prefix: str) -> HoldName:
+        """Ask for the end of a hold; whoever executes frees the machine."""
+
+    def extend(self, prefix: str, seconds: int) -> HoldName:
+        """Let a hold last for `seconds` from now."""
+
+
 @dataclass(frozen=True, slots=True)
-class Operations:
-    """Verbs of an operator on the store beside the command line."""
+class ServiceOperations:
+    """At a service."""
+
+    connection: Connection
+
+    def schedules(self) -> tuple[ScheduleState, ...]:
+        """Return the schedules of the service's configuration, by name."""
+        found = self.connection.get("/schedules/declared")
+        return tuple(from_plain(ScheduleState, one) for one in found)
+
+    def pause(self, name: str, *, paused: bool) -> None:
+        """Pause or resume a schedule."""
+        self.connection.post(f"/schedules/{quote(name, safe='')}/pause", {"paused": paused})
+
+    def fire(self, name: str) -> str:
+        """Start a schedule now; return what came of it."""
+        return str(self.connection.post(f"/schedules/{quote(name, safe='')}/fire", {})["outcome"])
+
+    def holds(self) -> tuple[HoldReport, ...]:
+        """Return the machines that are kept now."""
+        return HttpReports(self.connection).holds()
+
+    def release(self, prefix: str) -> HoldName:
+        """Ask for the end of a hold."""
+        name = self._named(self.connection.get(f"/holds/active/{quote(prefix, safe='')}"))
+        self.connection.post(f"/holds/{name.id}/release", {})
+        return name
+
+    def extend(self, prefix: str, seconds: int) -> HoldName:
+        """Let a hold last for `seconds` from now."""
+        path = f"/holds/{quote(prefix, safe='')}/extend"
+        return self._named(self.connection.post(path, {"seconds": seconds}))
+
+    def _named(self, found: Mapping[str, Any]) -> HoldName:
+        name: HoldName = from_plain(HoldName, found)
+        return name
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOperations:
+    """On the store itself; `is_audited`: acts leave a line in the audit log, as a service's do."""
 
     client: EmbeddedClient
     user: str
+    is_audited: bool = False
 
     def schedules(self) -> tuple[ScheduleState, ...]:
         """Return the schedules of the service's configuration, by name."""
@@ -77,6 +156,7 @@ class Operations:
         """Pause or resume a schedule."""
         sections = self.client.configuration.schedules
         set_paused(self.client.store, sections, name, paused=paused)
+        self._audit("schedules pause" if paused else "schedules resume", name)
 
     def fire(self, name: str) -> str:
         """Start a schedule now; return what came of it."""
@@ -85,17 +165,29 @@ class Operations:
             known = ", ".join(sorted(sections)) or "none"
             raise RequestRefusedError(f"no schedule is called {name!r}; there is {known}")
         launcher = CheckoutLauncher(self.client)
-        return fire_by_hand(self.client.store, launcher, name, sections[name])
+        outcome = fire_by_hand(self.client.store, launcher, name, sections[name])
+        self._audit("schedules fire", name, reason=outcome)
+        return outcome
 
-    def release(self, prefix: str) -> HoldRow:
+    def holds(self) -> tuple[HoldReport, ...]:
+        """Return the machines that are kept now."""
+        return StoreReports(self.client.store).holds()
+
+    def hold(self, prefix: str) -> HoldName:
+        """Return the one active hold with this id, prefix of it, or attempt."""
+        with self.client.store.reading() as connection:
+            return _name_of(self._keeper.find(connection, prefix))
+
+    def release(self, prefix: str) -> HoldName:
         """Ask for the end of a hold; whoever executes frees the machine."""
         with self.client.store.reading() as connection:
-            row = self._holds.find(connection, prefix)
+            row = self._keeper.find(connection, prefix)
         RequestBook(self.client.store).ask(
             RequestKind.RELEASE, row.run_id, payload={"hold": row.ulid}, requested_by=self.user
         )
+        self._audit("holds release", row.ulid, run_id=row.run_id)
         self._carry_out(row)
-        return row
+        return _name_of(row)
 
     def _carry_out(self, row: HoldRow) -> None:
         """Free the machine here and now where nobody executes the store."""
@@ -109,10 +201,24 @@ class Operations:
         finally:
             lock.release()
 
-    def extend(self, prefixes: Sequence[str], seconds: int) -> tuple[HoldRow, ...]:
-        """Let holds last for `seconds` from now."""
-        return tuple(self._holds.extend(prefix, seconds) for prefix in prefixes)
+    def extend(self, prefix: str, seconds: int) -> HoldName:
+        """Let a hold last for `seconds` from now."""
+        row = self._keeper.extend(prefix, seconds)
+        self._audit("holds extend", row.ulid, run_id=row.run_id, reason=f"{seconds} s from now")
+        return _name_of(row)
+
+    def _audit(self, action: str, target: str, **more: Any) -> None:
+        if not self.is_audited:
+            return
+        store = self.client.store
+        with store.writing() as connection:
+            entry = local_entry(self.user, action, target, **more)
+            record_audit(connection, entry, store.clock.wall_ns())
 
     @property
-    def _holds(self) -> HoldKeeper:
+    def _keeper(self) -> HoldKeeper:
         return HoldKeeper(self.client.store, self.client.configuration.holds)
+
+
+def _name_of(row: HoldRow) -> HoldName:
+    return HoldName(id=row.ulid, cell=row.cell_key, run=row.run_number)

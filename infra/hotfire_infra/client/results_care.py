@@ -13,7 +13,7 @@ from hotfire_infra.errors import RequestRefusedError, VersionMismatchError
 from hotfire_infra.orchestrator.verdicts import accept_inventory
 from hotfire_infra.states import RUN_TERMINAL
 from hotfire_infra.store import queries
-from hotfire_infra.store.audit import AuditEntry, AuditOutcome, record_audit
+from hotfire_infra.store.audit import local_entry, record_audit
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.invalidations import (
     Invalidated,
@@ -127,12 +127,10 @@ class ResultsCare:
                 forgotten = accept_inventory(self.store, connection, run, one)
                 if forgotten:
                     accepted.append(Accepted(cell=one.key, forgotten=tuple(sorted(forgotten))))
-            entry = AuditEntry(
-                actor=f"user:{self.user}",
-                action="results accept",
-                target=f"run {run.number}",
-                outcome=AuditOutcome.ALLOWED,
-                address="local",
+            entry = local_entry(
+                self.user,
+                "results accept",
+                f"run {run.number}",
                 detail={one.cell: list(one.forgotten) for one in accepted},
                 run_id=run.id,
                 reason=reason,

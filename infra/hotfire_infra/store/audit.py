@@ -40,6 +40,29 @@ class AuditEntry:
     reason: str = ""
 
 
+def local_entry(
+    user: str,
+    action: str,
+    target: str,
+    *,
+    detail: Mapping[str, Any] | None = None,
+    run_id: int | None = None,
+    reason: str = "",
+) -> AuditEntry:
+    """Return the line of a command that was carried out on this machine, as `action` says."""
+    is_actor = user.startswith(("user:", "token:"))
+    return AuditEntry(
+        actor=user if is_actor else f"user:{user}",
+        action=action,
+        target=target,
+        outcome=AuditOutcome.ALLOWED,
+        address="local",
+        detail=detail or {},
+        run_id=run_id,
+        reason=reason,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRow:
     """One line of the log."""

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Select, func, insert, select, update
 
 from hotfire_infra.errors import RequestRefusedError
 from hotfire_infra.states import ATTEMPT_LIVE, AttemptState
-from hotfire_infra.store.audit import AuditEntry, AuditOutcome, record_audit
+from hotfire_infra.store.audit import local_entry, record_audit
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Attempt, Device, Environment, Invalidation, Run, Task
 from hotfire_infra.store.rollups import made_months_of, roll_up
@@ -281,15 +281,7 @@ def _note(
     by: str,
     now: int,
 ) -> None:
-    entry = AuditEntry(
-        actor=f"user:{by}",
-        action=action,
-        target=ulid,
-        outcome=AuditOutcome.ALLOWED,
-        address="local",
-        detail=detail,
-        reason=reason,
-    )
+    entry = local_entry(by, action, ulid, detail=detail, reason=reason)
     record_audit(connection, entry, now)
 
 

@@ -93,3 +93,12 @@ def test_what_the_table_of_health_does_not_allow_is_refused(capsys):
     assert "no way to good" in capsys.readouterr().err
     assert main(["devices", "show", "GPU-zzzz"]) == 2
     assert main(["devices", "show", "GPU-"]) == 2
+
+
+def test_who_moved_a_device_stands_in_the_audit_log(capsys):
+    assert main(["devices", "maintenance", "GPU-aaaa", "--reason", "fans"]) == 0
+    capsys.readouterr()
+    assert main(["audit", "-o", "json"]) == 0
+    (line,) = json.loads(capsys.readouterr().out)
+    assert (line["actor"], line["action"]) == ("user:ada", "devices health")
+    assert (line["target"], line["reason"]) == ("GPU-aaaa", "fans")

@@ -115,7 +115,7 @@ class AcceptedList(BaseModel):
 
 
 def _care(service: Service, principal: Principal) -> ResultsCare:
-    return ResultsCare(service.store, principal.name or principal.actor)
+    return ResultsCare(service.store, principal.actor)
 
 
 @router.post("/invalidations", summary="Let results not count", operation_id="invalidate_results")

@@ -1,17 +1,14 @@
-"""Routes of running the service: itself, its requests, devices, schedules and holds."""
+"""Routes of running the service: itself, its requests and devices."""
 
 from __future__ import annotations
 
 from importlib.metadata import version
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query
 
-from hotfire_infra.analysis.report import HoldReport
-from hotfire_infra.analysis.transport import encode
 from hotfire_infra.api.access import Principal, require
 from hotfire_infra.api.documents import ULID, with_example
-from hotfire_infra.api.history_examples import HOLD_EXAMPLE
 from hotfire_infra.api.operation_documents import (
     REQUEST_EXAMPLE,
     DeviceDetail,
@@ -19,10 +16,8 @@ from hotfire_infra.api.operation_documents import (
     HealthWish,
     HolderAnswer,
     HolderDocument,
-    HoldPage,
     RequestDocument,
     RequestPage,
-    SchedulePage,
     ServiceDocument,
 )
 from hotfire_infra.api.paging import Cursor, Limit, decode_cursor, encode_cursor
@@ -40,7 +35,6 @@ router = APIRouter(tags=["operations"], dependencies=VIEWERS)
 API_VERSION = 1
 Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
 NEWEST_EVIDENCE = 50
-NEWEST_FIRINGS = 10
 
 
 @router.get("/service", summary="Show what this service is", operation_id="get_service")
@@ -118,12 +112,11 @@ def devices(
             connection, limit=limit + 1, after=int(keys[0]) if keys else 0, pool=pool
         )
     more = encode_cursor("devices", found[limit - 1]["id"]) if len(found) > limit else None
-    return DevicePage.model_validate(
-        {"items": [_named(one) for one in found[:limit]], "next": more}
-    )
+    return DevicePage.model_validate({"items": [named(one) for one in found[:limit]], "next": more})
 
 
-def _named(row: dict[str, Any]) -> dict[str, Any]:
+def named(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with its ULID as `id`: surrogates stay here."""
     return {**row, "id": row["ulid"]}
 
 
@@ -139,7 +132,7 @@ def device(service: Serviced, device: DeviceName) -> DeviceDetail:
     with service.store.reading() as connection:
         row = _device(connection, device)
         evidence = queries_lists.evidence_of_device(connection, row["id"], limit=NEWEST_EVIDENCE)
-    return DeviceDetail.model_validate({**_named(row), "evidence": evidence})
+    return DeviceDetail.model_validate({**named(row), "evidence": evidence})
 
 
 def _device(connection: Any, name: str) -> dict[str, Any]:
@@ -157,80 +150,22 @@ def set_health(
     """Recorded as a request; whoever executes carries it out, or says why not."""
     with service.store.reading() as connection:
         row = _device(connection, device)
-    return _ask(
+    return ask(
         service, principal, RequestKind.DEVICE,
         {"device": row["ulid"], "health": asked.health, "reason": asked.reason},
     )  # fmt: skip
 
 
-@router.get("/schedules", summary="List schedules and what came of them",
-            operation_id="list_schedules")  # fmt: skip
-def schedules(service: Serviced, limit: Limit = 100, cursor: Cursor = None) -> SchedulePage:
-    """By name; each with its newest due times."""
-    keys = decode_cursor("schedules", cursor, (str,))
-    with service.store.reading() as connection:
-        found = queries_lists.schedules(
-            connection, limit=limit + 1, after=str(keys[0]) if keys else ""
-        )
-        items = [
-            {
-                **one,
-                "firings": queries_lists.firings_of(connection, one["name"], limit=NEWEST_FIRINGS),
-            }
-            for one in found[:limit]
-        ]
-    more = encode_cursor("schedules", found[limit - 1]["name"]) if len(found) > limit else None
-    return SchedulePage.model_validate({"items": items, "next": more})
-
-
-@router.get("/holds", summary="List machines kept for people", operation_id="list_holds")
-def holds(service: Serviced, limit: Limit = 50, cursor: Cursor = None) -> HoldPage:
-    """Newest first; `released_ns` is null while one is kept."""
-    keys = decode_cursor("holds", cursor, (int,))
-    with service.store.reading() as connection:
-        found = queries_lists.holds_page(
-            connection, limit=limit + 1, before=int(keys[0]) if keys else None
-        )
-    more = encode_cursor("holds", found[limit - 1]["id"]) if len(found) > limit else None
-    return HoldPage.model_validate({"items": [_named(one) for one in found[:limit]], "next": more})
-
-
-@router.get(
-    "/holds/active",
-    summary="Show the machines that are kept now",
-    operation_id="list_active_holds",
-    response_model=list[HoldReport],
-    responses={200: {"content": {"application/json": {"example": [HOLD_EXAMPLE]}}}},
-)
-def active_holds(service: Serviced) -> Response:
-    """With how to reach each, and for how long."""
-    return Response(encode(service.reports.holds()), media_type="application/json")
-
-
-@router.post("/holds/{hold}/release", summary="Let a machine go before its time",
-             operation_id="release_hold", status_code=202)  # fmt: skip
-def release(
-    service: Serviced,
-    principal: Annotated[Principal, Depends(require(Role.DEVELOPER))],
-    hold: Annotated[str, Path(min_length=26, max_length=26, description="ULID", examples=[ULID])],
-) -> AskedDocument:
-    """Recorded as a request; whoever executes carries it out."""
-    with service.store.reading() as connection:
-        run_id = queries_lists.run_of_hold(connection, hold)
-    if run_id is None:
-        raise ApiError(404, f"there is no hold {hold}", remedy="GET /api/v1/holds")
-    return _ask(service, principal, RequestKind.RELEASE, {"hold": hold}, run_id)
-
-
-def _ask(
+def ask(
     service: Service,
     principal: Principal,
     kind: RequestKind,
     payload: dict[str, Any],
     run_id: int | None = None,
 ) -> AskedDocument:
+    """Record a request of somebody, and return it as it was recorded."""
     ulid = RequestBook(service.store).ask(
         kind, run_id, payload=payload, requested_by=principal.actor
     )
     with service.store.reading() as connection:
-        return AskedDocument.model_validate(_named(queries_lists.request_called(connection, ulid)))
+        return AskedDocument.model_validate(named(queries_lists.request_called(connection, ulid)))

@@ -1,4 +1,4 @@
-"""`hotfire schedules …` and `hotfire holds …`, on the store beside the command line."""
+"""`hotfire schedules …` and `hotfire holds …`, on the store of this home or at a service."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from hotfire_infra.cli.console import data, progress, table
 from hotfire_infra.cli.durations import parse_duration
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.problems import CliError
-from hotfire_infra.cli.session import reports_of
-from hotfire_infra.client.operations import Operations
+from hotfire_infra.client.connection import Connection, read_token
+from hotfire_infra.client.operations import Operations, ServiceOperations, StoreOperations
 from hotfire_infra.settings import read_settings
 
 
 @contextlib.contextmanager
 def open_operations() -> Iterator[Operations]:
-    """Open the store of this home; a service far away is not asked for these yet."""
-    from hotfire_infra.client.embedded import EmbeddedClient
-
+    """Open the service that `$HOTFIRE_SERVER` names, or the store of this home."""
     settings = read_settings()
     if settings.server is not None:
-        raise CliError(
-            "schedules and holds are moved where the service runs, not over HTTP",
-            next_command="hotfire schedules list",
-        )
+        token = read_token(settings.token_file)
+        with contextlib.closing(Connection(settings.server, token)) as connection:
+            yield ServiceOperations(connection)
+        return
+    from hotfire_infra.client.embedded import EmbeddedClient
+
     client = EmbeddedClient.open(settings)
     try:
-        yield Operations(client, settings.user)
+        yield StoreOperations(client, settings.user, is_audited=True)
     finally:
         client.close()
 
@@ -55,8 +55,9 @@ def list_schedules(*, as_json: bool) -> int:
         ]
         data(table(("NAME", "PIPELINE", "TRIGGER", "NEXT", "LAST"), rows, frozenset()))
     else:
-        path = read_settings().configuration
-        progress(f"no schedule is declared; they stand below `schedules:` in {path}")
+        settings = read_settings()
+        where = settings.configuration if settings.server is None else "the service's configuration"
+        progress(f"no schedule is declared; they stand below `schedules:` in {where}")
     return CliExit.OK
 
 
@@ -82,7 +83,7 @@ def fire(name: str) -> int:
 def list_holds(*, as_json: bool) -> int:
     """Print the machines that are kept now."""
     with open_operations() as operations:
-        found = reports_of(operations.client.store).holds()
+        found = operations.holds()
     if as_json:
         data(json.dumps({"holds": [asdict(one) for one in found]}, ensure_ascii=False))
     elif found:
@@ -105,8 +106,8 @@ def left_words(hold: HoldReport) -> str:
 def release(prefix: str) -> int:
     """Ask for the end of a hold."""
     with open_operations() as operations:
-        row = operations.release(prefix)
-    progress(f"asked for the end of hold {row.ulid}: {row.cell_key} of run {row.run_number}")
+        hold = operations.release(prefix)
+    progress(f"asked for the end of hold {hold.id}: {hold.cell} of run {hold.run}")
     return CliExit.OK
 
 
@@ -114,6 +115,6 @@ def extend(prefix: str, time: str) -> int:
     """Let a hold last longer."""
     seconds = parse_duration(time)
     with open_operations() as operations:
-        (row,) = operations.extend([prefix], seconds)
-    progress(f"hold {row.ulid} lasts for {duration(seconds * 1_000_000_000)} from now")
+        hold = operations.extend(prefix, seconds)
+    progress(f"hold {hold.id} lasts for {duration(seconds * 1_000_000_000)} from now")
     return CliExit.OK
