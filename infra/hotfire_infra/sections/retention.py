@@ -15,6 +15,11 @@ class KeepSection(BaseModel):
     runs: int | None = Field(default=None, ge=1)
     """The newest so many finished runs of each pipeline."""
 
+    @property
+    def has_rule(self) -> bool:
+        """Whether anything may go."""
+        return self.days is not None or self.runs is not None
+
 
 class RetentionSection(BaseModel):
     """What `hotfire serve db prune` takes away; runs, cells, attempts and their history stay."""
@@ -33,3 +38,9 @@ class RetentionSection(BaseModel):
     """Measurements of the newest so many runs of a pipeline stay: new ones are compared with them."""
     grace_hours: float = Field(default=24, ge=1)
     """A blob that no row names is left alone for so long: its row may be on the way."""
+
+    @property
+    def has_rule(self) -> bool:
+        """Whether anything may go."""
+        kinds = (self.results, self.measurements, self.logs, self.artifacts, self.events)
+        return any(kind.has_rule for kind in kinds)

@@ -111,6 +111,9 @@ def _intern_arrays(
     names, key = ", ".join(columns), ", ".join(columns[:width])
     arrays = ", ".join("%b::text[]" for _ in columns[:width])
     find = f"SELECT id, {key} FROM unnest({arrays}) AS wanted ({key}) JOIN {table} USING ({key})"
+    if table == "message":
+        # A message may be pruned, unless somebody is about to point to it.
+        find += " FOR KEY SHARE OF message"
     all_arrays = ", ".join("%b::text[]" for _ in columns)
     add = (
         f"INSERT INTO {table} ({names}) SELECT * FROM unnest({all_arrays})"

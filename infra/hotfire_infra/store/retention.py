@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, cast, delete, func, select
+from sqlalchemy import Connection, Table, cast, func, select
 from sqlalchemy.orm import aliased
 from sqlalchemy.types import LargeBinary, Text
 
@@ -29,6 +29,7 @@ from hotfire_infra.store.models import (
     Hold,
     LogChunk,
     Measurement,
+    Message,
     Outbox,
     Record,
     RecordedInventory,
@@ -38,12 +39,19 @@ from hotfire_infra.store.models import (
     Task,
     Verdict,
 )
+from hotfire_infra.store.removal import (
+    drop_months,
+    portions,
+    remove_messages,
+    remove_rows,
+    without_reader,
+)
 from hotfire_infra.store.rollups import months_to_roll_up, roll_up
 from hotfire_infra.store.sweeping import Sweep, sweep_blobs
 
 DAY_NS = 86_400_000_000_000
 RUNS_AT_ONCE = 20
-"""Runs whose rows go in one transaction; work goes on between two."""
+"""Runs whose rows are counted in one statement."""
 
 KINDS: dict[str, tuple[type[Base], ...]] = {
     "results": (Verdict, Result, Collected, Record, StreamProblem, AccuracySample, Coverage),
@@ -79,20 +87,26 @@ def prune(store: Store, policy: RetentionSection, now_ns: int, *, dry_run: bool)
     with maintenance(store.home):
         with store.reading() as connection:
             chosen = {kind: runs_to_prune(connection, policy, kind, now_ns) for kind in KINDS}
-            portions = tuple(
+            counted = tuple(
                 _portion(connection, kind, model, runs)
                 for kind, runs in chosen.items()
                 for model in KINDS[kind]
             )
+            if policy.results.has_rule:
+                counted += (_messages(connection, chosen["results"]),)
             going = sorted({*chosen["results"], *chosen["measurements"]})
             months = months_to_roll_up(connection, now_ns, going)
         if not dry_run:
             roll_up(store, now_ns, months)
+            drop_months(store, chosen["measurements"], now_ns)
             for kind, runs in chosen.items():
-                _delete(store, kind, runs)
+                for model in KINDS[kind]:
+                    remove_rows(store, model, runs)
+            if policy.results.has_rule:
+                remove_messages(store)
         gone = {kind: frozenset(chosen[kind]) for kind in ("logs", "artifacts")}
         blobs = sweep_blobs(store, grace_s=policy.grace_hours * 3600, dry_run=dry_run, without=gone)
-    return Pruning(portions=tuple(portion for portion in portions if portion.rows), blobs=blobs)
+    return Pruning(portions=tuple(portion for portion in counted if portion.rows), blobs=blobs)
 
 
 def runs_to_prune(
@@ -155,19 +169,22 @@ def _rows_of(model: type[Base], runs: Sequence[int]) -> Any:
     return table.c.attempt_id.in_(attempts)
 
 
-def _portions(runs: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(runs), RUNS_AT_ONCE):
-        yield runs[start : start + RUNS_AT_ONCE]
-
-
 def _portion(connection: Connection, kind: str, model: type[Base], runs: Sequence[int]) -> Portion:
     rows = size = 0
     width = _width(model.__table__)  # type: ignore[arg-type]  # every model has a real table
-    for some in _portions(runs):
+    for some in portions(runs, RUNS_AT_ONCE):
         query = select(func.count(), func.coalesce(func.sum(width), 0)).select_from(model.__table__)
         more, bytes_ = connection.execute(query.where(_rows_of(model, some))).one()
         rows, size = rows + more, size + int(bytes_)
     return Portion(kind=kind, table=model.__tablename__, runs=len(runs), rows=rows, bytes=size)
+
+
+def _messages(connection: Connection, runs: Sequence[int]) -> Portion:
+    """Return the messages that nobody needs once the results of some runs are gone."""
+    width = _width(Message.__table__)  # type: ignore[arg-type]  # every model has a real table
+    query = select(func.count(), func.coalesce(func.sum(width), 0)).select_from(Message)
+    rows, size = connection.execute(query.where(without_reader(connection, runs))).one()
+    return Portion(kind="results", table="message", runs=len(runs), rows=int(rows), bytes=int(size))
 
 
 def _width(table: Table) -> Any:
@@ -182,10 +199,3 @@ def _width(table: Table) -> Any:
         else:
             total = total + func.coalesce(func.length(cast(column, Text)), 0)
     return total
-
-
-def _delete(store: Store, kind: str, runs: Sequence[int]) -> None:
-    for some in _portions(runs):
-        for model in KINDS[kind]:
-            with store.writing() as connection:
-                connection.execute(delete(model).where(_rows_of(model, some)))

@@ -6,11 +6,12 @@ import os
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import event, func, insert, inspect, select, update
 
 from hotfire_infra.sections.retention import KeepSection, RetentionSection
 from hotfire_infra.states import RunState, TaskState
-from hotfire_infra.store import results
+from hotfire_infra.store import removal, results
+from hotfire_infra.store.dictionaries import intern_messages
 from hotfire_infra.store.invalidations import Predicate, invalidate, withdraw
 from hotfire_infra.store.models import (
     Artifact,
@@ -19,6 +20,7 @@ from hotfire_infra.store.models import (
     Hold,
     Measurement,
     MeasurementMonth,
+    Message,
     Outbox,
     RecordedInventory,
     Result,
@@ -27,7 +29,9 @@ from hotfire_infra.store.models import (
     Task,
     Verdict,
 )
+from hotfire_infra.store.partitions import ensure_partitions
 from hotfire_infra.store.queries_pages import points_page
+from hotfire_infra.store.removal import remove_rows
 from hotfire_infra.store.retention import prune, runs_to_prune
 from hotfire_infra.store.rollups import quantile, roll_up
 from hotfire_infra.store.sweeping import sweep_blobs
@@ -253,6 +257,67 @@ def test_a_month_whose_rows_went_keeps_its_rollup_whatever_is_invalidated(store,
 def test_quantiles_lie_between_points():
     assert quantile([5.0], 0.95) == 5.0
     assert quantile([0.0, 10.0], 0.25) == 2.5
+
+
+def give_message(connection, run_id: int, text: str, column: str) -> int:
+    key = intern_messages(connection, [text])[text]
+    attempt = attempt_of(connection, run_id)
+    mine = update(Result).where(Result.attempt_id == attempt)
+    connection.execute(mine.values({column: key}))
+    return key
+
+
+@pytest.mark.parametrize("column", ["message_id", "detail_id"])
+def test_messages_go_with_the_last_result_that_has_them(store, runs, column):
+    with store.writing() as connection:
+        give_message(connection, runs[0], "only old", "message_id")
+        kept = give_message(connection, runs[0], "old and new", column)
+        give_message(connection, runs[3], "old and new", column)
+        give_message(connection, runs[1], "only in a verdict", "message_id")
+        noted = intern_messages(connection, ["only in a verdict"])["only in a verdict"]
+        mine = update(Verdict).where(Verdict.run_id == runs[3])
+        connection.execute(mine.values(message_id=noted))
+    said = prune(store, keeping(runs=1), APRIL, dry_run=True)
+    assert prune(store, keeping(runs=1), APRIL, dry_run=False) == said
+    with store.reading() as connection:
+        left = set(connection.execute(select(Message.id)).scalars())
+    by_table = {portion.table: portion.rows for portion in said.portions}
+    assert ({kept, noted}, by_table["message"]) == (left, 1)
+
+
+def test_a_large_removal_takes_many_short_transactions(store, runs, monkeypatch):
+    monkeypatch.setattr(removal, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(removal, "TRANSACTION_S", 0.0)
+    with store.writing() as connection:
+        add_points(connection, runs[0], [float(n) for n in range(18)])
+    begun = []
+    event.listen(store.write_engine, "begin", begun.append)
+    assert remove_rows(store, Measurement, runs[:1]) == 18
+    assert count(store, Measurement) == 0
+    assert len(begun) == 4
+
+
+def test_a_month_that_goes_whole_is_dropped_on_postgresql(store, runs, dialect):
+    with store.writing() as connection:
+        add_points(connection, runs[0], [1.0, 2.0])
+        ensure_partitions(connection, MARCH)
+    with store.reading() as connection:
+        before = set(inspect(connection).get_table_names())
+    assert ("measurement_202603" in before) == (dialect == "postgresql")
+    prune(store, keeping(runs=1), APRIL, dry_run=False)
+    assert count(store, Measurement) == 0
+    with store.reading() as connection:
+        assert "measurement_202603" not in set(inspect(connection).get_table_names())
+        assert connection.execute(select(MeasurementMonth.points)).scalar_one() == 2
+
+
+def test_a_month_with_points_of_a_kept_run_is_not_dropped(store, runs):
+    with store.writing() as connection:
+        add_points(connection, runs[0], [1.0, 2.0])
+        add_points(connection, runs[3], [3.0])
+        ensure_partitions(connection, MARCH)
+    prune(store, keeping(runs=1), APRIL, dry_run=False)
+    assert count(store, Measurement) == 1
 
 
 def test_events_of_old_runs_go(store, runs):
