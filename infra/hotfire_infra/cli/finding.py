@@ -11,10 +11,16 @@ from hotfire_infra.cli.problems import CliError
 
 
 def find_cell(report: RunReport, words: str) -> CellReport | None:
-    """Return the cell with this key, or the only one whose key holds the words; else None."""
+    """Return the cell with this key, or the only one whose key holds the words; else None.
+
+    Where several hold them, a word that is a task's whole name means that task: `suite` is not
+    `board-suite`.
+    """
     exact = [cell for cell in report.cells if cell.key == words]
     parts = words.split()
     near = [cell for cell in report.cells if all(part in cell.key for part in parts)]
+    if len(near) > 1:
+        near = [cell for cell in near if cell.key.partition("|")[0] in parts] or near
     if exact or len(near) == 1:
         return (exact or near)[0]
     if len(near) > 1:

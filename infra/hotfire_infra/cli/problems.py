@@ -50,7 +50,7 @@ _NEXT: Mapping[str, str] = {
     "FrameworkError": "hotfire --help",
 }
 # An error that names a command knows better than its class does.
-_COMMAND = re.compile(r"`((?:hotfire|make|git|mv) [^`]+)`")
+_COMMAND = re.compile(r"`((?:hotfire|make|git|mv|chmod) [^`]+)`")
 _ROOMS = ("InfraError", "PipelineError", "FrameworkError")
 
 

@@ -49,11 +49,15 @@ def read_token(path: Path | None) -> str | None:
         mode = path.stat().st_mode
         token = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeError) as error:
-        raise AccessDeniedError(f"HOTFIRE_TOKEN_FILE {path} cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not plain text"
+        raise AccessDeniedError(
+            f"HOTFIRE_TOKEN_FILE {path} cannot be read: {reason}; "
+            f"`hotfire tokens create NAME --file {path}` where the service runs makes it"
+        ) from error
     if stat.S_IMODE(mode) & 0o077:
         raise AccessDeniedError(
             f"HOTFIRE_TOKEN_FILE {path} can be read by others (mode "
-            f"{stat.S_IMODE(mode):04o}); make it 0600"
+            f"{stat.S_IMODE(mode):04o}); `chmod 600 {path}`"
         )
     if not token or not token.isprintable() or " " in token:
         raise AccessDeniedError(f"HOTFIRE_TOKEN_FILE {path} holds no token")
