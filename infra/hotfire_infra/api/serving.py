@@ -21,6 +21,7 @@ from hotfire_infra.api.service import Service
 from hotfire_infra.errors import InfraError
 from hotfire_infra.operations.event_log import EventLog
 from hotfire_infra.operations.metrics import Metrics
+from hotfire_infra.operations.upkeep import Upkeep
 from hotfire_infra.orchestrator.lock import LOCK_NAME
 from hotfire_infra.settings import has_trace_collector
 
@@ -68,6 +69,9 @@ def application(reports: Reports, service: Service | None = None, host: str = ""
         secure_literals(app)
     else:
         metrics = Metrics(service.store, lock_name=LOCK_NAME, leads=lambda: service.is_leading)
+        for companion in service.companions:
+            if isinstance(companion, Upkeep):
+                metrics.registry.register(companion)
         app.include_router(probes_router(_watched(service, metrics)))
         secure(
             app,
@@ -92,6 +96,8 @@ def _watched(service: Service, metrics: Metrics) -> Watched:
 
 def _add_companions(service: Service, address: str) -> None:
     service.companions.append(EventLog(service.store, lambda: service.is_leading))
+    retention = service.configuration.retention
+    service.companions.append(Upkeep(service.store, retention, leads=lambda: service.is_leading))
     if has_trace_collector():
         # Imported late: it is of no use to who has no collector.
         from hotfire_infra.operations.traces import RunTraces, collector
