@@ -199,6 +199,7 @@ def restore_backup(source: Path, home: Path, *, database: str | None = None) -> 
             if database is None:
                 aside = home / f"{DATABASE_FILE}.restoring"
                 shutil.copyfile(folder / copying.SQLITE_FILE, aside)
+                _free_lock(sqlite_engine(aside, query_only=False))
                 aside.rename(home / DATABASE_FILE)
             else:
                 engine: Engine = engine_of(home, database, query_only=False)
@@ -206,7 +207,21 @@ def restore_backup(source: Path, home: Path, *, database: str | None = None) -> 
                     copying.restore_postgres(engine, folder / copying.TABLES, manifest.revision)
                 finally:
                     engine.dispose()
+                _free_lock(engine_of(home, database, query_only=False))
     return manifest
+
+
+def _free_lock(engine: Engine) -> None:
+    """Let anybody execute the copy; the fence goes on counting.
+
+    Who executes the original may be alive on this machine: it would keep the copy from ever
+    being executed, and knows nothing of it.
+    """
+    try:
+        with transaction(engine) as connection:
+            connection.execute(text("UPDATE lock SET holder = ''"))
+    finally:
+        engine.dispose()
 
 
 def _require_known(manifest: Manifest) -> None:

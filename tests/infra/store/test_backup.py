@@ -16,6 +16,7 @@ from hotfire_infra.errors import (
     RequestRefusedError,
     SchemaVersionError,
 )
+from hotfire_infra.orchestrator.lock import acquire
 from hotfire_infra.store import results, schema
 from hotfire_infra.store.backup import maintenance, read_manifest, restore_backup, write_backup
 from hotfire_infra.store.checking import check_store
@@ -70,6 +71,22 @@ def test_a_restored_store_is_the_same_and_whole(filled, address, elsewhere, tmp_
         )
     restored.close()
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+def test_a_restored_store_can_be_executed_beside_the_one_it_is_of(
+    filled, address, elsewhere, tmp_path
+):
+    assert acquire(filled, label="another") is None, "this process executes the original"
+    write_backup(filled.home, tmp_path / "backup", database=address)
+    home, database = elsewhere
+    restore_backup(tmp_path / "backup", home, database=database)
+    restored = open_store(home, database=database, clock=filled.clock)
+    taken = acquire(restored, label="the copy")
+    assert taken is not None
+    assert taken.fence > 1
+    assert acquire(filled, label="another") is None
+    restored.close()
+    assert [path.name for path in home.glob("*.restoring*")] == []
 
 
 def test_a_backup_under_load_holds_every_blob_its_rows_name(filled, address, elsewhere, tmp_path):
