@@ -19,7 +19,7 @@ from hotfire_infra.orchestrator.attendance import Attendant, Effect, Look, Settl
 from hotfire_infra.orchestrator.budgets import Budgets
 from hotfire_infra.orchestrator.crashpoints import CrashPoint, Passing, pass_by
 from hotfire_infra.orchestrator.dispatch import Dispatcher, Leased
-from hotfire_infra.orchestrator.facts import RunBook, RunFacts, TermsCache, last_event
+from hotfire_infra.orchestrator.facts import RESULT, RunBook, RunFacts, TermsCache, last_event
 from hotfire_infra.orchestrator.finalizing import Analysis, Finalizer
 from hotfire_infra.orchestrator.fleet import Fleet, Seats
 from hotfire_infra.orchestrator.holds import HoldKeeper
@@ -259,10 +259,14 @@ class Orchestrator:
     def _submit_again(self, connection: Connection, attempt: AttemptRow) -> list[Leased]:
         """Submit what was leased by a process that died before it could."""
         facts = self.book.runs.get(attempt.run_id)
-        if facts is None:
+        if facts is not None:
+            run, task = facts.run, facts.tasks[attempt.task_id]
+        elif attempt.purpose == RESULT:
             return []
-        task = facts.tasks[attempt.task_id]
-        return [self._dispatcher().renew(connection, facts.run, task, attempt)]
+        else:
+            # A rerun for another question: the run of its task may be over long since.
+            run, task = task_with_run(connection, attempt.task_id)
+        return [self._dispatcher().renew(connection, run, task, attempt)]
 
     def _fold(self, connection: Connection, refused: dict[int, dict[int, str]]) -> None:
         progress = self._progress()

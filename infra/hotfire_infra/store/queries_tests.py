@@ -179,10 +179,15 @@ def figures_of_cells(connection: Connection, run_id: int) -> dict[int, CellFigur
 def coverage_bitmaps_of_run(connection: Connection, run_id: int) -> tuple[Any, ...]:
     """Return the coverage rows of a run: suite, platform, language, path, digest and bitmaps.
 
-    What a reused task covered is its origin's.
+    What a reused task covered is its origin's; a rerun for another question covers nothing.
     """
     origins = select(Task.origin_attempt_id).where(
         Task.run_id == run_id, Task.origin_attempt_id.is_not(None)
     )
     mine = or_(Coverage.run_id == run_id, Coverage.attempt_id.in_(origins))
-    return tuple(connection.execute(select(*Coverage.__table__.c).where(mine)).all())
+    query = (
+        select(*Coverage.__table__.c)
+        .join(Attempt, Attempt.id == Coverage.attempt_id)
+        .where(mine, Attempt.purpose == "result")
+    )
+    return tuple(connection.execute(query).all())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hotfire_infra.executors.fake import Script, fake_devices
+from hotfire_infra.orchestrator.crashpoints import CrashPoint
 from hotfire_infra.orchestrator.requests import RequestBook
 from hotfire_infra.states import DeviceHealth, RequestKind, RunVerdict
 from hotfire_infra.store import queries, queries_devices
@@ -77,3 +80,33 @@ def test_a_check_that_nothing_is_known_for_waits_and_says_so(make_stand, make_pl
     stand.run(make_plan(tasks(2)))
     stand.rounds(20)
     assert health(stand, "GPU-0") is GOOD
+
+
+class ServiceDeath(BaseException):
+    """Nothing in the service may catch and survive this."""
+
+
+def test_a_check_whose_service_died_before_submitting_it_is_submitted_again(make_stand, make_plan):
+    first = make_stand(devices=fake_devices(2))
+    first.run(make_plan({name: [f"m/s/{name}"] for name in "abcd"}))
+    for word in ("maintenance", "good"):
+        ask(first, "GPU-1", word)
+        first.rounds(1 if word == "maintenance" else 0)
+
+    def die(point):
+        if point is CrashPoint.SUBMITTING:
+            raise ServiceDeath
+
+    first.orchestrator.at = die
+    with pytest.raises(ServiceDeath):
+        first.rounds(5)
+    with first.store.reading() as connection:
+        (lost,) = queries.live_attempts(connection)
+    assert (lost.purpose, lost.state) == ("health-check", "leased")
+    second = make_stand(devices=fake_devices(2))
+    second.orchestrator.sweep()
+    second.rounds(8)
+    with second.store.reading() as connection:
+        found = queries.attempt_by_ulid(connection, lost.ulid)
+    assert found.state == "passed"
+    assert health(second, "GPU-1") is GOOD
