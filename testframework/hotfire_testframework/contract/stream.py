@@ -2,6 +2,10 @@
 
 A record is one line of JSON `{v, seq, kind, mono_ns, …}`; `seq` starts at 1 and has no gaps, so "acknowledged
 up to n" is one number and 0 means nothing. Kinds this version does not know are kept as they are.
+
+What is no record ends the stream: nothing behind it counts. A record that is one and that no store
+can hold (a test identifier with fewer than two slashes, a name that is too long) is a problem of the
+stream, stated with its reason: all others count, and the attempt cannot succeed.
 """
 
 from __future__ import annotations
