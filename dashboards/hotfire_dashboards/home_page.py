@@ -54,7 +54,7 @@ def home_page(runs: Sequence[RunSummary]) -> HomePage:
 
 def run_row(run: RunSummary) -> RunRow:
     """Build one line of the list of runs."""
-    words = (f"{n} {appearance(v).word}" for v, n in sorted(run.totals.items()))
+    words = ", ".join(f"{n} {appearance(v).word}" for v, n in sorted(run.totals.items()))
     return RunRow(
         look=appearance(run.word),
         address=run_address(run.number),
@@ -64,7 +64,7 @@ def run_row(run: RunSummary) -> RunRow:
         subject=run.source.subject,
         started=utc(run.created_ns),
         duration=duration(run.duration_ns),
-        cells=", ".join(words),
+        cells=" · ".join(part for part in (words, run.note) if part),
         headline=run.headline,
     )
 

@@ -1,9 +1,12 @@
 """Pages: what they say, what they escape, and that they stand without JavaScript."""
 
+import dataclasses
 import json
 import re
 
 import pytest
+
+from hotfire_dashboards.home_page import run_row
 
 PAGES = ["/", "/r/7", "/r/8", "/r/9", "/p/abababab"]
 
@@ -148,6 +151,13 @@ def test_columns_are_those_of_the_command_line(client):
     head = re.search(r"<thead><tr>(.*?)</tr>", client.get("/").text).group(1)
     words = [word.upper() for word in re.findall(r"<th[^>]*>([^<]*)</th>", head)]
     assert tuple(words) == HEADER
+
+
+def test_list_of_runs_says_what_the_command_line_says_of_a_run(literals):
+    report = literals.everything().all_runs[0]
+    run = dataclasses.replace(literals.summary(report), note="superseded by run 12")
+    assert run_row(run).cells.endswith(" · superseded by run 12")
+    assert " · " not in run_row(dataclasses.replace(run, note="")).cells
 
 
 def test_document_of_a_run_has_exactly_the_public_keys(client):

@@ -7,11 +7,11 @@ answer. Another failure of the same test exonerates nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from hotfire_infra.analysis.causes import normalised
 from hotfire_infra.analysis.excuses import Exonerated
@@ -157,6 +157,16 @@ def record_exonerations(
             )
             connection.execute(row)
     return tuple(f for f in failures if (f.test_id, f.variant_id) not in known)
+
+
+def exonerated_counts(connection: Connection, run_ids: Sequence[int]) -> Mapping[int, int]:
+    """Return how many failures of each run do not block; runs without one are left out."""
+    query = (
+        select(Exoneration.run_id, func.count().label("failures"))
+        .where(Exoneration.run_id.in_(run_ids), Exoneration.test_id.is_not(None))
+        .group_by(Exoneration.run_id)
+    )
+    return {row.run_id: row.failures for row in connection.execute(query)}
 
 
 def exonerations_of(connection: Connection, run_id: int) -> tuple[Exonerated, ...]:

@@ -27,7 +27,7 @@ class RunSummary:
     priority: str = "developer"
     team: str = "default"
     note: str = ""
-    """Why nothing of it runs yet, or which newer run it was ended for."""
+    """Why nothing of it runs yet, which newer run it was ended for, or what does not block."""
 
     @property
     def word(self) -> str:

@@ -14,7 +14,7 @@ from hotfire_infra.analysis.coverage import (
     summarise,
     union_of_files,
 )
-from hotfire_infra.analysis.exoneration import exonerations_of
+from hotfire_infra.analysis.exoneration import exonerated_counts, exonerations_of
 from hotfire_infra.analysis.history import (
     RunSummary,
     SeriesHistory,
@@ -169,10 +169,12 @@ def _summaries(connection: Connection, rows: tuple[RunRow, ...]) -> tuple[RunSum
     verdicts = cells_by_verdict(connection, [run.id for run in rows])
     unfinished = [run.id for run in rows if run.state not in RUN_TERMINAL]
     pending = pending_of_runs(connection, unfinished)
-    return tuple(_summary(run, verdicts.get(run.id, {}), pending.get(run.id, "")) for run in rows)
+    exonerated = exonerated_counts(connection, [run.id for run in rows])
+    notes = {run_id: f"{n} exonerated" for run_id, n in exonerated.items()} | pending
+    return tuple(_summary(run, verdicts.get(run.id, {}), notes.get(run.id, "")) for run in rows)
 
 
-def _summary(run: RunRow, verdicts: Mapping[str | None, int], pending: str) -> RunSummary:
+def _summary(run: RunRow, verdicts: Mapping[str | None, int], note: str) -> RunSummary:
     totals = {verdict: n for verdict, n in verdicts.items() if verdict is not None}
     undecided = verdicts.get(None, 0)
     if undecided:
@@ -190,7 +192,7 @@ def _summary(run: RunRow, verdicts: Mapping[str | None, int], pending: str) -> R
         totals=totals,
         priority=run.priority.value,
         team=run.team,
-        note=_superseded(run) or pending,
+        note=_superseded(run) or note,
     )
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from hotfire_infra.analysis.exoneration import exonerations_of, signature
+from hotfire_infra.analysis.reporting import StoreReports
 from hotfire_infra.executors.fake import Script
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.source.stamp import StoredSource
@@ -87,6 +88,14 @@ def test_a_failure_of_the_merge_base_does_not_block_and_names_its_evidence(bench
     assert excuse.evidence["run"] == 1
     assert excuse.evidence["signature"] == "off by # at #"
     assert done.cells[0].verdict == "failed", "a verdict is never rewritten"
+
+
+def test_list_of_runs_says_that_a_failure_in_a_green_run_does_not_block(bench):
+    bench.run(BASE, {ONE: "off by 3.5"})
+    bench.run(CHANGE, {ONE: "off by 4.25"})
+    newest, base = StoreReports(bench.stand.store).runs(10)
+    assert (newest.verdict, newest.note) == ("passed", "1 exonerated")
+    assert (base.verdict, base.note) == ("failed", "")
 
 
 @pytest.mark.parametrize(
