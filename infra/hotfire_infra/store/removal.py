@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, inspect, select, text
+from sqlalchemy import ColumnElement, Connection, and_, delete, inspect, select, text
 
 from hotfire_infra.errors import DatabaseBusyError
 from hotfire_infra.store.database import Store
@@ -111,20 +111,21 @@ def portions(values: Sequence[int], size: int) -> Iterator[Sequence[int]]:
 
 def without_reader(connection: Connection, gone: Sequence[int] = ()) -> ColumnElement[bool]:
     """Return the condition that no row needs a message, apart from those of runs that go."""
-    whose: Any = True
-    of_verdict: Any = True
+    in_results, in_verdicts = select(Result.seq), select(Verdict.test_id)
     if gone:
-        going = select(key_table(connection, [(run,) for run in gone], "run_id"))
-        whose = Result.attempt_id.in_(
-            select(Attempt.id)
+        table = key_table(connection, [(run,) for run in gone], "run_id")
+        going = select(table.c.run_id).scalar_subquery()
+        # Joined, not IN: SQLite would go by the attempt and read all results for each message.
+        in_results = (
+            in_results.join(Attempt, Attempt.id == Result.attempt_id)
             .join(Task, Task.id == Attempt.task_id)
-            .where(Task.run_id.not_in(going.scalar_subquery()))
+            .where(Task.run_id.not_in(going))
         )
-        of_verdict = Verdict.run_id.not_in(going.scalar_subquery())
+        in_verdicts = in_verdicts.where(Verdict.run_id.not_in(going))
     return and_(
-        ~exists().where(Result.message_id == Message.id, whose),
-        ~exists().where(Result.detail_id == Message.id, whose),
-        ~exists().where(Verdict.message_id == Message.id, of_verdict),
+        ~in_results.where(Result.message_id == Message.id).exists(),
+        ~in_results.where(Result.detail_id == Message.id).exists(),
+        ~in_verdicts.where(Verdict.message_id == Message.id).exists(),
     )
 
 

@@ -62,17 +62,20 @@ def begin_ns(month: int) -> int:
 
 def closed_months(connection: Connection, now_ns: int) -> list[int]:
     """Return the months with runs that are over and have no open run, oldest first."""
-    first = connection.execute(select(func.min(Run.created_ns))).scalar()
-    if first is None:
-        return []
-    months, month, present = [], month_of(first), month_of(now_ns)
-    while month < present:
-        of_month = Run.created_ns.between(begin_ns(month), begin_ns(next_month(month)) - 1)
+    months: list[int] = []
+    begin, present = 0, month_of(now_ns)
+    while True:
+        # From run to run: a month without any needs no rollup.
+        earliest = select(func.min(Run.created_ns)).where(Run.created_ns >= begin)
+        first = connection.execute(earliest).scalar()
+        if first is None or month_of(first) >= present:
+            return months
+        month = month_of(first)
+        begin = begin_ns(next_month(month))
+        of_month = Run.created_ns.between(begin_ns(month), begin - 1)
         is_open = select(Run.id).where(of_month, Run.state.in_(RUN_LIVE)).limit(1)
         if connection.execute(is_open).scalar() is None:
             months.append(month)
-        month = next_month(month)
-    return months
 
 
 def months_to_roll_up(connection: Connection, now_ns: int, runs: Sequence[int] = ()) -> list[int]:
