@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
 from hotfire_testframework.errors import ContractError
 
@@ -16,6 +17,9 @@ LARGEST_SAFE_INTEGER = 2**53 - 1
 def canonical_json(value: object) -> bytes:
     """Return the RFC 8785 form of a JSON value as UTF-8 bytes."""
     try:
+        if _is_plain(value):
+            # What json writes in C is canonical already, ten times as fast.
+            return _PLAIN_ENCODER.encode(value).encode("utf-8")
         return "".join(_parts(value)).encode("utf-8")
     except UnicodeEncodeError as error:
         raise ContractError(f"canonical JSON: a string holds a lone surrogate: {error}") from error
@@ -24,6 +28,24 @@ def canonical_json(value: object) -> bytes:
 def canonical_sha256(value: object) -> str:
     """Return the sha256 (hex) of the canonical form."""
     return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+_PLAIN_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _is_plain(value: object) -> bool:
+    """Whether json itself writes RFC 8785: no doubles, and keys whose order is beyond doubt."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is dict:
+        return all(
+            type(key) is str and key.isascii() and _is_plain(inner)
+            for key, inner in cast("dict[object, object]", value).items()
+        )
+    if kind is list or kind is tuple:
+        return all(map(_is_plain, cast("list[object]", value)))
+    return kind is int and abs(cast("int", value)) <= LARGEST_SAFE_INTEGER
 
 
 def _parts(value: object) -> Iterator[str]:

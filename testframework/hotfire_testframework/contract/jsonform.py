@@ -54,13 +54,13 @@ def from_json(cls: type[T], value: object, field: str = "") -> T:
 
 def to_json(value: object) -> Any:
     """Return plain JSON values; fields at `None` are left out."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        pairs = ((item, getattr(value, item.name)) for item in dataclasses.fields(value))
-        return {
-            item.metadata.get("json", item.name): to_json(inner)
-            for item, inner in pairs
-            if inner is not None
-        }
+    if type(value) in _SCALARS:
+        return value
+    cls: type = type(value)
+    names = _names_of(cls)
+    if names is not None:
+        pairs = ((json_name, getattr(value, name)) for name, json_name in names)
+        return {json_name: to_json(inner) for json_name, inner in pairs if inner is not None}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
@@ -68,6 +68,18 @@ def to_json(value: object) -> Any:
     if isinstance(value, (list, tuple)):
         return [to_json(inner) for inner in value]
     return value
+
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+@cache
+def _names_of(cls: type) -> tuple[tuple[str, str], ...] | None:
+    """Return the fields of a dataclass with their names in JSON; none for any other class."""
+    if not dataclasses.is_dataclass(cls):
+        return None
+    fields = dataclasses.fields(cls)
+    return tuple((item.name, item.metadata.get("json", item.name)) for item in fields)
 
 
 def parse_json_text(text: str | bytes, field: str = "") -> object:
