@@ -112,7 +112,7 @@ class Service:
             self.bundle,
             folder / "cache",
             self.store.clock,
-            Capacity(cpus=SLOTS),
+            Capacity(cpus=SLOTS, ahead=SLOTS),
         )
         self.orchestrator = Orchestrator(
             store=self.store,

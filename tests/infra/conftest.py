@@ -247,7 +247,7 @@ def make_stand(store: Store, clock: ManualClock, tmp_path: Path) -> Callable[...
             store.attempts,
             director=director,
             refusals=refusals,
-            capacity=Capacity(cpus=cpus),
+            capacity=Capacity(cpus=cpus, ahead=cpus),
             clock=clock,
             devices=devices,
             faults=faults,

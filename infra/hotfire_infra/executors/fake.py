@@ -94,7 +94,7 @@ class FakeExecutor:
         self._director = director
         self._clock = clock or SystemClock()
         self._refusals = dict(refusals or {})
-        self.capacity = capacity or Capacity(cpus=4)
+        self.capacity = capacity or Capacity(cpus=4, ahead=4)
         self.submitted: list[Ulid] = []
 
     def can_execute(self, requires: Mapping[str, Any]) -> Refusal | None:

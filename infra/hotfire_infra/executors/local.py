@@ -67,7 +67,7 @@ class LocalExecutor:
     """The runner's zipapp."""
     cache: Path
     clock: Clock = field(default_factory=SystemClock)
-    capacity: Capacity = field(default_factory=lambda: Capacity(cpus=os.cpu_count() or 1))
+    capacity: Capacity = field(default_factory=lambda: _whole_machine())
     name: str = "local"
     _children: dict[str, int] = field(default_factory=dict)
     _statuses: dict[str, int] = field(default_factory=dict)
@@ -256,6 +256,12 @@ class LocalExecutor:
         if self._wake is None:
             with contextlib.suppress(OSError):
                 self._wake = WakePipe(self.root / WAKE)
+
+
+def _whole_machine() -> Capacity:
+    """Return a slot per processor, and a runner that is up in time for each."""
+    cpus = os.cpu_count() or 1
+    return Capacity(cpus=cpus, ahead=cpus)
 
 
 def _intend(path: Path) -> bool:

@@ -84,6 +84,8 @@ class Capacity:
 
     cpus: int
     memory_mib: int | None = None
+    ahead: int = 0
+    """Runners that may be started before there is room, to wait there for their claim's answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

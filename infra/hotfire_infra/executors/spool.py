@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hotfire_testframework.runner.attempt_dir import AttemptDir, ring
 from hotfire_testframework.runner.redaction import NOTHING_SECRET, Redactor, read_secrets
 
 STREAMS = ("stdout", "stderr")
@@ -41,6 +42,7 @@ class Spool:
     def answer_claim(self, status: int, fence: int | None) -> None:
         """Grant (200) or refuse (409) the claim."""
         write_object(self.root / "claim.answer", {"status": status, "fence": fence})
+        ring(AttemptDir(self.root).claim_wake)
 
     def heartbeat(self) -> Mapping[str, Any] | None:
         """Return the runner's last sign of life."""
@@ -52,6 +54,10 @@ class Spool:
             return int((self.root / "exit").read_text(encoding="ascii"))
         except (OSError, ValueError):
             return None
+
+    def is_free(self) -> bool:
+        """Whether the runner said that all has passed and nothing of its task runs any more."""
+        return AttemptDir(self.root).free.exists()
 
     def redactor(self) -> Redactor:
         """Return what keeps the secrets of this attempt out of the store, while it has them."""

@@ -73,10 +73,21 @@ class Look:
     expires: int
     """When the lease ends by the last heartbeat, on the store's clock."""
     has_expired: bool
+    is_ahead: bool = False
+    """It was started before there was room: its claim is not answered yet."""
 
     @property
     def asks_for_claim(self) -> bool:
-        """Whether a runner waits for its first answer."""
+        """Whether a runner waits for its first answer, and is to have it now."""
+        return self._has_asked and not self.is_ahead
+
+    @property
+    def waits_ahead(self) -> bool:
+        """Whether a runner waits for its first answer, and there is no room yet."""
+        return self._has_asked and self.is_ahead
+
+    @property
+    def _has_asked(self) -> bool:
         return self.attempt.state is AttemptState.LEASED and self.request is not None
 
     @property
@@ -89,8 +100,18 @@ class Look:
         """Whether the attempt ends here."""
         return not self.asks_for_claim and (
             self.seen.life is Life.ENDED
-            or (self.is_cancelled if self.was_never_submitted else self.has_expired)
+            or (self.is_cancelled if self._has_not_begun else self.has_expired)
         )
+
+    @property
+    def _has_not_begun(self) -> bool:
+        """Whether nothing of the task has happened, and somebody knows it."""
+        return self.was_never_submitted or self.waits_ahead
+
+    @property
+    def ends_unbegun(self) -> bool:
+        """Whether it is cancelled before anything of the task has happened."""
+        return self.is_cancelled and self._has_not_begun
 
     @property
     def renews(self) -> bool:
@@ -132,7 +153,14 @@ class Attendant:
     lock: HeldLock
     holds: HoldsSection = field(default_factory=HoldsSection)
 
-    def look(self, attempt: AttemptRow, *, is_cancelled: bool, grace_seconds: float) -> Look:
+    def look(
+        self,
+        attempt: AttemptRow,
+        *,
+        is_cancelled: bool,
+        grace_seconds: float,
+        is_ahead: bool = False,
+    ) -> Look:
         """See what there is of an attempt; pass a cancellation on to its runner."""
         ulid = Ulid(attempt.ulid)
         spool = self.executor.spool(ulid)
@@ -158,6 +186,7 @@ class Attendant:
             stream=verify_stream(spool.stream) if is_ended else None,
             expires=expires,
             has_expired=has_expired and not is_ended,
+            is_ahead=is_ahead,
         )
 
     def _arrived(self, attempt: AttemptRow, spool: Spool) -> tuple[AttemptRow, Arrival | None]:
@@ -243,6 +272,7 @@ class Attendant:
     def _end(self, connection: Connection, look: Look) -> Settled:
         """Make the last transition; then free the machine: kill what is left, remove its files."""
         attempt = look.attempt
+        is_silent = look.has_expired or look.waits_ahead
         if look.has_expired and not self._has_expired(connection, attempt):
             return Settled(attempt=None)  # Renewed by another way than the spool.
         ending = self._ending(connection, look)
@@ -258,7 +288,7 @@ class Attendant:
             return Settled(attempt=None)
         keeper = HoldKeeper(self.store, self.holds)
         is_held = keeper.grant(connection, attempt, ending.state, self.executor.capacity)
-        free = (lambda: self.free(attempt, is_silent=look.has_expired, is_held=is_held),)
+        free = (lambda: self.free(attempt, is_silent=is_silent, is_held=is_held),)
         # A runner that said how it ended has killed what was left; of another one something may
         # still run, and must not run beside the next attempt.
         is_clean = look.spool.exit_code() is not None
@@ -306,7 +336,7 @@ class Attendant:
         return ending
 
     def _silent_ending(self, connection: Connection, look: Look) -> Ending:
-        if look.is_cancelled and look.was_never_submitted:
+        if look.ends_unbegun:
             return Ending.cancelled()
         is_leased = look.attempt.state is AttemptState.LEASED
         what = "no runner claimed it" if is_leased else "no heartbeat"

@@ -183,6 +183,12 @@ class Fleet:
         busy = {row.device_id for row in live if row.device_id is not None}
         return Seats(devices=self.devices, busy=busy)
 
+    def is_shared(self, device_id: int | None) -> bool:
+        """Whether a device carries several attempts at once; none: nobody tells devices apart."""
+        return device_id is None or any(
+            bool(device.facts.get("is_shared")) for device in self.devices if device.id == device_id
+        )
+
     def available(self, avoid: Collection[int] = ()) -> tuple[DeviceRow, ...]:
         """Return the devices that may be given work at all, good ones first."""
         usable = [d for d in self.devices if d.health in USABLE and d.id not in avoid]

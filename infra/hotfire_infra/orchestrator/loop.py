@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -22,6 +22,7 @@ from hotfire_infra.orchestrator.dispatch import Dispatcher, Leased
 from hotfire_infra.orchestrator.facts import RESULT, RunBook, RunFacts, TermsCache, last_event
 from hotfire_infra.orchestrator.finalizing import Analysis, Finalizer
 from hotfire_infra.orchestrator.fleet import Fleet, Seats
+from hotfire_infra.orchestrator.handover import HandOver
 from hotfire_infra.orchestrator.holds import HoldKeeper
 from hotfire_infra.orchestrator.lock import LEADER_SECONDS, HeldLock
 from hotfire_infra.orchestrator.merge_base import MergeBaseRuns
@@ -130,6 +131,7 @@ class Orchestrator:
             # What was noted may not have been committed.
             self.book.forget()
             self.fleet.forget()
+            self.queue.line.forget()
             raise
 
     def _round(self) -> bool:
@@ -137,6 +139,8 @@ class Orchestrator:
         changed |= self._end_holds()
         changed |= self._scheduler.step()
         self.fleet.ask()
+        self.queue.find_line(self.book, self._terms)
+        changed |= not changed and self._hand_over()
         looks = self._look()
         self.at(CrashPoint.LOOKED)
         refused = {
@@ -188,6 +192,7 @@ class Orchestrator:
                     attempt,
                     is_cancelled=facts is not None and facts.is_cancelled,
                     grace_seconds=self._terms[attempt.task_id].grace_seconds,
+                    is_ahead=attempt in self.queue.line,
                 )
                 attendant.answer_again(look)
             looks.append(look)
@@ -224,6 +229,7 @@ class Orchestrator:
             leased += self._advance_fleet(connection)
             self._fold(connection, refused)
             leased += self._dispatch(connection)
+            effects += self._grant_seated(connection, looks)
             self.at(CrashPoint.LEASED)
             newest = last_event(connection)
         has_moved |= newest != self.book.last_event
@@ -242,6 +248,7 @@ class Orchestrator:
             settled = self._attendant().settle(connection, look)
         if settled.has_moved and settled.attempt is not None:
             self.fleet.note_end(settled.attempt)
+            self.queue.line.note(settled.attempt)
         if settled.attempt is None:
             self.book.forget_run(attempt.run_id)
         elif settled.has_moved:
@@ -282,23 +289,67 @@ class Orchestrator:
         seats = self._seats = self.fleet.seats(self.book.live_attempts())
         choice = self.queue.decide(self.book, self._terms)
         tasks = {key: facts for facts in self.book.runs.values() for key in facts.queued}
+        waiting = {row.task_id: row for row in self.queue.line.waiting(self.book)}
         for task_id in choice.picks:
-            facts = tasks[task_id]
-            cpus = self.queue.slots_of(self._terms[task_id].need)
-            task = facts.tasks[task_id]
-            seat = seats.find(*self._wish(facts, task_id))
-            if seat.obstacle:
-                continue  # Taken by the task before it.
-            seats.take(seat)
-            found = self._dispatcher().lease(connection, facts.run, task, cpus=cpus, seat=seat)
-            if found is None:
-                self.book.forget_run(facts.run.id)
+            if task_id in waiting:
+                self.queue.line.seat(waiting[task_id])
                 continue
-            facts.note_task(task_id, state=TaskState.RUNNING)
-            facts.note_attempt(found.attempt)
-            leased.append(found)
+            found = self._lease(connection, tasks[task_id], task_id, seats)
+            leased += [] if found is None else [found]
         self.queue.write(connection, self.book, choice)
+        for task_id in self.queue.choose_ahead(self.book, self._terms):
+            facts = tasks[task_id]
+            device = seats.find(*self._wish(facts, task_id)).device_id
+            if facts.run.hold_seconds or not self.fleet.is_shared(device):
+                continue  # What it needs of the machine is not known before there is room.
+            found = self._lease(connection, facts, task_id, seats)
+            if found is not None:
+                self.queue.line.add(found.attempt)
+                leased.append(found)
         return leased
+
+    def _lease(
+        self, connection: Connection, facts: RunFacts, task_id: int, seats: Seats
+    ) -> Leased | None:
+        """Lease a task; None: its device was taken by the task before it, or it is queued no more."""
+        cpus = self.queue.slots_of(self._terms[task_id].need)
+        seat = seats.find(*self._wish(facts, task_id))
+        if seat.obstacle:
+            return None
+        seats.take(seat)
+        task = facts.tasks[task_id]
+        found = self._dispatcher().lease(connection, facts.run, task, cpus=cpus, seat=seat)
+        if found is None:
+            self.book.forget_run(facts.run.id)
+            return None
+        facts.note_task(task_id, state=TaskState.RUNNING)
+        facts.note_attempt(found.attempt)
+        return found
+
+    def _grant_seated(self, connection: Connection, looks: Sequence[Look]) -> list[Effect]:
+        """Grant the claims of those that were started ahead and have their room now."""
+        effects: list[Effect] = []
+        for look in looks:
+            if look.waits_ahead and not look.is_over and look.attempt not in self.queue.line:
+                seated = replace(look, is_ahead=False)
+                effects += self._settle_one(connection, seated, []).effects
+        return effects
+
+    def _hand_over(self) -> bool:
+        """Let those begin that wait for the slot of an attempt which has just passed."""
+        desk = HandOver(
+            store=self.store,
+            executor=self.executor,
+            lock=self.lock,
+            book=self.book,
+            queue=self.queue,
+            terms=self._terms,
+        )
+        answers = desk.hand_over()
+        if answers:
+            self.at(CrashPoint.COMMITTED)
+            self._act(answers, (), ())
+        return bool(answers)
 
     def _advance_fleet(self, connection: Connection) -> list[Leased]:
         """Move inquiries into devices on; returns the reruns that they need."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, update
 
-from hotfire_infra.executors.protocol import Executor, Need
+from hotfire_infra.executors.protocol import Capacity, Executor, Need
 from hotfire_infra.executors.slots import Room
+from hotfire_infra.orchestrator.ahead import Line, can_go_ahead
 from hotfire_infra.orchestrator.facts import RunBook, RunFacts, TaskTerms, TermsCache
 from hotfire_infra.orchestrator.fair_share import SECOND_NS, UsageLedger
 from hotfire_infra.orchestrator.queueing import (
@@ -53,6 +55,8 @@ class QueueKeeper:
     """Machines that are kept, as last read."""
     obstacle: Callable[[RunFacts, int], str] = nothing_in_the_way
     """Why a task cannot start now for a reason other than room: its device, its back-off."""
+    line: Line = field(default_factory=Line)
+    """Attempts that were started before there is room for them."""
     _freed: set[str] = field(default_factory=set)
     _ledger: UsageLedger = field(init=False)
     _strangers: dict[int, Order] = field(default_factory=dict)
@@ -82,6 +86,11 @@ class QueueKeeper:
             for row in book.others.values()
         }
 
+    def find_line(self, book: RunBook, terms: TermsCache) -> None:
+        """Find out who was started ahead, if that is not known."""
+        held = [_held(row).need for row in self.holds]
+        self.line.learn(book, terms, self.executor.capacity, held)
+
     def read_holds(self, connection: Connection) -> None:
         """Read the holds; what is not held any more is to be freed."""
         before = {row.attempt_ulid for row in self.holds}
@@ -104,7 +113,7 @@ class QueueKeeper:
 
     def decide(self, book: RunBook, terms: TermsCache) -> Choice:
         """Choose, where there is room or somebody is to be told why there is none."""
-        if not any(facts.queued for facts in book.runs.values()):
+        if not any(facts.queued for facts in book.runs.values()) and not self.line.waiting(book):
             return NOTHING
         if not self._is_past(self._written_ns) and not self._has_room(book, terms):
             return NOTHING
@@ -112,7 +121,7 @@ class QueueKeeper:
 
     def _has_room(self, book: RunBook, terms: TermsCache) -> bool:
         room = Room(self.executor.capacity)
-        for attempt in book.live_attempts():
+        for attempt in self.line.seated(book):
             room.take(terms[attempt.task_id].need)
         for row in self.holds:
             room.take(_held(row).need)
@@ -123,25 +132,51 @@ class QueueKeeper:
         return moment_ns is None or not 0 <= now - moment_ns < LOOK_NS
 
     def choose(self, book: RunBook, terms: TermsCache) -> Choice:
-        """Decide which queued tasks start now."""
+        """Decide which queued tasks start now, those that were started ahead among them."""
+        return self._choose(book, terms, self.executor.capacity)
+
+    def choose_ahead(self, book: RunBook, terms: TermsCache) -> tuple[int, ...]:
+        """Decide which tasks would start next if slots became free, and confirm those that wait."""
+        there = self.executor.capacity
+        waiting = {row.task_id: row.id for row in self.line.waiting(book)}
+        if not there.ahead or self.closed or not (waiting or self.line.is_brisk):
+            self.line.confirmed = ()
+            return ()
+        live = book.live_attempts()
+        more = replace(there, cpus=there.cpus + there.ahead)
+        is_quiet = any(terms[row.task_id].need.exclusive for row in live)
+        picks = () if is_quiet or not live else self._choose(book, terms, more).picks
+        # Nothing goes ahead of a task that is next and cannot be started so.
+        next_up = list(itertools.takewhile(lambda key: can_go_ahead(terms[key]), picks))
+        known = itertools.takewhile(lambda key: key in waiting, next_up)
+        self.line.confirmed = tuple(waiting[key] for key in known)
+        if not self.line.is_brisk:
+            return ()
+        fresh = [key for key in next_up if key not in waiting]
+        return tuple(fresh[: max(0, there.ahead - len(waiting))])
+
+    def _choose(self, book: RunBook, terms: TermsCache, capacity: Capacity) -> Choice:
         pool = self.executor.name
         now_ns = self.store.clock.wall_ns()
+        ahead: dict[int, set[int]] = {}
+        for row in self.line.waiting(book):
+            ahead.setdefault(row.run_id, set()).add(row.task_id)
         lanes = [
             lane
             for facts in book.runs.values()
-            if facts.queued and not facts.is_cancelled
-            for lane in _lanes_of(facts, terms, pool, now_ns, self.obstacle)
+            if (tasks := facts.queued | ahead.get(facts.run.id, set())) and not facts.is_cancelled
+            for lane in _lanes_of(facts, tasks, terms, pool, now_ns, self.obstacle)
         ]
         return choose_lanes(
             lanes,
             [*self._running(book, terms, now_ns), *(_held(row) for row in self.holds)],
-            {pool: Pool(capacity=self.executor.capacity, closed=self.closed)},
+            {pool: Pool(capacity=capacity, closed=self.closed)},
             self._ledger.used(),
             self.section,
         )
 
     def _running(self, book: RunBook, terms: TermsCache, now_ns: int) -> Iterable[Occupied]:
-        for attempt in book.live_attempts():
+        for attempt in self.line.seated(book):
             facts = book.runs.get(attempt.run_id)
             order = order_of(facts.run) if facts else self._strangers.get(attempt.run_id)
             if order is not None:
@@ -161,7 +196,7 @@ class QueueKeeper:
         }
         changed: dict[str, list[TaskRow]] = {}
         for task_ids, why in choice.waiting:
-            found = [tasks[key] for key in task_ids if tasks[key].pending != why]
+            found = [tasks[key] for key in task_ids if key in tasks and tasks[key].pending != why]
             if found:
                 changed.setdefault(why, []).extend(found)
         return changed
@@ -196,6 +231,7 @@ def order_of(run: RunRow) -> Order:
 
 def _lanes_of(
     facts: RunFacts,
+    tasks: Iterable[int],
     terms: TermsCache,
     pool: str,
     now_ns: int,
@@ -203,7 +239,7 @@ def _lanes_of(
 ) -> list[Lane]:
     lanes: dict[tuple[Need, str], Lane] = {}
     order = order_of(facts.run)
-    for task_id in facts.queued:
+    for task_id in tasks:
         need = terms[task_id].need
         why = obstacle(facts, task_id)
         lane = lanes.get((need, why))

@@ -25,7 +25,7 @@ from hotfire_testframework.runner.placeholders import Placeholders
 from hotfire_testframework.runner.processes import become_subreaper, kill_descendants
 from hotfire_testframework.runner.redaction import Redactor, read_secrets
 from hotfire_testframework.runner.session import Session
-from hotfire_testframework.runner.spool import DiskFullError, Spool
+from hotfire_testframework.runner.spool import DiskFullError, Spool, fill_ballast
 from hotfire_testframework.runner.stop import StopRequest
 from hotfire_testframework.runner.supervise import Supervisor
 from hotfire_testframework.runner.telemetry.closing import closing_evidence, take_baseline
@@ -85,8 +85,7 @@ def _observe(question: str) -> int:
 
 def _claim_and_run(directory: AttemptDir, stop: StopRequest) -> int:
     attempt = _read_spec(directory)
-    claim = claim_attempt(directory, attempt)
-    become_subreaper()
+    claim = _claim(directory, attempt)
     heartbeat = Heartbeat(directory, claim.fence)
     try:
         for folder in (directory.artifacts, directory.work, directory.events):
@@ -100,6 +99,24 @@ def _claim_and_run(directory: AttemptDir, stop: StopRequest) -> int:
         return _run_and_close(directory, attempt, claim, spool, stop, heartbeat)
     finally:
         heartbeat.stop()
+
+
+def _claim(directory: AttemptDir, attempt: AttemptSpec) -> Claim:
+    """Claim, and do meanwhile what takes time and is nobody's business; trouble shows afterwards."""
+
+    def prepare() -> None:
+        become_subreaper()
+        with contextlib.suppress(OSError):
+            fill_ballast(directory.ballast)
+
+    try:
+        return claim_attempt(directory, attempt, prepare)
+    except ClaimConflictError:
+        raise  # The directory is another runner's.
+    except RunnerError:
+        with contextlib.suppress(OSError):
+            directory.ballast.unlink()
+        raise
 
 
 def _secrets_of(directory: AttemptDir, attempt: AttemptSpec) -> Redactor:
@@ -147,12 +164,21 @@ def _run_and_close(
         print(error, file=sys.stderr)
     finally:
         kill_descendants()
+    if code == RunnerExit.PASSED:
+        _give_slot_back(directory)
     spool.release_ballast()
     try:
         spool.finish(code)
     except DiskFullError:
         return int(RunnerExit.UPLOAD_OR_DISK)
     return code
+
+
+def _give_slot_back(directory: AttemptDir) -> None:
+    """Let the next attempt begin while this one closes its stream."""
+    with contextlib.suppress(OSError):
+        directory.free.touch()
+        directory.wake_service()
 
 
 def _read_spec(directory: AttemptDir) -> AttemptSpec:

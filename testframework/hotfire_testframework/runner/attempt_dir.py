@@ -39,6 +39,11 @@ class AttemptDir:
         return self.root / "claim.answer"
 
     @property
+    def claim_wake(self) -> Path:
+        """Named pipe that says that the answer is there; only while a runner waits for it."""
+        return self.root / "claim.wake"
+
+    @property
     def cancel(self) -> Path:
         """Written by the service to end the attempt."""
         return self.root / "cancel"
@@ -89,20 +94,30 @@ class AttemptDir:
         return self.root / ".ballast"
 
     @property
+    def free(self) -> Path:
+        """Made once all has passed and nothing of the task runs: only the runner's last words lack."""
+        return self.root / "free"
+
+    @property
     def exit(self) -> Path:
         """The runner's exit code, written last."""
         return self.root / "exit"
 
     def wake_service(self) -> None:
         """Tell a service on this machine to look; it looks by itself too, only later."""
-        with contextlib.suppress(OSError):
-            # Opening fails at once where there is no pipe, or nobody who reads it.
-            handle = os.open(self.root.parent / WAKE, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
-            try:
-                if stat.S_ISFIFO(os.fstat(handle).st_mode):
-                    os.write(handle, b".")
-            finally:
-                os.close(handle)
+        ring(self.root.parent / WAKE)
+
+
+def ring(pipe: Path) -> None:
+    """Wake whoever waits at a named pipe; nothing happens where there is none, or nobody."""
+    with contextlib.suppress(OSError):
+        # Opening fails at once where there is no pipe, or nobody who reads it.
+        handle = os.open(pipe, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+        try:
+            if stat.S_ISFIFO(os.fstat(handle).st_mode):
+                os.write(handle, b".")
+        finally:
+            os.close(handle)
 
 
 def write_whole(path: Path, data: bytes) -> None:

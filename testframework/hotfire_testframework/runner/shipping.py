@@ -21,6 +21,7 @@ from hotfire_testframework.runner.attempt_dir import (
     create_exclusive,
     encode,
     read_json_object,
+    ring,
     write_whole,
 )
 from hotfire_testframework.runner.service_link import LinkRefusedError, ServiceLink
@@ -96,6 +97,7 @@ class Shipper:
         if read_json_object(self.directory.claim_answer) is None:
             body = encode({"status": status, "fence": fence})
             write_whole(self.directory.claim_answer, body)
+            ring(self.directory.claim_wake)
 
     def _beat(self) -> None:
         now = self.monotonic()

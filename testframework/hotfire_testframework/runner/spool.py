@@ -100,13 +100,21 @@ class Spool:
 
     def _fill_ballast(self) -> None:
         try:
-            # Random bytes: a compressing file system would not keep the space for zeros.
-            self._ballast.write_bytes(make_noise())
+            fill_ballast(self._ballast)
         except OSError as error:
             self.release_ballast()
             if error.errno in FULL:
                 raise DiskFullError(self._ballast.name) from error
             raise
+
+
+def fill_ballast(path: Path) -> None:
+    """Keep space for last words, unless it is kept already."""
+    with contextlib.suppress(OSError):
+        if path.stat().st_size == BALLAST_BYTES:
+            return
+    # Random bytes: a compressing file system would not keep the space for zeros.
+    path.write_bytes(make_noise())
 
 
 @functools.cache

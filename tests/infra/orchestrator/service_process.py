@@ -37,7 +37,7 @@ def main(home: Path, database: str | None) -> None:
         aside.replace(bundle)
     cpus = int(os.environ.get("SLOTS", "2"))
     executor = LocalExecutor(
-        store.attempts, bundle, home / "cache", store.clock, Capacity(cpus=cpus)
+        store.attempts, bundle, home / "cache", store.clock, Capacity(cpus=cpus, ahead=cpus)
     )
     is_standing_by = False
     while True:
