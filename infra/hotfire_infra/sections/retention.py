@@ -1,4 +1,4 @@
-"""Section `retention`: for how long what is kept; without it everything is, for ever."""
+"""Section `retention`: for how long what is kept; without it all but access is, for ever."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class RetentionSection(BaseModel):
     artifacts: KeepSection = Field(default_factory=KeepSection)
     events: KeepSection = Field(default_factory=KeepSection)
     """What watchers are told."""
+    access_days: int | None = Field(default=400, ge=1)
+    """Lines of the audit log and ended sessions, which name people; none: for ever."""
     baseline_runs: int = Field(default=50, ge=1)
     """Measurements of the newest so many runs of a pipeline stay: new ones are compared with them."""
     grace_hours: float = Field(default=24, ge=1)

@@ -17,6 +17,7 @@ from sqlalchemy.types import LargeBinary, Text
 
 from hotfire_infra.sections.retention import KeepSection, RetentionSection
 from hotfire_infra.states import RUN_LIVE
+from hotfire_infra.store.access_retention import ACCESS_TABLES, count_old, remove_old
 from hotfire_infra.store.backup import maintenance
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import (
@@ -94,6 +95,7 @@ def prune(store: Store, policy: RetentionSection, now_ns: int, *, dry_run: bool)
             )
             if policy.results.has_rule:
                 counted += (_messages(connection, chosen["results"]),)
+            counted += _access(connection, policy, now_ns)
             going = sorted({*chosen["results"], *chosen["measurements"]})
             months = months_to_roll_up(connection, now_ns, going)
         if not dry_run:
@@ -104,6 +106,8 @@ def prune(store: Store, policy: RetentionSection, now_ns: int, *, dry_run: bool)
                     remove_rows(store, model, runs)
             if policy.results.has_rule:
                 remove_messages(store)
+            if policy.access_days is not None:
+                remove_old(store, now_ns - policy.access_days * DAY_NS)
         gone = {kind: frozenset(chosen[kind]) for kind in ("logs", "artifacts")}
         blobs = sweep_blobs(store, grace_s=policy.grace_hours * 3600, dry_run=dry_run, without=gone)
     return Pruning(portions=tuple(portion for portion in counted if portion.rows), blobs=blobs)
@@ -185,6 +189,20 @@ def _messages(connection: Connection, runs: Sequence[int]) -> Portion:
     query = select(func.count(), func.coalesce(func.sum(width), 0)).select_from(Message)
     rows, size = connection.execute(query.where(without_reader(connection, runs))).one()
     return Portion(kind="results", table="message", runs=len(runs), rows=int(rows), bytes=int(size))
+
+
+def _access(connection: Connection, policy: RetentionSection, now_ns: int) -> tuple[Portion, ...]:
+    if policy.access_days is None:
+        return ()
+    found = []
+    for model in ACCESS_TABLES:
+        before_ns = now_ns - policy.access_days * DAY_NS
+        width = _width(model.__table__)  # type: ignore[arg-type]  # every model has a real table
+        rows, size = count_old(connection, model, before_ns, width)
+        found.append(
+            Portion(kind="access", table=model.__tablename__, runs=0, rows=rows, bytes=int(size))
+        )
+    return tuple(found)
 
 
 def _width(table: Table) -> Any:

@@ -9,15 +9,18 @@ import pytest
 from sqlalchemy import event, func, insert, inspect, select, update
 
 from hotfire_infra.sections.retention import KeepSection, RetentionSection
-from hotfire_infra.states import RunState, TaskState
+from hotfire_infra.states import Role, RunState, TaskState
 from hotfire_infra.store import removal, results
+from hotfire_infra.store.audit import local_entry, record_audit
 from hotfire_infra.store.dictionaries import intern_messages
 from hotfire_infra.store.invalidations import Predicate, invalidate, withdraw
 from hotfire_infra.store.models import (
     Artifact,
     Attempt,
+    Audit,
     Blob,
     Hold,
+    Login,
     Measurement,
     MeasurementMonth,
     Message,
@@ -393,3 +396,25 @@ def test_a_prune_that_takes_nothing_makes_the_rollups_of_new_months(store, runs)
     assert count(store, ResultMonth) == 0
     prune(store, RetentionSection(), APRIL, dry_run=False)
     assert count(store, ResultMonth) == 2
+
+
+def test_old_lines_of_the_audit_log_and_ended_sessions_go_and_fresh_ones_stay(store):
+    now = APRIL + 1000 * DAY
+    with store.writing() as connection:
+        for at_ns in (now - 401 * DAY, now - 399 * DAY):
+            record_audit(connection, local_entry("ada", "cancel", "run 1"), at_ns)
+        for number, expires_ns in enumerate((now - 401 * DAY, now + DAY)):
+            values = {
+                "cookie_sha256": f"{number:064d}", "subject": "user:1", "name": "Ada",
+                "role": Role.VIEWER, "created_ns": 1, "expires_ns": expires_ns,
+            }  # fmt: skip
+            connection.execute(insert(Login).values(**values))
+    keeps_all = RetentionSection(access_days=None)
+    assert prune(store, keeps_all, now, dry_run=False).portions == ()
+    asked = prune(store, RetentionSection(), now, dry_run=True)
+    done = prune(store, RetentionSection(), now, dry_run=False)
+    assert asked.portions == done.portions
+    assert {(one.table, one.rows) for one in done.portions} == {("audit", 1), ("login", 1)}
+    with store.reading() as connection:
+        left = [connection.execute(select(func.count(m.id))).scalar() for m in (Audit, Login)]
+    assert left == [1, 1]
