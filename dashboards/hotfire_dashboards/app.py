@@ -13,7 +13,7 @@ from hotfire_dashboards.assets import served_asset
 from hotfire_dashboards.commands import command
 from hotfire_dashboards.home_page import home_page
 from hotfire_dashboards.missing_page import MissingPage
-from hotfire_dashboards.rendering import render
+from hotfire_dashboards.rendering import VISITOR, render
 from hotfire_dashboards.run_page import run_page
 from hotfire_dashboards.series_page import series_document, series_page
 from hotfire_dashboards.test_page import test_page
@@ -30,6 +30,24 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
+
+
+class WithVisitor:
+    """Lets pages say who signed in; whoever decides that stands before and leaves it in the scope."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        principal = scope.get("state", {}).get("principal")
+        # Only a session can be ended: on open loopback and with a token there is none.
+        is_session = getattr(principal, "login_id", None) is not None
+        known = VISITOR.set(f"{principal.name} ({principal.role})" if is_session else "")
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            VISITOR.reset(known)
 
 
 class WithSecurityHeaders:
@@ -55,6 +73,7 @@ def attach(app: FastAPI, reports: Reports) -> None:
     """Add the pages and their JSON twins to `app`, reading everything from `reports`."""
 
     app.add_middleware(WithSecurityHeaders)
+    app.add_middleware(WithVisitor)
     _attach_assets(app)
     _attach_runs(app, reports)
     _attach_tests(app, reports)

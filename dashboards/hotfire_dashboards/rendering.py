@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hotfire_dashboards.assets import asset_url
+
+VISITOR: ContextVar[str] = ContextVar("visitor", default="")
+"""Who signed in and looks at the page that is printed; empty where nobody had to."""
 
 
 @cache
@@ -18,6 +22,7 @@ def _templates() -> Environment:
         trim_blocks=True,
     )
     environment.globals["asset"] = asset_url
+    environment.globals["visitor"] = VISITOR.get
     return environment
 
 
