@@ -22,6 +22,7 @@ from hotfire_infra.sections.retries import RetriesSection
 from hotfire_infra.sections.schedules import ScheduleSection
 from hotfire_infra.sections.secrets import SecretsSection
 from hotfire_pipelines.document import read_document
+from hotfire_pipelines.errors import PipelineError
 from hotfire_pipelines.validate import validate
 
 
@@ -56,4 +57,9 @@ def read_configuration(path: Path) -> Configuration:
     """
     if not path.exists():
         return Configuration()
-    return validate(read_document(path), Configuration)
+    try:
+        return validate(read_document(path), Configuration)
+    except PipelineError as error:
+        # It is no pipeline: what looks at this file again is another command.
+        error.add_note("`hotfire config doctor` reads it again")
+        raise

@@ -80,7 +80,8 @@ def explain(error: BaseException) -> Problem:
 
 
 def _explain_room(error: BaseException, names: list[str]) -> Problem:
-    named = _COMMAND.findall(str(error))
+    # Whoever let the error pass may have known more, and left a note.
+    named = _COMMAND.findall("\n".join([str(error), *getattr(error, "__notes__", ())]))
     next_command = named[-1] if named else next(_NEXT[name] for name in names if name in _NEXT)
     # A value that a person wrote and a room could not parse is wrong input.
     fallback = CliExit.USAGE if "FrameworkError" in names else CliExit.INFRASTRUCTURE

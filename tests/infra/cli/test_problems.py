@@ -6,8 +6,9 @@ from hotfire_infra import errors as infra_errors
 from hotfire_infra.cli.exit_codes import CliExit, exit_of_run
 from hotfire_infra.cli.main import main
 from hotfire_infra.cli.problems import CliError, explain
+from hotfire_infra.configuration import read_configuration
 from hotfire_infra.states import RunVerdict
-from hotfire_pipelines.errors import BrokenYamlError, Location, PlanError
+from hotfire_pipelines.errors import BrokenYamlError, Location, PipelineError, PlanError
 from hotfire_testframework.errors import IdentifierError, RunnerError
 
 WHERE = Location(file="p.yaml", line=3, column=7)
@@ -28,6 +29,16 @@ def test_every_error_of_infra_has_its_own_code_and_a_next_command(kind):
     assert problem.message == "what happened"
     assert problem.code == kind.exit_code
     assert problem.next_command.startswith(("hotfire ", "git "))
+
+
+def test_mistake_in_the_configuration_leads_to_the_command_that_reads_it(tmp_path):
+    path = tmp_path / "service.yaml"
+    path.write_text("schema: hotfire.dev/service/1\nquue: {}\n", encoding="utf-8")
+    with pytest.raises(PipelineError, match="service.yaml:2:1") as caught:
+        read_configuration(path)
+    problem = explain(caught.value)
+    assert (problem.next_command, problem.code) == ("hotfire config doctor", CliExit.USAGE)
+    assert "doctor" not in problem.message
 
 
 @pytest.mark.parametrize(
