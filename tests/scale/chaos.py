@@ -224,6 +224,8 @@ class Chaos:
             return False
         self._interrupt(victim, self.executor.silent)
         self.clock.advance(LEASE_SECONDS + 1)
+        # Now: a fault that follows at once could keep another runner from giving its sign.
+        self.orchestrator.round()
         return True
 
     def _line_fault(self, live: list[AttemptSpec], what: str) -> bool:
