@@ -20,7 +20,7 @@ from hotfire_infra.analysis.quantities import (
     quantity,
     utc,
 )
-from hotfire_infra.analysis.report import CellReport, PerformancePoint, RunReport
+from hotfire_infra.analysis.report import CellReport, FailedTest, PerformancePoint, RunReport
 
 SHOWN_CAUSES = 12
 """Causes printed in full; beyond it the page says how many more there are."""
@@ -270,8 +270,14 @@ def _failure_row(report: RunReport, cause: Cause) -> FailureRow:
         rest="\n".join(lines[HEAD_LINES:]),
         rest_words=f"{count(len(lines) - HEAD_LINES, 'more line')}",
         repro=command("repro", failure.test, "--run", str(report.number)),
-        excuse=f"does not block: {failure.exoneration}" if failure.exoneration else "",
+        excuse=_excuse(failure),
     )
+
+
+def _excuse(failure: FailedTest) -> str:
+    if failure.exoneration:
+        return f"does not block: {failure.exoneration}"
+    return f"not waived: {failure.not_waived}" if failure.not_waived else ""
 
 
 def _failures_summary(tests: int, causes: int) -> str:

@@ -27,6 +27,7 @@ from hotfire_pipelines.plan import (
     Policy,
     QueueOrder,
     Source,
+    WaiverSource,
     inventory_digest,
 )
 from hotfire_pipelines.shards import split
@@ -75,7 +76,6 @@ def freeze(
     history: Durations | None,
     source_root: Path,
     runner_sha256: str | None = None,
-    waivers: Sequence[Mapping[str, object]] = (),
     debt: Mapping[str, Sequence[Debt]] | None = None,
     slots: int = 2,
     created: str | None = None,
@@ -106,7 +106,8 @@ def freeze(
         inventories={
             inventory_digest(item.tests): item.tests for item in listed if item.tests is not None
         },
-        waivers=tuple(waivers),
+        waivers=tuple(pipeline.waivers.snapshot()) if pipeline.waivers else (),
+        waiver_file=_waiver_file(pipeline),
         runner_sha256=runner_sha256,
         policy=_policy(pipeline),
         order=_order(pipeline),
@@ -339,6 +340,12 @@ def _policy(pipeline: Pipeline) -> Policy:
         gone_tests=said.gone.tests.value,
         gone_share=said.gone.share,
     )
+
+
+def _waiver_file(pipeline: Pipeline) -> WaiverSource | None:
+    if pipeline.waivers is None or pipeline.definition.waivers is None:
+        return None
+    return WaiverSource(file=pipeline.definition.waivers, sha256=pipeline.waivers.sha256)
 
 
 def _platforms(catalogue: Catalogue, cells: Sequence[Cell]) -> tuple[PlannedPlatform, ...]:

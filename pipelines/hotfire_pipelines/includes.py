@@ -79,7 +79,7 @@ class _Collected:
             where = document.at(INCLUDE, index)
             if name in listed[:index]:
                 raise DuplicateNameError(where, f"{name!r} is included twice", "Remove one.")
-            found = self._inside(file, name, where)
+            found = inside(self.root, file, name, where)
             if found in chain:
                 circle = " → ".join(path.name for path in (*chain[chain.index(found) :], found))
                 raise DependencyCycleError(
@@ -95,16 +95,6 @@ class _Collected:
             part = self._read(file.parent / name, where)
             self._add(part)
             self.follow(part, file.parent / name, (*chain, found))
-
-    def _inside(self, file: Path, name: str, where: Location) -> Path:
-        found = (file.parent / name).resolve()
-        if Path(name).is_absolute() or not found.is_relative_to(self.root):
-            raise InvalidValueError(
-                where,
-                f"{name!r} leaves the folder of the pipeline",
-                "Include files beside or below the pipeline file.",
-            )
-        return found
 
     def _read(self, path: Path, where: Location) -> Document:
         if not path.is_file():
@@ -154,6 +144,18 @@ class _Collected:
                     )
             self.whole[section] = {**known, **added}
             self.take_marks(part, (section,))
+
+
+def inside(root: Path, file: Path, name: str, where: Location) -> Path:
+    """Return where a name in `file` leads, links followed; an error if that is not below `root`."""
+    found = (file.parent / name).resolve()
+    if Path(name).is_absolute() or not found.is_relative_to(root):
+        raise InvalidValueError(
+            where,
+            f"{name!r} leaves the folder of the pipeline",
+            "Include files beside or below the pipeline file.",
+        )
+    return found
 
 
 def _take(mine: dict[Place, Mark], theirs: Mapping[Place, Mark], below: Place) -> None:

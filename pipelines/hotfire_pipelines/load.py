@@ -18,10 +18,12 @@ from hotfire_pipelines.errors import (
     UnknownNameError,
     suggest,
 )
-from hotfire_pipelines.includes import read_with_includes
+from hotfire_pipelines.includes import inside, read_with_includes
 from hotfire_pipelines.placeholders import check_placeholders
 from hotfire_pipelines.schema import Input, Matrix, PipelineFile, Required, Task
 from hotfire_pipelines.validate import validate
+from hotfire_pipelines.waivers import Waivers
+from hotfire_pipelines.waivers import load as load_waivers
 
 RULE_LISTS = ("include", "exclude", "always")
 RESERVED = tuple(Matrix.model_fields)
@@ -33,6 +35,8 @@ class Pipeline:
 
     definition: PipelineFile
     document: Document
+    waivers: Waivers | None = None
+    """What its waiver file says, where it names one."""
 
     @property
     def name(self) -> str:
@@ -60,7 +64,25 @@ def load_pipeline(path: Path) -> Pipeline:
         _check_inputs(document, definition, name, task)
         check_placeholders(document, name, task, definition.axes)
     _check_cycles(document, definition)
-    return Pipeline(definition=_without_aliases(definition), document=document)
+    return Pipeline(
+        definition=_without_aliases(definition),
+        document=document,
+        waivers=_waivers(document, definition, path),
+    )
+
+
+def _waivers(document: Document, definition: PipelineFile, path: Path) -> Waivers | None:
+    """Read the waiver file from where a change cannot put it: below the pipeline's folder."""
+    if definition.waivers is None:
+        return None
+    found = inside(path.parent.resolve(), path, definition.waivers, document.at("waivers"))
+    if not found.is_file():
+        raise UnknownNameError(
+            document.at("waivers"),
+            f"there is no waiver file {definition.waivers!r}",
+            "Write its path from the pipeline's folder.",
+        )
+    return load_waivers(path.parent / definition.waivers)
 
 
 def _without_aliases(definition: PipelineFile) -> PipelineFile:

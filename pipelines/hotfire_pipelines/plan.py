@@ -116,6 +116,14 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaiverSource:
+    """The file that the plan's waivers were read from: as the pipeline names it, by content."""
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueOrder:
     """What the pipeline says about its place in the queue; not part of the digest."""
 
@@ -147,6 +155,7 @@ class Plan:
     edges: tuple[PlannedEdge, ...]
     inventories: Mapping[str, tuple[str, ...]]
     waivers: tuple[Mapping[str, Any], ...] = ()
+    waiver_file: WaiverSource | None = None
     runner_sha256: str | None = None
     policy: Policy = Policy()
     order: QueueOrder | None = None

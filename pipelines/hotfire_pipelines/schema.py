@@ -408,6 +408,8 @@ class PipelineFile(Strict):
     """Failures that do not block."""
     gone: Gone = Gone()
     """Tests that were taken out or renamed."""
+    waivers: Text | None = None
+    """File below this one's folder with the waivers that count in its gate."""
     models: dict[Name, Model] = {}
     """Weights that tasks read."""
     tasks: Annotated[dict[Name, Task], Field(min_length=1)]

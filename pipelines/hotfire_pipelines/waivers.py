@@ -6,6 +6,7 @@ day it expires, and only then: one that has expired, or whose failure looks diff
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +15,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hotfire_pipelines.document import Document, read_document
-from hotfire_pipelines.errors import InvalidValueError
+from hotfire_pipelines.errors import InvalidValueError, PlanError
 from hotfire_pipelines.validate import validate
 from hotfire_pipelines.waives_txt import Finding, ImportedWaiver, WaiveList, read_waives_txt
 
@@ -63,8 +64,16 @@ class Waiver(BaseModel):
 
     def covers(self, test: str, variant: Mapping[str, str]) -> bool:
         """Say whether test and variant are in its scope, whatever the day or the failure."""
-        if not fnmatchcase(test, _literal_brackets(self.test)):
-            return False
+        return self.covers_test(test) and self.covers_variant(variant)
+
+    def covers_test(self, test: str) -> bool:
+        """Say whether a test identifier is in its scope."""
+        if "*" not in self.test and "?" not in self.test:
+            return test == self.test
+        return fnmatchcase(test, _literal_brackets(self.test))
+
+    def covers_variant(self, variant: Mapping[str, str]) -> bool:
+        """Say whether a variant is in its scope."""
         return all(
             fnmatchcase(variant.get(axis, ""), _literal_brackets(pattern))
             for axis, pattern in self.variant.items()
@@ -90,6 +99,8 @@ class Judgement:
     """The one that waives it."""
     reason: str
     """Why it waives; or why those in whose scope the failure lies do not (empty: there are none)."""
+    line: int | None = None
+    """Of the waiver in its file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +124,8 @@ class Waivers:
     file: str
     waivers: tuple[Waiver, ...]
     lines: tuple[int, ...]
+    sha256: str = ""
+    """Of the file's bytes; empty where there is no file."""
 
     def judge(self, test: str, variant: Mapping[str, str], message: str, today: date) -> Judgement:
         """Say whether a failure is waived today; the first waiver that fits decides."""
@@ -127,7 +140,7 @@ class Waivers:
                 obstacles.append(f"{where} is for another failure: no {waiver.signature!r} in it")
             else:
                 reason = f"{waiver.reason} ({waiver.bug}, {waiver.owner}, until {waiver.expires})"
-                return Judgement(waiver=waiver, reason=reason)
+                return Judgement(waiver=waiver, reason=reason, line=line)
         return Judgement(waiver=None, reason="; ".join(obstacles))
 
     def lint(
@@ -164,8 +177,11 @@ class Waivers:
         return None
 
     def snapshot(self) -> list[dict[str, object]]:
-        """Return the waivers as plain values, for the plan's digest."""
-        return [waiver.model_dump(mode="json") for waiver in self.waivers]
+        """Return the waivers with their lines as plain values, for the plan's digest."""
+        return [
+            {**waiver.model_dump(mode="json"), "line": line}
+            for waiver, line in zip(self.waivers, self.lines, strict=True)
+        ]
 
 
 def load(path: Path | str) -> Waivers:
@@ -174,14 +190,30 @@ def load(path: Path | str) -> Waivers:
     found = validate(document, WaiverFile)
     for number, waiver in enumerate(found.waivers):
         _check(document, number, waiver)
-    lines = tuple(document.at("waivers", number).line for number in range(len(found.waivers)))
-    return Waivers(file=document.file, waivers=found.waivers, lines=lines)
+    return Waivers(
+        file=document.file,
+        waivers=found.waivers,
+        lines=tuple(document.at("waivers", number).line for number in range(len(found.waivers))),
+        sha256=hashlib.sha256(Path(path).read_bytes()).hexdigest(),
+    )
 
 
 def restore(values: Sequence[Mapping[str, object]], file: str) -> Waivers:
-    """Return the waivers of a plan's snapshot; their lines are their places in it."""
-    waivers = tuple(Waiver.model_validate(value) for value in values)
-    return Waivers(file=file, waivers=waivers, lines=tuple(range(1, len(waivers) + 1)))
+    """Return the waivers of a plan's snapshot; PlanError for what no file could have said."""
+    waivers, lines = [], []
+    for place, value in enumerate(values, 1):
+        line = value.get("line", place)
+        said = {key: item for key, item in value.items() if key != "line"}
+        try:
+            waiver = Waiver.model_validate(said)
+            is_sound = re.search(waiver.signature, "") is None
+        except (ValidationError, re.error) as error:
+            raise PlanError(f"waiver {place} of the plan cannot be read: {error}") from error
+        if not is_sound or waiver.expires - waiver.created > LONGEST or not isinstance(line, int):
+            raise PlanError(f"waiver {place} of the plan waives more than a file may. Plan again.")
+        waivers.append(waiver)
+        lines.append(line)
+    return Waivers(file=file, waivers=tuple(waivers), lines=tuple(lines))
 
 
 def _check(document: Document, number: int, waiver: Waiver) -> None:

@@ -1,5 +1,6 @@
 """The frozen plan: one digest for one content, and nothing outside it."""
 
+import hashlib
 import json
 import os
 import random
@@ -10,11 +11,23 @@ from typing import Any
 
 import pytest
 
-from hotfire_pipelines.errors import EmptyMatrixError, PlanError
+from hotfire_pipelines.errors import EmptyMatrixError, PipelineError, PlanError
 from hotfire_pipelines.estimate import Durations
-from hotfire_pipelines.plan import Plan, Source
+from hotfire_pipelines.plan import Plan, Source, WaiverSource
+from hotfire_pipelines.waivers import restore
 
 House = Any
+WAIVERS = """\
+schema: hotfire.dev/waivers/1
+waivers:
+  - test: aestus.kernels/native/gemm.f32:*
+    owner: kernels@example.org
+    bug: HF-12
+    reason: rounding
+    signature: over its bound
+    created: 2026-11-01
+    expires: 2026-12-01
+"""
 
 
 def task_keys(plan: Plan) -> list[str]:
@@ -60,8 +73,15 @@ def test_hash_seeds_do_not_matter(house: House, repository: Path) -> None:
     assert len(texts) == 1
 
 
+def waive(house: House, text: str = WAIVERS, name: str = "waivers.yaml") -> None:
+    (house.root / name).write_text(text)
+    house.pipeline["waivers"] = name
+
+
 def test_a_plan_reads_back_as_itself(house: House) -> None:
-    plan = house.freeze(runner_sha256="ab" * 32, waivers=[{"bug": "X-1"}])
+    waive(house)
+    plan = house.freeze(runner_sha256="ab" * 32)
+    assert plan.waivers
     again = Plan.from_json(plan.to_json())
     assert again == plan
     assert again.to_json() == plan.to_json()
@@ -82,7 +102,6 @@ def test_estimates_and_times_stay_outside_the_digest(house: House) -> None:
         {"source": Source(repository="hotfire", revision="f" * 40)},
         {"source": Source(repository="hotfire", revision="0" * 40, patch_digest="1" * 64)},
         {"runner_sha256": "ab" * 32},
-        {"waivers": [{"bug": "X-1"}]},
         {"inventory": lambda key: ["aestus.unit/gtest/A.b"]},
     ],
 )
@@ -90,6 +109,38 @@ def test_what_decides_the_outcome_is_inside_the_digest(
     house: House, changes: dict[str, Any]
 ) -> None:
     assert house.freeze(**changes).digest != house.freeze().digest
+
+
+def test_waivers_and_the_digest_of_their_file_are_inside_the_digest(house: House) -> None:
+    without = house.freeze()
+    waive(house)
+    plan = house.freeze()
+    assert [(one["bug"], one["line"]) for one in plan.waivers] == [("HF-12", 3)]
+    assert plan.waiver_file == WaiverSource(
+        file="waivers.yaml", sha256=hashlib.sha256(WAIVERS.encode()).hexdigest()
+    )
+    waive(house, WAIVERS + "# a comment\n")
+    assert len({without.digest, plan.digest, house.freeze().digest}) == 3
+    assert restore(plan.waivers, "waivers.yaml").lines == (3,)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("../waivers.yaml", "leaves the folder of the pipeline"),
+        ("link.yaml", "leaves the folder of the pipeline"),
+        ("gone.yaml", "there is no waiver file 'gone.yaml'"),
+    ],
+)
+def test_waivers_are_read_below_the_folder_of_the_pipeline(
+    house: House, tmp_path_factory: pytest.TempPathFactory, name: str, message: str
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "waivers.yaml"
+    elsewhere.write_text(WAIVERS)
+    (house.root / "link.yaml").symlink_to(elsewhere)
+    house.pipeline["waivers"] = name
+    with pytest.raises(PipelineError, match=message):
+        house.load()
 
 
 def test_an_edited_plan_is_refused(house: House) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hotfire_pipelines.errors import PipelineError
+from hotfire_pipelines.errors import PipelineError, PlanError
 from hotfire_pipelines.waivers import load, read_waives_txt, restore
 
 REAL = Path(__file__).parents[1] / "data" / "trtllm" / "waives.excerpt.txt"
@@ -89,6 +89,17 @@ def test_a_snapshot_judges_like_its_file(tmp_path):
     again = restore(found.snapshot(), "plan")
     assert again.waivers == found.waivers
     assert again.judge(TEST, WINDOWS, MESSAGE, TODAY).waiver is not None
+    assert again.lines == found.lines == (3,)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"signature": ".*"}, {"signature": "("}, {"expires": "2027-06-01"}, {"owner": ""}, {"x": 1}],
+)
+def test_a_snapshot_that_no_file_could_give_is_refused(tmp_path, change):
+    (value,) = load(saved(tmp_path, ONE)).snapshot()
+    with pytest.raises(PlanError, match="waiver 1 of the plan"):
+        restore([{**value, **change}], "plan")
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,8 @@ def causes_of(failures: Iterable[FailedTest]) -> tuple[Cause, ...]:
         # Without a message there is nothing to agree on but the test itself.
         words = normalised(failure.first_line) or failure.test
         # What blocks and what does not are never shown as one.
-        groups.setdefault((failure.outcome, words, failure.exoneration), []).append(failure)
+        excuse = failure.exoneration or failure.not_waived
+        groups.setdefault((failure.outcome, words, excuse), []).append(failure)
     causes = [
         Cause(
             example=members[0],

@@ -204,6 +204,8 @@ def exonerations_of(connection: Connection, run_id: int) -> tuple[Exonerated, ..
             evidence=row.evidence or {},
         )
         for row in connection.execute(query)
+        # A waiver is judged by the message of one cell; the same test may fail otherwise in another.
+        if (row.evidence or {}).get("cell", row.key) == row.key
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 from hotfire_infra.analysis.excuses import Exonerated
 from hotfire_infra.analysis.quantities import count, utc
 from hotfire_infra.analysis.report import CellReport, Notice
+from hotfire_infra.analysis.waiving import NOT_WAIVED
 from hotfire_infra.store.invalidations import RunInvalidation, invalidations_of_run
 from hotfire_infra.store.models import Finding, Run
 
@@ -31,16 +32,31 @@ def merge_base_of(connection: Connection, run_id: int) -> str | None:
 
 
 def with_excuses(
-    cells: Iterable[CellReport], exonerations: Iterable[Exonerated]
+    cells: Iterable[CellReport], exonerations: Iterable[Exonerated], notices: Iterable[Notice]
 ) -> tuple[CellReport, ...]:
-    """Return the cells with the reason beside each failure that does not block."""
+    """Return the cells with the reason beside each failure that does not block or is not waived."""
     reasons = {(one.cell, one.test): f"{one.kind}: {one.reason}" for one in exonerations}
-    return tuple(_with_excuses(cell, reasons) for cell in cells)
+    bodies = [notice.body for notice in notices if notice.kind == NOT_WAIVED]
+    refused = {
+        (one["cell"], one["test"]): str(one["reason"])
+        for body in bodies
+        if isinstance(tests := body.get("tests"), list)
+        for one in tests
+    }
+    return tuple(_with_excuses(cell, reasons, refused) for cell in cells)
 
 
-def _with_excuses(cell: CellReport, reasons: Mapping[tuple[str, str], str]) -> CellReport:
+def _with_excuses(
+    cell: CellReport,
+    reasons: Mapping[tuple[str, str], str],
+    refused: Mapping[tuple[str, str], str],
+) -> CellReport:
     failures = tuple(
-        replace(failure, exoneration=reasons.get((cell.key, failure.test), ""))
+        replace(
+            failure,
+            exoneration=reasons.get((cell.key, failure.test), ""),
+            not_waived=refused.get((cell.key, failure.test), ""),
+        )
         if failure.outcome == "failed"
         else failure
         for failure in cell.failures

@@ -36,6 +36,8 @@ class FailedTest:
     cell: str
     exoneration: str = ""
     """Why it does not block, with the evidence; empty if it does."""
+    not_waived: str = ""
+    """Why the waivers in whose scope it lies do not waive it; empty without one."""
 
     @property
     def first_line(self) -> str:

@@ -222,6 +222,7 @@ def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunRep
         for cell in whole.cells
     ]
     exonerations = exonerations_of(connection, run.id)
+    notices = notices_of(connection, run.id)
     return RunReport(
         number=run.number,
         ulid=run.ulid,
@@ -232,7 +233,7 @@ def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunRep
         verdict=run.verdict,
         reasons=_reasons(run),
         url=f"{base_url}/r/{run.number}",
-        cells=with_excuses(cells, exonerations),
+        cells=with_excuses(cells, exonerations, notices),
         tasks=len(whole.tasks),
         tests_expected=sum(n for n in expected if n) if any(n for n in expected) else None,
         estimate_seconds=None,
@@ -248,7 +249,7 @@ def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunRep
         change=run.change,
         superseded_by=run.superseded_by_number,
         supersedes=superseded_by(connection, run.id),
-        notices=notices_of(connection, run.id),
+        notices=notices,
         exonerations=exonerations,
         merge_base=merge_base_of(connection, run.id),
     )

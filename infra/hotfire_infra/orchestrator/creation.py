@@ -20,7 +20,9 @@ from hotfire_infra.store.models import Cell, Edge, Inventory, Run, SourceStamp, 
 from hotfire_infra.store.postgres import serialise
 from hotfire_infra.store.queries_pending import SAID_BY
 from hotfire_infra.store.transitions import Move, record_history
+from hotfire_pipelines.errors import PlanError
 from hotfire_pipelines.plan import Plan
+from hotfire_pipelines.waivers import restore
 from hotfire_testframework.contract.canonical import canonical_json
 from hotfire_testframework.contract.ulid import Ulid, new_ulid
 
@@ -64,6 +66,10 @@ def create_run(
             f"the plan is for revision {planned[0]!r} with patch {planned[1]!r}, the source is "
             f"{request.source.revision!r} with patch {request.source.patch_digest!r}; plan again"
         )
+    try:
+        restore(plan.waivers, "plan")
+    except PlanError as error:  # Else it would be found out when the gate needs them.
+        raise PlanRefusedError(str(error)) from error
     ulid = request.ulid or new_ulid()
     blobs = [store.blobs.put_bytes(plan.to_json().encode())]
     plan_sha256 = blobs[0].sha256

@@ -17,6 +17,7 @@ from hotfire_infra.orchestrator.gone import policy_of
 from hotfire_infra.orchestrator.lock import HeldLock
 from hotfire_infra.orchestrator.run_options import ancestors_of
 from hotfire_infra.orchestrator.series import name_series
+from hotfire_infra.orchestrator.waiving import apply_waivers
 from hotfire_infra.states import RunState, RunVerdict
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
@@ -47,6 +48,7 @@ class Finalizer:
         regressions = [line for step in self.analyses for line in step(self.store, run_id)]
         self.at(CrashPoint.ANALYSED)
         self._exonerate(facts)
+        apply_waivers(self.store, self.lock, facts)
         decision = self._decide(run_id, facts.is_cancelled, regressions)
         is_cancelled = decision.verdict is RunVerdict.CANCELLED
         state = RunState.CANCELLED if is_cancelled else RunState.FINALIZED

@@ -80,3 +80,33 @@ def test_a_file_of_the_change_is_no_pipeline_for_it(checkout):
     path = checkout / "pipelines" / "definitions" / "gate.yaml"
     with pytest.raises(PlanRefusedError, match="is a file of the change"):
         planned(checkout, is_trusted=False, name=path)
+
+
+WAIVERS = """
+schema: hotfire.dev/waivers/1
+waivers:
+  - test: "SCOPE"
+    owner: a
+    bug: B-1
+    reason: r
+    signature: boom
+    created: 2026-11-01
+    expires: 2026-12-01
+"""
+
+
+def test_an_untrusted_change_waives_nothing_that_the_target_branch_does_not(checkout):
+    definitions = checkout / "pipelines" / "definitions"
+    gate, waivers = definitions / "gate.yaml", definitions / "waivers.yaml"
+    git(checkout, "checkout", "-q", "main")
+    gate.write_text(gate.read_text() + "waivers: waivers.yaml\n")
+    waivers.write_text(WAIVERS.replace("SCOPE", "m/s/known"))
+    git(checkout, "add", ".")
+    git(checkout, "commit", "-q", "-m", "a waiver")
+    git(checkout, "checkout", "-q", "-b", "sly")
+    waivers.write_text(WAIVERS.replace("SCOPE", "*"))
+    git(checkout, "commit", "-q", "-a", "-m", "waive everything")
+    plans = [planned(checkout, is_trusted=word) for word in (True, False)]
+    assert [plan.waivers[0]["test"] for plan in plans] == ["*", "m/s/known"]
+    assert plans[0].waiver_file != plans[1].waiver_file
+    assert plans[0].digest != plans[1].digest

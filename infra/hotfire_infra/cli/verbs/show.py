@@ -106,6 +106,8 @@ def _print_failure(report: RunReport, failure: FailedTest, others: int) -> None:
         data(f"     … and {count(others, 'more test')} say the same")
     if failure.exoneration:
         data(f"     does not block: {failure.exoneration}")
+    if failure.not_waived:
+        data(f"     not waived: {failure.not_waived}")
     data(f"   {repro_command(failure.test, report.number)}")
 
 
