@@ -1,9 +1,6 @@
 """`hotfire tokens` and `hotfire audit` on the store of a home directory."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +11,6 @@ from hotfire_infra.configuration import Configuration
 from hotfire_infra.sections.access import AccessSection
 from hotfire_infra.settings import read_settings
 
-_PATH = Path(__file__).parents[1] / "served.py"
-
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
@@ -24,16 +19,6 @@ def home(tmp_path, monkeypatch):
     monkeypatch.delenv("HOTFIRE_SERVER", raising=False)
     monkeypatch.delenv("HOTFIRE_DATABASE", raising=False)
     return tmp_path
-
-
-@pytest.fixture
-def served():
-    if "hotfire_served" not in sys.modules:
-        spec = importlib.util.spec_from_file_location("hotfire_served", _PATH)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules["hotfire_served"] = module
-        spec.loader.exec_module(module)
-    return sys.modules["hotfire_served"].served
 
 
 def test_a_token_is_printed_once_listed_without_it_and_revoked(capsys):

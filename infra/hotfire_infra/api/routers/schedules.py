@@ -20,6 +20,7 @@ from hotfire_infra.api.routers.runs import VIEWERS, Developer
 from hotfire_infra.api.service import Service, Serviced
 from hotfire_infra.api.trust import LONGEST_HOLD_SECONDS
 from hotfire_infra.client.operations import HoldName, ScheduleState, StoreOperations
+from hotfire_infra.errors import RequestRefusedError
 from hotfire_infra.states import RequestKind
 from hotfire_infra.store import queries_lists
 
@@ -154,8 +155,12 @@ def active_holds(service: Serviced) -> Response:
     responses={200: {"content": {"application/json": {"example": NAMED_EXAMPLE}}}},
 )
 def active_hold(service: Serviced, hold: HoldRef) -> Any:
-    """409 where none or several are called so."""
-    return _operations(service, None).hold(hold)
+    """404 where none or several are called so."""
+    try:
+        return _operations(service, None).hold(hold)
+    except RequestRefusedError as error:
+        remedy = "GET /api/v1/holds/active"
+        raise ApiError(404, str(error), remedy=remedy, kind="request-refused") from error
 
 
 @router.post(
