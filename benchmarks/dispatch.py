@@ -7,7 +7,8 @@ same commands bare. *Trivial*: `true` on two slots, each under the runner; throu
 that starts the same runner on directories made before. Ours is the whole way: queue, lease, claim,
 runner, stored results, folds, verdicts, gate, on SQLite. Batches of ours and of the peer alternate,
 so that a slow moment of the machine hits both. Processor time and commits are those of the service; the
-overhead of an attempt is how long its slot was taken beyond the command's own 0.2 s.
+overhead of an attempt is the time from its claim to its stored end beyond the command's own 0.2 s.
+The lease lies before that, as a rule while the slots are still taken by others.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class Batch:
     """Of the service alone, in seconds."""
     commits: int
     overheads: tuple[float, ...]
-    """Seconds that a slot was taken, from one attempt's lease to its end."""
+    """Seconds from one attempt's claim, which takes the slot, to its stored end."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -173,7 +174,7 @@ class Service:
         processor, commits = _processor() - before, self.commits - commits
         with self.store.reading() as connection:
             verdict = queries.run_by_id(connection, run_id).verdict
-            spans = select(Attempt.ended_ns - Attempt.created_ns).join(
+            spans = select(Attempt.ended_ns - Attempt.started_ns).join(
                 Task, Task.id == Attempt.task_id
             )
             taken = connection.execute(spans.where(Task.run_id == run_id)).scalars().all()
@@ -302,7 +303,7 @@ def make_rows(
         _cost("commits per attempt", "commits", sleeps, "commits", 1),
         *(
             Row(
-                name=f"{word} overhead of an attempt, lease to end",
+                name=f"{word} overhead of an attempt, claim to stored end",
                 ours=value,
                 peer=None,
                 peer_name=None,

@@ -73,11 +73,13 @@ def create_run(
     ulid = request.ulid or new_ulid()
     blobs = [store.blobs.put_bytes(plan.to_json().encode())]
     plan_sha256 = blobs[0].sha256
-    for digest, tests in plan.inventories.items():
-        blob = store.blobs.put_bytes(canonical_json(list(tests)))
+    inventories = store.blobs.put_many(
+        canonical_json(list(tests)) for tests in plan.inventories.values()
+    )
+    for digest, blob in zip(plan.inventories, inventories, strict=True):
         if blob.sha256 != digest:
             raise PlanRefusedError(f"inventory {digest} of the plan has other content; plan again")
-        blobs.append(blob)
+    blobs += inventories
     with store.writing() as connection:
         # The next number, and what a plan shares with others: one creation at a time.
         serialise(connection, "run")

@@ -39,6 +39,8 @@ from hotfire_testframework.contract.ulid import Ulid, new_ulid
 
 CLAIM_TIMEOUT_SECONDS = 600.0
 """How long a runner waits for its answer: longer than it takes to resume a killed service."""
+AHEAD_TIMEOUT_SECONDS = 86_400.0
+"""The same of one that was started ahead: the attempt before it may turn out to be a long one."""
 
 
 _LAST_NUMBER = select(func.max(Attempt.number)).where(Attempt.task_id == bindparam("the_id"))
@@ -55,6 +57,8 @@ class Leased:
     token: str
     device: str = ""
     """Identity of the device that it was given."""
+    is_ahead: bool = False
+    """There is no room yet: its runner waits for whoever runs before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +172,7 @@ class Dispatcher:
     def submit(self, leased: Leased) -> bool:
         """Hand an attempt to the executor; False: it could not be, and has ended."""
         try:
-            spec = self._spec(leased.run, leased.task, leased.attempt)
+            spec = self._spec(leased)
             values = self.secret_book.values_for(spec.spec.secrets, leased.run)
             order = Order(spec=spec, token=leased.token, device=leased.device, secrets=values)
             self.executor.submit(order)
@@ -177,7 +181,8 @@ class Dispatcher:
             return False
         return True
 
-    def _spec(self, run: RunRow, task: TaskRow, attempt: AttemptRow) -> AttemptSpec:
+    def _spec(self, leased: Leased) -> AttemptSpec:
+        run, task, attempt = leased.run, leased.task, leased.attempt
         with self.store.reading() as connection:
             spec = read_spec(connection, task.id)
             inputs = resolve_inputs(self.store, connection, run, spec, self.cache)
@@ -189,7 +194,7 @@ class Dispatcher:
             spec=spec,
             inputs=inputs,
             expected=expected,
-            claim_timeout_s=CLAIM_TIMEOUT_SECONDS,
+            claim_timeout_s=AHEAD_TIMEOUT_SECONDS if leased.is_ahead else CLAIM_TIMEOUT_SECONDS,
             cache=str(self.cache),
         )
 

@@ -273,7 +273,8 @@ class Orchestrator:
         else:
             # A rerun for another question: the run of its task may be over long since.
             run, task = task_with_run(connection, attempt.task_id)
-        return [self._dispatcher().renew(connection, run, task, attempt)]
+        renewed = self._dispatcher().renew(connection, run, task, attempt)
+        return [replace(renewed, is_ahead=attempt in self.queue.line)]
 
     def _fold(self, connection: Connection, refused: dict[int, dict[int, str]]) -> None:
         progress = self._progress()
@@ -305,7 +306,7 @@ class Orchestrator:
             found = self._lease(connection, facts, task_id, seats)
             if found is not None:
                 self.queue.line.add(found.attempt)
-                leased.append(found)
+                leased.append(replace(found, is_ahead=True))
         return leased
 
     def _lease(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from hotfire_infra.executors.fake import Script
 from hotfire_infra.executors.protocol import Capacity
 from hotfire_infra.orchestrator.crashpoints import CrashPoint, pass_by
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
+from hotfire_infra.orchestrator.dispatch import AHEAD_TIMEOUT_SECONDS
 from hotfire_infra.orchestrator.requests import RequestBook
 from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.source.stamp import StoredSource
@@ -75,6 +78,8 @@ def test_the_next_runner_claims_and_waits_until_there_is_room(stand, start, fini
     spool = spool_of(stand, run_id, "c")
     assert spool.claim_request() is not None
     assert spool.claim_answer() is None
+    patience = json.loads((spool.root / "attempt.json").read_bytes())["claim_timeout_s"]
+    assert patience == AHEAD_TIMEOUT_SECONDS
 
     finished.add("b")
     stand.rounds(3)

@@ -30,6 +30,13 @@ def test_the_same_content_is_one_file(blobs, tmp_path):
     assert len([path for path in blobs.root.rglob("*") if path.is_file()]) == 1
 
 
+def test_many_are_stored_in_their_order_and_equal_ones_once(blobs):
+    contents = [str(number % 40).encode() for number in range(100)]
+    stored = blobs.put_many(contents)
+    assert [blobs.read(one.sha256) for one in stored] == contents
+    assert len([path for path in blobs.root.rglob("*") if path.is_file()]) == 40
+
+
 def test_other_content_than_announced_is_refused_and_leaves_nothing(blobs, tmp_path):
     (tmp_path / "file").write_bytes(b"content")
     with pytest.raises(BlobCorruptError):
