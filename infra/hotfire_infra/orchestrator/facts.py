@@ -140,7 +140,7 @@ def read_run(connection: Connection, run: RunRow) -> RunFacts:
         members.setdefault(task.cell_id, []).append(task.id)
     return RunFacts(
         run=run,
-        cells={cell.id: cell for cell in queries.cells_of(connection, run.id)},
+        cells=_with_shared_requirements(queries.cells_of(connection, run.id)),
         tasks=tasks,
         attempts={key: tuple(rows) for key, rows in attempts.items()},
         upstream={key: tuple(sorted(rows)) for key, rows in upstream.items()},
@@ -156,6 +156,16 @@ def read_run(connection: Connection, run: RunRow) -> RunFacts:
         queued={task.id for task in tasks.values() if task.state is TaskState.QUEUED},
         open_tasks=len(tasks),
     )
+
+
+def _with_shared_requirements(cells: Iterable[CellRow]) -> dict[int, CellRow]:
+    """Give cells that require the same one object of it: seats are looked for once for each."""
+    shared: dict[str, Any] = {}
+    found = {}
+    for cell in cells:
+        requires = shared.setdefault(repr(cell.requires), cell.requires)
+        found[cell.id] = replace(cell, requires=requires)
+    return found
 
 
 @dataclass(slots=True)
