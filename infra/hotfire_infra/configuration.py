@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hotfire_infra.errors import ConfigurationMissingError
 from hotfire_infra.sections.access import AccessSection
 from hotfire_infra.sections.devices import DevicesSection
 from hotfire_infra.sections.gate import GateSection
@@ -49,13 +50,18 @@ class Configuration(BaseModel):
     retries: RetriesSection = Field(default_factory=RetriesSection)
 
 
-def read_configuration(path: Path) -> Configuration:
-    """Read the file; where there is none, everything is at its default.
+def read_configuration(path: Path, *, must_exist: bool = False) -> Configuration:
+    """Read the file; where there is none and none was named, everything is at its default.
 
-    Raises the definition errors of `hotfire_pipelines` (exit code 2), which name file, line, value
-    and remedy.
+    Raises ConfigurationMissingError, and the definition errors of `hotfire_pipelines`, which name
+    file, line, value and remedy (exit code 2).
     """
     if not path.exists():
+        if must_exist:
+            # Defaults instead would open what the file was to close.
+            raise ConfigurationMissingError(
+                f"$HOTFIRE_CONFIG names {path}, which does not exist; correct it or unset it"
+            )
         return Configuration()
     try:
         return validate(read_document(path), Configuration)

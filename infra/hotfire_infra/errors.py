@@ -13,6 +13,7 @@ InfraError
 │   ├── DatabaseUnusableError
 │   └── StorageFullError
 ├── SourceError
+├── ConfigurationMissingError
 ├── PlanRefusedError
 ├── SecretUnusableError
 ├── RunNotFoundError
@@ -93,6 +94,12 @@ class StorageFullError(StoreError):
 
 class SourceError(InfraError):
     """What is to be tested cannot be read as a git checkout."""
+
+    exit_code = 2
+
+
+class ConfigurationMissingError(InfraError):
+    """The configuration file that was named is not there."""
 
     exit_code = 2
 

@@ -22,7 +22,8 @@ class Settings:
     user: str
     """Who asks, for the record."""
     configuration: Path = Path("service.yaml")
-    """`$HOTFIRE_CONFIG`, else `service.yaml` in `home`; it need not exist."""
+    """`$HOTFIRE_CONFIG`, which must exist, else `service.yaml` in `home`, which need not."""
+    is_configuration_named: bool = False
     database: str | None = None
     """`$HOTFIRE_DATABASE`: address of a PostgreSQL (`postgresql://…`); none: SQLite in `home`."""
     server: str | None = None
@@ -55,6 +56,7 @@ def read_settings(
         home = str(inside or (checkout or find_checkout(Path.cwd())) / ".hotfire")
     token_file = environ.get("HOTFIRE_TOKEN_FILE")
     return Settings(
+        is_configuration_named=bool(environ.get("HOTFIRE_CONFIG")),
         configuration=Path(environ.get("HOTFIRE_CONFIG") or Path(home) / "service.yaml").absolute(),
         database=environ.get("HOTFIRE_DATABASE") or None,
         server=server,

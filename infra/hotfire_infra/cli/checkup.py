@@ -46,7 +46,7 @@ def check_up(settings: Settings) -> tuple[Finding, ...]:
 def _configuration(settings: Settings) -> tuple[Finding, Configuration]:
     path, name = settings.configuration, "configuration"
     try:
-        found = read_configuration(path)
+        found = read_configuration(path, must_exist=settings.is_configuration_named)
     except (InfraError, PipelineError, OSError) as error:
         said = " ".join(str(error).split())
         remedy = f"correct {path}; until then no service starts"

@@ -73,7 +73,9 @@ class EmbeddedClient:
         if not bundle.exists():
             _write_bundle(bundle)
         executor = LocalExecutor(store.attempts, bundle, settings.cache, store.clock)
-        configuration = read_configuration(settings.configuration)
+        configuration = read_configuration(
+            settings.configuration, must_exist=settings.is_configuration_named
+        )
         return cls(store, settings, executor, configuration, is_audited=True)
 
     def _orchestrator(self, lock: HeldLock) -> Orchestrator:

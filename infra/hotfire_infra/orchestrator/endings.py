@@ -113,7 +113,9 @@ def weighed(said: Ending, evidence: Sequence[Evidence], *, exit_code: int | None
     )
 
 
-_SOURCES = {"lease": Witness.LEASE, "executor": Witness.VANISHED, "manifest": Witness.MANIFEST}
+LEASE_SOURCE = "lease"
+"""Nobody saw the attempt end: its time ran out."""
+_SOURCES = {LEASE_SOURCE: Witness.LEASE, "executor": Witness.VANISHED, "manifest": Witness.MANIFEST}
 SAID_CONFIDENCE = 0.85
 """Of a class that stands for an exit code: the runner was there, and saw only its own side."""
 

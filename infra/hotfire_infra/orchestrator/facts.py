@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select
 
 from hotfire_infra.executors.protocol import Need
+from hotfire_infra.orchestrator.endings import LEASE_SOURCE
 from hotfire_infra.orchestrator.folds import AttemptFacts, TaskFold
 from hotfire_infra.states import ATTEMPT_LIVE, AttemptState, TaskState
 from hotfire_infra.store import queries
@@ -276,6 +277,7 @@ def attempt_facts(attempt: AttemptRow, disputed: Collection[int] = ()) -> Attemp
         device_id=attempt.device_id,
         ended_ns=attempt.ended_ns,
         is_disputed=attempt.device_id in disputed and attempt.state in _DISPUTABLE,
+        is_silent=attempt.failure_source == LEASE_SOURCE,
     )
 
 

@@ -38,6 +38,8 @@ class AttemptFacts:
     ended_ns: int | None = None
     is_disputed: bool = False
     """It failed on a device that is under inquiry: it counts once that has ended."""
+    is_silent: bool = False
+    """Nobody saw it die: its lease ran out, as after a reboot of the machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,16 +177,29 @@ def _given_up(last: AttemptFacts, reason: str) -> TaskFold:
 
 
 def crashing_tests(attempts: Iterable[AttemptFacts]) -> frozenset[str]:
-    """Return the tests that were in flight in several interrupted attempts: they are the cause."""
-    counts = Counter(
-        test
-        for attempt in attempts
+    """Return the tests that were in flight in several interrupted attempts: they are the cause.
+
+    What only fell silent, on one and the same device, convicts nobody: two reboots of a machine
+    during a long test look like that.
+    """
+    deaths: dict[str, list[AttemptFacts]] = {}
+    for attempt in attempts:
         # A device whose own driver reports a fault crashes whatever runs on it.
-        if attempt.state in (AttemptState.LOST, AttemptState.ERRORED)
-        and attempt.failure_class is not FailureClass.INFRA_DEVICE
-        for test in set(attempt.in_flight)
-    )
-    return frozenset(test for test, count in counts.items() if count >= CRASHES_THAT_CONVICT)
+        if (
+            attempt.state in (AttemptState.LOST, AttemptState.ERRORED)
+            and attempt.failure_class is not FailureClass.INFRA_DEVICE
+        ):
+            for test in set(attempt.in_flight):
+                deaths.setdefault(test, []).append(attempt)
+    return frozenset(test for test, known in deaths.items() if _convicts(known))
+
+
+def _convicts(deaths: Sequence[AttemptFacts]) -> bool:
+    if len(deaths) < CRASHES_THAT_CONVICT:
+        return False
+    seen = sum(not death.is_silent for death in deaths)
+    devices = {death.device_id for death in deaths if death.device_id is not None}
+    return seen >= CRASHES_THAT_CONVICT or len(devices) >= CRASHES_THAT_CONVICT
 
 
 def fold_test(outcomes: Sequence[Outcome]) -> Verdict:

@@ -6,7 +6,8 @@ from hotfire_infra import errors as infra_errors
 from hotfire_infra.cli.exit_codes import CliExit, exit_of_run
 from hotfire_infra.cli.main import main
 from hotfire_infra.cli.problems import CliError, explain
-from hotfire_infra.configuration import read_configuration
+from hotfire_infra.configuration import Configuration, read_configuration
+from hotfire_infra.errors import ConfigurationMissingError
 from hotfire_infra.states import RunVerdict
 from hotfire_pipelines.errors import BrokenYamlError, Location, PipelineError, PlanError
 from hotfire_testframework.errors import IdentifierError, RunnerError
@@ -107,3 +108,9 @@ def test_a_command_that_the_error_names_is_the_next_one():
 def test_a_negative_time_limit_is_refused_before_anything_starts(words, capsys):
     assert main([*words, "--timeout", "-5"]) == CliExit.USAGE
     assert "'--timeout'" in capsys.readouterr().err
+
+
+def test_a_configuration_that_was_named_and_is_not_there_is_no_default(tmp_path):
+    with pytest.raises(ConfigurationMissingError, match=r"\$HOTFIRE_CONFIG names .*none.yaml"):
+        read_configuration(tmp_path / "none.yaml", must_exist=True)
+    assert read_configuration(tmp_path / "none.yaml") == Configuration()

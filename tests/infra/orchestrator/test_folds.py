@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from hotfire_infra.orchestrator.folds import (
     AttemptFacts,
     TaskFold,
+    crashing_tests,
     fold_cell,
     fold_task,
     fold_test,
@@ -118,3 +121,26 @@ def test_a_cell_whose_tests_could_not_ask_is_errored_and_not_red():
 def test_the_worst_verdict_does_not_depend_on_the_order(verdicts):
     assert worst(verdicts) is worst(reversed(verdicts))
     assert worst(verdicts) in verdicts
+
+
+@pytest.mark.parametrize(
+    ("silent", "devices", "convicted"),
+    [
+        ((True, True), (7, 7), False),
+        ((True, True), (None, None), False),
+        ((True, False), (7, 7), False),
+        ((False, False), (7, 7), True),
+        ((True, True), (7, 8), True),
+        ((True, False, False), (7, 7, 7), True),
+    ],
+)
+def test_silence_on_one_device_convicts_no_test(silent, devices, convicted):
+    attempts = [
+        replace(
+            facts(AttemptState.LOST, FailureClass.INFRA_NODE, "m/s/a"),
+            is_silent=one,
+            device_id=device,
+        )
+        for one, device in zip(silent, devices, strict=True)
+    ]
+    assert bool(crashing_tests(attempts)) is convicted

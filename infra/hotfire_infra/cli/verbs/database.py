@@ -103,7 +103,9 @@ def restore(source: Path) -> int:
 def prune(*, dry_run: bool, as_json: bool) -> int:
     """Remove, or list, what the section `retention` of the configuration does not keep."""
     settings = read_settings()
-    policy = read_configuration(settings.configuration).retention
+    policy = read_configuration(
+        settings.configuration, must_exist=settings.is_configuration_named
+    ).retention
     store = open_store(settings.home, database=settings.database)
     try:
         now_ns = store.clock.wall_ns()
