@@ -63,7 +63,7 @@ class Assessment:
     notes: tuple[Note, ...] = field(default_factory=tuple)
 
 
-def tests_of(connection: Connection, run_id: int, cells: Sequence[CellRow]) -> tuple[Tested, ...]:
+def read_tests(connection: Connection, run_id: int, cells: Sequence[CellRow]) -> tuple[Tested, ...]:
     """Return the verdicts of a run's tests, in the order of its cells."""
     by_id = {cell.id: cell for cell in cells}
     query = (

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 from sqlalchemy import select
 
-from hotfire_infra.analysis.waiving import assess, record, tests_of
+from hotfire_infra.analysis.waiving import assess, read_tests, record
 from hotfire_infra.orchestrator.facts import RESULT, RunFacts
 from hotfire_infra.orchestrator.lock import HeldLock
 from hotfire_infra.store import queries
@@ -30,7 +30,7 @@ def apply_waivers(store: Store, lock: HeldLock, facts: RunFacts) -> None:
     with store.reading() as connection:
         purpose = connection.execute(select(Run.purpose).where(Run.id == run.id)).scalar()
         cells = queries.cells_of(connection, run.id)
-        tests = tests_of(connection, run.id, cells)
+        tests = read_tests(connection, run.id, cells)
     if purpose != RESULT:
         return  # What a run on the merge base fails with is evidence, not something to let pass.
     found = assess(waivers, cells, tests, _day(run.created_ns))

@@ -6,14 +6,21 @@ import dataclasses
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
+from hotfire_dashboards.run_page import run_page
 from hotfire_infra.analysis.report import run_document
 from hotfire_infra.analysis.reporting import StoreReports
+from hotfire_infra.analysis.waiving import assess, read_tests, record
+from hotfire_infra.cli.main import main
 from hotfire_infra.errors import PlanRefusedError
 from hotfire_infra.executors.fake import Script
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
+from hotfire_infra.orchestrator.waiving import waivers_of
 from hotfire_infra.source.stamp import StoredSource
 from hotfire_infra.states import RunVerdict
+from hotfire_infra.store import queries
+from hotfire_infra.store.models import Run
 from hotfire_pipelines.plan import WaiverSource
 
 ONE, TWO = "m/s/one", "m/s/two"
@@ -64,7 +71,7 @@ class House:
             for test, message in said.items()
         )
         script = self.script.get(spec.task, {})
-        return Script(outcomes=dict.fromkeys(said, "failed"), records=records, **script)
+        return Script(**{"outcomes": dict.fromkeys(said, "failed"), "records": records, **script})
 
     def waiver(self, **changes):
         return {
@@ -152,6 +159,57 @@ def test_the_same_test_that_fails_otherwise_in_another_cell_blocks(house):
     (reason,) = done.run.reasons
     assert reason.startswith("far failed")
     assert [one.cell for one in house.report().exonerations] == ["near"]
+
+
+def test_command_and_page_say_what_waives_and_what_does_not(house, store, monkeypatch, capsys):
+    house.says = {"near": {ONE: "off by 4"}, "far": {ONE: "segmentation fault"}}
+    house.run(house.waiver())
+    monkeypatch.setenv("HOTFIRE_HOME", str(store.home))
+    monkeypatch.delenv("HOTFIRE_SERVER", raising=False)
+    assert main(["show", "latest"]) == 0
+    printed = capsys.readouterr().out
+    shown = [row.excuse for row in run_page(house.report()).failures]
+    until = f"rounding (HF-12, kernels@example.org, until {house.today})"
+    waived = f"does not block: waiver: {until}"
+    refused = (
+        "not waived: the waiver in line 3 (HF-12) is for another failure: no 'off by [0-9]+' in it"
+    )
+    assert {waived, refused} == set(shown)
+    assert f"     {waived}\n" in printed
+    assert f"     {refused}\n" in printed
+
+
+def test_finalizing_twice_says_the_same_once(house, store, today):
+    house.says = {"near": {ONE: "off by 4"}, "far": {ONE: "segmentation fault"}}
+    run_id = house.run(house.waiver()).run.id
+    before = house.report()
+    with store.reading() as connection:
+        cells = queries.cells_of(connection, run_id)
+        tests = read_tests(connection, run_id, cells)
+        plan = queries.run_by_id(connection, run_id).plan_sha256
+    waivers = waivers_of(store, plan)
+    with store.writing() as connection:
+        record(connection, run_id, assess(waivers, cells, tests, today), waivers, 1)
+    again = house.report()
+    assert (again.exonerations, again.notices) == (before.exonerations, before.notices)
+
+
+def test_a_test_that_errored_is_not_waived(house):
+    house.script = {"near": {"outcomes": {ONE: "errored"}}}
+    done = house.run(house.waiver(signature="."))
+    assert done.run.verdict is RunVerdict.ERRORED
+    assert house.report().exonerations == ()
+
+
+def test_a_cancelled_run_is_not_judged(house, store):
+    plan = dataclasses.replace(house.plan, waivers=(house.waiver(test="m/s/three"),))
+    request = RunRequest(plan=plan, source=SOURCE, requested_by="tester")
+    run_id = create_run(store, request)
+    with store.writing() as connection:
+        now = update(Run).where(Run.id == run_id).values(cancel_requested_ns=1)
+        connection.execute(now)
+    assert house.stand.finish(run_id).run.verdict is RunVerdict.CANCELLED
+    assert house.notices() == []
 
 
 def test_a_waiver_hides_no_other_failure_of_the_cell(house):
