@@ -154,7 +154,7 @@ def test_an_inflated_body_is_capped_before_it_is_whole():
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"no gzip", gzip.compress(b"x")[:-4], gzip.compress(b"x") * 2]
+    "body", [b"", b"no gzip", gzip.compress(b"x", mtime=0)[:-4], gzip.compress(b"x", mtime=0) * 2]
 )
 def test_a_broken_gzip_is_refused(body):
     with pytest.raises(WireError):
