@@ -9,7 +9,7 @@ pytestmark = pytest.mark.end_to_end
 
 KEYS = {"id", "pipeline", "source", "plan_digest", "state", "verdict", "reasons", "url", "cells"}
 CELL_KEYS = {
-    "task", "variant", "state", "verdict", "reason", "failure_class", "attempts", "tests",
+    "task", "variant", "state", "verdict", "reason", "failure_class", "attempts", "tests", "pending",
 }  # fmt: skip
 
 

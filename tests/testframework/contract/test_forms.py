@@ -217,6 +217,9 @@ def test_the_registry_holds_the_agreed_names_and_units():
         "aestus.peak_memory": "B", "aestus.binary_size": "B", "aestus.kernel_rate": "FLOP/s",
         "aestus.bandwidth_share": "1", "probe.read_bandwidth": "B/s", "aestus.perplexity": "1",
         "build.duration": "s", "cuda.registers": "1", "cuda.spill_bytes": "B",
+        # What imported benchmark reports are mapped to.
+        "benchmark.wall_time": "s", "benchmark.cpu_time": "s", "benchmark.byte_rate": "B/s",
+        "benchmark.memory": "B", "benchmark.score": "1", "benchmark.cost": "1",
     }  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def read_reportlog(path: Path, reading: Reading) -> Iterator[ReportedTest]:
                 yield from _test_report(report, under_way, reading)
             elif kind == "CollectReport":
                 yield from _collect_report(report, reading)
-            elif kind not in _QUIET:
+            elif not isinstance(kind, str) or kind not in _QUIET:
                 reading.ignored[f"report of type {as_text(kind, 100)!r}"] += 1
     if not is_finished:
         reading.incomplete = reading.incomplete or (
