@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,6 +39,16 @@ from hotfire_testframework.contract.task import TaskSpec
 from hotfire_testframework.contract.variants import variant_hash
 
 REVISION = "3f2a91c" + "0" * 33
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Take back what `serve` sets up: its handler holds the standard error of one test."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def spec_of(**values: Any) -> TaskSpec:
