@@ -322,7 +322,9 @@ def _without_lone_surrogates(value: Any) -> Any:
 def _upgrade_from_0(value: dict[str, Any]) -> dict[str, Any]:
     """Rename what version 0 (the drafts before the first release) called otherwise."""
     renamed = {_NAMES_OF_0.get(name, name): item for name, item in value.items()}
-    renamed["kind"] = _KINDS_OF_0.get(renamed.get("kind", ""), renamed.get("kind"))
+    kind = renamed.get("kind")
+    # Whatever is no string goes on to be refused by name.
+    renamed["kind"] = _KINDS_OF_0.get(kind, kind) if isinstance(kind, str) else kind
     if renamed["kind"] == Kind.TEST_START.value or renamed["kind"] == Kind.TEST_ATTEMPT.value:
         renamed.setdefault("try", 1)
     return renamed

@@ -5,7 +5,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hotfire_infra.ingest.wire import WireError, inflate, read_batch
@@ -57,6 +57,7 @@ values = st.one_of(
 
 
 @settings(max_examples=300, deadline=None)
+@example("test_start", {"v": 0, "kind": {}})
 @given(
     st.sampled_from(["test_start", "test_attempt"]),
     st.dictionaries(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 import threading
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from hotfire_infra.errors import (
 )
 from hotfire_infra.orchestrator.lock import acquire
 from hotfire_infra.store import results, schema
+from hotfire_infra.store.archive import reading
 from hotfire_infra.store.backup import maintenance, read_manifest, restore_backup, write_backup
 from hotfire_infra.store.checking import check_store
 from hotfire_infra.store.database import Store, open_store
@@ -212,3 +215,26 @@ def test_a_check_tells_an_old_a_newer_and_an_empty_database_apart(filled, addres
 def test_read_manifest_names_what_is_missing(tmp_path):
     with pytest.raises(BackupRefusedError, match="no whole backup"):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../out", "/tmp/out", "a/../../out"])
+def test_an_archive_that_reaches_out_of_its_folder_is_refused(tmp_path, name):
+    source = tmp_path / "inner" / "backup.tar"
+    source.parent.mkdir()
+    with tarfile.open(source, "w") as file:
+        member = tarfile.TarInfo(name)
+        member.size = 1
+        file.addfile(member, io.BytesIO(b"x"))
+    with pytest.raises(BackupRefusedError, match="no plain file below its folder"), reading(source):
+        pass
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_link_in_an_archive_is_refused(tmp_path):
+    source = tmp_path / "backup.tar"
+    with tarfile.open(source, "w") as file:
+        member = tarfile.TarInfo("link")
+        member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        file.addfile(member)
+    with pytest.raises(BackupRefusedError, match="no plain file below its folder"), reading(source):
+        pass
