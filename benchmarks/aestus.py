@@ -25,6 +25,8 @@ from benchmarks.builds import build_preset
 from benchmarks.peers import BENCHMARKS, ROOT, model_path, peer_python
 from benchmarks.report import Row, print_report
 
+from hotfire_testframework.accuracy.goldens import store_llama_perplexity
+
 TEXT = ROOT / "inference" / "data" / "us-constitution.txt"
 GOLDEN = ROOT / "inference" / "data" / "goldens" / "us-constitution.perplexity.json"
 LLAMA = "llama.cpp (llama-cpp-python 0.3.36)"
@@ -174,12 +176,22 @@ def perplexity_rows(binaries: Path, chunks: int) -> list[Row]:
     ]
 
 
+def write_golden() -> None:
+    """Keep the perplexity of llama.cpp as it comes, for the accuracy suite to compare with."""
+    question = (str(model_path()), "2", str(FULL.chunks), str(TEXT))
+    store_llama_perplexity(LLAMA, json.loads(ask_llama("logprobs", *question)))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print the rows."""
     parser = argparse.ArgumentParser(description="Aestus against llama.cpp on the same file.")
     parser.add_argument("--quick", action="store_true", help="a first figure within a minute")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--write-golden", action="store_true", help="only llama.cpp's perplexity")
     options = parser.parse_args(arguments)
+    if options.write_golden:
+        write_golden()
+        return 0
     extent = QUICK if options.quick else FULL
     binaries = build_preset("linux-x86_64") / "bin"
     rows = rate_rows(binaries, extent, options.threads)

@@ -24,6 +24,7 @@ from hotfire_testframework.numerics.errors import GoldenError, NumericsError
 
 PERPLEXITY = f"{files.TEXT_NAME}.perplexity.json"
 GREEDY = f"{files.TEXT_NAME}.greedy.json"
+LLAMA = f"{files.TEXT_NAME}.llama.json"
 PROMPT_TOKENS = 32
 GREEDY_TOKENS = 32
 # The largest difference between two float64 evaluations of the oracle (another BLAS, another
@@ -51,6 +52,17 @@ def load_greedy() -> GreedyGolden:
     return GreedyGolden(
         prompt=stored["prompt"], tokens=stored["reference"]["target"], reference=_reference(stored)
     )
+
+
+def load_llama_perplexity() -> float:
+    """Perplexity of all chunks by llama.cpp as it comes (`python -m benchmarks.aestus --write-golden`)."""
+    return float(_read(LLAMA)["perplexity"])
+
+
+def store_llama_perplexity(peer: str, logprobs: Sequence[float]) -> None:
+    """Keep what `peer`, a version of llama.cpp, gives for the scored tokens of all chunks."""
+    value = perplexity(np.asarray(logprobs, dtype=np.float64))
+    _store(LLAMA, {"peer": peer, "context": CONTEXT, "chunks": CHUNKS, "perplexity": value})
 
 
 def _read(name: str) -> dict[str, Any]:
