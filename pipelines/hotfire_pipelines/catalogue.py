@@ -70,6 +70,9 @@ class Platform(Strict):
     reach: Annotated[tuple[Text, ...], Field(min_length=1)]
     """Executors that may execute it."""
     speed: Speed = Speed()
+    price: Annotated[float, Field(gt=0)] = 1.0
+    """Relative price of one device for an hour: a GPU where it has one, else a machine; a CPU
+    runner is 1."""
 
     def requirements(self, role: Role) -> Requirements:
         """What a machine must offer to build for this platform, or to execute what was built."""
