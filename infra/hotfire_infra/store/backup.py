@@ -1,4 +1,4 @@
-"""Backup and restore of database and blobs: the database first, then every blob its rows name.
+"""Backup of database and blobs: the database first, then every blob its rows name.
 
 Blobs never change, so a copy of the database and the blobs copied after it belong together although
 work goes on. `maintenance` keeps `prune` from taking a blob away meanwhile.
@@ -9,16 +9,15 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 
-from hotfire_infra.errors import BackupRefusedError, BlobCorruptError, RequestRefusedError
+from hotfire_infra.errors import BackupRefusedError, RequestRefusedError
 from hotfire_infra.store import archive, copying, schema
 from hotfire_infra.store.blobs import COPY_BYTES, BlobStore
 from hotfire_infra.store.database import DATABASE_FILE, engine_of
@@ -173,69 +172,3 @@ def read_manifest(folder: Path) -> Manifest:
         if not path.is_file() or digest_of(path) != expected:
             raise BackupRefusedError(f"{name} of the backup is missing or damaged; use another one")
     return manifest
-
-
-def restore_backup(source: Path, home: Path, *, database: str | None = None) -> Manifest:
-    """Restore into an empty home (and an empty PostgreSQL); refuse any other.
-
-    The database appears last, so a restore that was cut off can be repeated.
-    """
-    if (home / DATABASE_FILE).exists():
-        raise BackupRefusedError(
-            f"{home} has a database already; restore into an empty folder (HOTFIRE_HOME), or move "
-            f"this one away with `mv {home} {home}.before`"
-        )
-    with archive.reading(source) as folder:
-        manifest = read_manifest(folder)
-        dialect = "postgresql" if database else "sqlite"
-        if manifest.dialect != dialect:
-            raise BackupRefusedError(
-                f"the backup is of {manifest.dialect}, the target is {dialect}; "
-                f"{'unset' if database else 'set'} HOTFIRE_DATABASE"
-            )
-        _require_known(manifest)
-        with maintenance(home):
-            _restore_blobs(folder, BlobStore(home / "blobs"))
-            if database is None:
-                aside = home / f"{DATABASE_FILE}.restoring"
-                shutil.copyfile(folder / copying.SQLITE_FILE, aside)
-                _free_lock(sqlite_engine(aside, query_only=False))
-                aside.rename(home / DATABASE_FILE)
-            else:
-                engine: Engine = engine_of(home, database, query_only=False)
-                try:
-                    copying.restore_postgres(engine, folder / copying.TABLES, manifest.revision)
-                finally:
-                    engine.dispose()
-                _free_lock(engine_of(home, database, query_only=False))
-    return manifest
-
-
-def _free_lock(engine: Engine) -> None:
-    """Let anybody execute the copy; the fence goes on counting.
-
-    Who executes the original may be alive on this machine: it would keep the copy from ever
-    being executed, and knows nothing of it.
-    """
-    try:
-        with transaction(engine) as connection:
-            connection.execute(text("UPDATE lock SET holder = ''"))
-    finally:
-        engine.dispose()
-
-
-def _require_known(manifest: Manifest) -> None:
-    if manifest.revision > schema.HEAD:
-        raise schema.newer(manifest.revision)
-
-
-def _restore_blobs(folder: Path, blobs: BlobStore) -> None:
-    for path in sorted((folder / "blobs").rglob("*")):
-        if not path.is_file():
-            continue
-        try:
-            blobs.put_file(path, expected=path.name)
-        except BlobCorruptError as error:
-            raise BackupRefusedError(
-                f"blob {path.name} of the backup is damaged ({error}); use another one"
-            ) from error

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 
 from hotfire_infra.errors import DatabaseUnusableError
 from hotfire_infra.store import schema
@@ -42,7 +43,8 @@ def check_store(home: Path, *, database: str | None = None, deep: bool = False) 
         raise DatabaseUnusableError(f"{home} has no {DATABASE_FILE}; name the home in HOTFIRE_HOME")
     engine = engine_of(home, database, query_only=True)
     try:
-        revision, problems, wanted = _check_database(engine, deep=deep)
+        with transaction(engine) as connection:
+            revision, problems, wanted = _check_database(connection, deep=deep)
     finally:
         engine.dispose()
     if problems:
@@ -62,25 +64,34 @@ def check_store(home: Path, *, database: str | None = None, deep: bool = False) 
     )
 
 
-def _check_database(engine: Engine, *, deep: bool) -> tuple[str, list[str], list[str]]:
-    with transaction(engine) as connection:
-        revision = schema.stored_revision(connection)
-        if revision is None:
-            raise DatabaseUnusableError(
-                "the database is empty; `hotfire serve db upgrade` makes its tables"
-            )
-        if revision > schema.HEAD:
-            raise schema.newer(revision)
-        if connection.dialect.name == "sqlite":
-            problems = _check_sqlite(connection)
-        else:
-            problems = _check_postgres(connection, deep=deep)
-        if problems:
-            # What is damaged may not be readable any further.
-            return revision, problems, []
-        wanted = named_blobs(connection)
+def problems_of(
+    connection: Connection, blobs: BlobStore, *, known: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Check a store that is being made, whatever its revision; `known` blobs may be missing."""
+    _, problems, wanted = _check_database(connection, deep=False)
+    there = sorted(set(wanted) - set(known))
+    return tuple(problems or _check_blobs(blobs, there, deep=False))
+
+
+def _check_database(connection: Connection, *, deep: bool) -> tuple[str, list[str], list[str]]:
+    revision = schema.stored_revision(connection)
+    if revision is None:
+        raise DatabaseUnusableError(
+            "the database is empty; `hotfire serve db upgrade` makes its tables"
+        )
+    if revision > schema.HEAD:
+        raise schema.newer(revision)
+    if connection.dialect.name == "sqlite":
+        problems = _check_sqlite(connection)
+    else:
+        problems = _check_postgres(connection, deep=deep)
+    if problems:
+        # What is damaged may not be readable any further.
+        return revision, problems, []
+    wanted = named_blobs(connection)
     if revision == schema.HEAD:
-        problems = [f"table differs from the models: {said}" for said in schema.differences(engine)]
+        found = schema.differences(connection)
+        problems = [f"table differs from the models: {said}" for said in found]
     return revision, problems, wanted
 
 

@@ -84,27 +84,25 @@ def copy_postgres(engine: Engine, folder: Path) -> dict[str, int]:
     return rows
 
 
-def restore_postgres(engine: Engine, folder: Path, revision: str) -> None:
-    """Fill an empty database with the files of `copy_postgres`, all or nothing but the tables."""
-    with transaction(engine) as connection:
-        if names := inspect(connection).get_table_names():
-            raise BackupRefusedError(
-                f"the database is not empty, it has {len(names)} tables; make a new one with "
-                "CREATE DATABASE and name it in HOTFIRE_DATABASE"
-            )
-    schema.upgrade(engine, revision)
-    with transaction(engine) as connection:
-        tables = described_tables(connection)
-        # Rows point to each other in circles: the references come back when all rows are there.
-        references = _references(connection)
-        for table, name, _ in references:
-            connection.exec_driver_sql(f"ALTER TABLE {table} DROP CONSTRAINT {_quoted(name)}")
-        for described in tables:
-            _fill(connection, described, folder / f"{described.name}.copy")
-        for table, name, definition in references:
-            connection.exec_driver_sql(
-                f"ALTER TABLE {table} ADD CONSTRAINT {_quoted(name)} {definition}"
-            )
+def restore_postgres(connection: Connection, folder: Path, revision: str) -> None:
+    """Fill an empty database with the files of `copy_postgres`, in the caller's transaction."""
+    if names := inspect(connection).get_table_names():
+        raise BackupRefusedError(
+            f"the database is not empty, it has {len(names)} tables; make a new one with "
+            "CREATE DATABASE and name it in HOTFIRE_DATABASE"
+        )
+    schema.upgrade_within(connection, revision)
+    tables = described_tables(connection)
+    # Rows point to each other in circles: the references come back when all rows are there.
+    references = _references(connection)
+    for table, name, _ in references:
+        connection.exec_driver_sql(f"ALTER TABLE {table} DROP CONSTRAINT {_quoted(name)}")
+    for described in tables:
+        _fill(connection, described, folder / f"{described.name}.copy")
+    for table, name, definition in references:
+        connection.exec_driver_sql(
+            f"ALTER TABLE {table} ADD CONSTRAINT {_quoted(name)} {definition}"
+        )
 
 
 def _references(connection: Connection) -> Sequence[tuple[str, str, str]]:

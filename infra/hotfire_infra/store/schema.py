@@ -59,26 +59,31 @@ def ensure_schema(engine: Engine) -> None:
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Run the migrations up to `revision`, all or nothing."""
+    with migrating(engine) as connection:
+        upgrade_within(connection, revision)
+
+
+def upgrade_within(connection: Connection, revision: str) -> None:
+    """Run the migrations up to `revision` in the transaction of `migrating`."""
     from alembic import command
     from alembic.util import CommandError
 
-    with _migrating(engine) as connection:
-        try:
-            command.upgrade(_config(connection), revision)
-        except CommandError as error:
-            raise newer(stored_revision(connection)) from error
+    try:
+        command.upgrade(_config(connection), revision)
+    except CommandError as error:
+        raise newer(stored_revision(connection)) from error
 
 
 def downgrade(engine: Engine, revision: str) -> None:
     """Run the migrations down to `revision` (`base` for an empty database)."""
     from alembic import command
 
-    with _migrating(engine) as connection:
+    with migrating(engine) as connection:
         command.downgrade(_config(connection), revision)
 
 
 @contextmanager
-def _migrating(engine: Engine) -> Iterator[Connection]:
+def migrating(engine: Engine) -> Iterator[Connection]:
     """Begin the one transaction of a migration, one migration at a time.
 
     SQLite alters a table by copying it, and dropping the old copy would delete or refuse what points
@@ -105,7 +110,7 @@ def is_partition(name: str | None) -> bool:
     return name is not None and _PARTITION.fullmatch(name) is not None
 
 
-def differences(engine: Engine) -> list[Any]:
+def differences(connection: Connection) -> list[Any]:
     """Return what `alembic check` would report: empty when models and database agree."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
@@ -115,14 +120,13 @@ def differences(engine: Engine) -> list[Any]:
     def is_described(name: str | None, kind: str, _parents: Any) -> bool:
         return not (kind == "table" and is_partition(name))
 
-    with transaction(engine) as connection:
-        context = MigrationContext.configure(
-            connection,
-            opts={
-                "render_as_batch": True,
-                "include_name": is_described,
-                "target_metadata": Base.metadata,
-                "compare_type": True,
-            },
-        )
-        return list(compare_metadata(context, Base.metadata))
+    context = MigrationContext.configure(
+        connection,
+        opts={
+            "render_as_batch": True,
+            "include_name": is_described,
+            "target_metadata": Base.metadata,
+            "compare_type": True,
+        },
+    )
+    return list(compare_metadata(context, Base.metadata))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 import tarfile
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,12 +21,14 @@ from hotfire_infra.errors import (
     SchemaVersionError,
 )
 from hotfire_infra.orchestrator.lock import acquire
-from hotfire_infra.store import results, schema
+from hotfire_infra.store import restoring, results, schema
 from hotfire_infra.store.archive import reading
-from hotfire_infra.store.backup import maintenance, read_manifest, restore_backup, write_backup
+from hotfire_infra.store.backup import digest_of, maintenance, read_manifest, write_backup
+from hotfire_infra.store.blobs import BlobStore
 from hotfire_infra.store.checking import check_store
 from hotfire_infra.store.database import Store, open_store
 from hotfire_infra.store.models import Blob, History, Run
+from hotfire_infra.store.restoring import restore_backup
 
 
 @pytest.fixture
@@ -177,6 +181,75 @@ def test_a_backup_that_is_not_whole_is_refused_and_leaves_the_home_empty(
         restore_backup(tmp_path / "backup", home, database=database)
     assert explain(caught.value).code == 2
     assert not (home / "hotfire.db").exists()
+
+
+def leave_out_a_blob(backup: Path) -> None:
+    """Take a blob away that the manifest promises, so that only the check can notice."""
+    next(path for path in (backup / "blobs").rglob("*") if path.is_file()).unlink()
+
+
+def let_a_row_point_nowhere(backup: Path) -> None:
+    """Remove the runs, and make the manifest agree, as a defect of the writer would."""
+    note = backup / "backup.json"
+    said = json.loads(note.read_text())
+    (name,) = (name for name in said["files"] if name.endswith(("hotfire.db", "/run.copy")))
+    if name.endswith(".db"):
+        with closing(sqlite3.connect(backup / name)) as connection:
+            connection.execute("DELETE FROM run")
+            connection.commit()
+    else:
+        (backup / name).write_bytes(b"")
+    said["files"][name] = digest_of(backup / name)
+    note.write_text(json.dumps(said))
+
+
+@pytest.mark.parametrize("harm", [leave_out_a_blob, let_a_row_point_nowhere])
+def test_what_fails_the_check_after_a_restore_leaves_nothing_behind(
+    filled, address, elsewhere, tmp_path, harm
+):
+    write_backup(filled.home, tmp_path / "whole", database=address)
+    write_backup(filled.home, tmp_path / "backup", database=address)
+    harm(tmp_path / "backup")
+    home, database = elsewhere
+    before = BlobStore(home / "blobs").put_bytes(b"was there before")
+    with pytest.raises(BackupRefusedError, match="is not there|do not fit") as caught:
+        restore_backup(tmp_path / "backup", home, database=database)
+    assert explain(caught.value).code == 2
+    left = {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()}
+    assert left == {
+        "maintenance.lock",
+        f"blobs/sha256/{before.sha256[:2]}/{before.sha256}",
+    }
+    with pytest.raises(DatabaseUnusableError, match=r"has no hotfire\.db|is empty"):
+        check_store(home, database=database)
+    restore_backup(tmp_path / "whole", home, database=database)
+    assert check_store(home, database=database, deep=True).problems == ()
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+def test_a_database_that_appeared_during_a_restore_is_not_replaced(filled, tmp_path, monkeypatch):
+    # On PostgreSQL the restore is one transaction.
+    write_backup(filled.home, tmp_path / "backup")
+    home = tmp_path / "elsewhere"
+
+    def appear(connection, blobs, *, known):
+        (home / "hotfire.db").write_bytes(b"somebody else's")
+        return ()
+
+    monkeypatch.setattr(restoring, "problems_of", appear)
+    with pytest.raises(BackupRefusedError, match="has a database already"):
+        restore_backup(tmp_path / "backup", home)
+    assert (home / "hotfire.db").read_bytes() == b"somebody else's"
+
+
+def test_what_a_killed_restore_left_is_no_hindrance(filled, address, elsewhere, tmp_path):
+    write_backup(filled.home, tmp_path / "backup", database=address)
+    home, database = elsewhere
+    (home / restoring.BESIDE / "blobs").mkdir(parents=True)
+    (home / restoring.BESIDE / "hotfire.db").write_bytes(b"half")
+    restore_backup(tmp_path / "backup", home, database=database)
+    assert check_store(home, database=database, deep=True).problems == ()
+    assert not (home / restoring.BESIDE).exists()
 
 
 def test_what_is_no_backup_is_refused(tmp_path):

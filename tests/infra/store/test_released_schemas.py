@@ -73,7 +73,8 @@ def test_upgrade_and_downgrade_keep_every_row(released):
     before = rows_of(engine, columns)
     assert all(before.values()), "a table of the dump is empty"
     schema.upgrade(engine)
-    assert schema.differences(engine) == []
+    with transaction(engine) as connection:
+        assert schema.differences(connection) == []
     assert rows_of(engine, columns) == before
     schema.downgrade(engine, revision)
     assert columns_of(engine) == columns

@@ -44,14 +44,15 @@ def test_upgrade_downgrade_upgrade_ends_where_it_began(engine):
 
 def test_migrations_and_models_agree(engine):
     schema.upgrade(engine)
-    assert schema.differences(engine) == []
+    with transaction(engine) as connection:
+        assert schema.differences(connection) == []
 
 
 def test_a_changed_database_is_noticed(engine):
     schema.upgrade(engine)
     with transaction(engine) as connection:
         connection.execute(text("ALTER TABLE run ADD COLUMN surplus INTEGER"))
-    assert schema.differences(engine) != []
+        assert schema.differences(connection) != []
 
 
 def test_head_in_code_is_the_head_of_the_migrations():
