@@ -9,6 +9,8 @@ from enum import StrEnum
 class CrashPoint(StrEnum):
     """Moments between two effects; after a death at any of them nothing may be lost or doubled."""
 
+    HANDED_OVER = "handed over"
+    """Within the transaction: slots are passed on to those that were started ahead."""
     LOOKED = "looked"
     """Blobs are moved, no row names them."""
     SETTLED = "settled"

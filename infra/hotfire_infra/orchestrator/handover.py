@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from hotfire_infra.executors.protocol import Executor
 from hotfire_infra.executors.slots import Room
 from hotfire_infra.orchestrator.attendance import GRANTED, Effect, grant_claim
+from hotfire_infra.orchestrator.crashpoints import CrashPoint, Passing, pass_by
 from hotfire_infra.orchestrator.facts import RunBook, TermsCache, last_event
 from hotfire_infra.orchestrator.lock import HeldLock
 from hotfire_infra.orchestrator.queue_keeper import QueueKeeper
@@ -37,6 +38,7 @@ class HandOver:
     book: RunBook
     queue: QueueKeeper
     terms: TermsCache
+    at: Passing = pass_by
 
     def hand_over(self) -> list[Effect]:
         """Grant what can be granted at once; return the answers, which are due now."""
@@ -47,6 +49,7 @@ class HandOver:
             serialise(connection, OUTBOX)
             is_alone = last_event(connection) == self.book.last_event
             answers = [self._grant(connection, row, holder) for row, holder in claims]
+            self.at(CrashPoint.HANDED_OVER)
             newest = last_event(connection)
         if is_alone:
             self.book.last_event = newest

@@ -345,6 +345,7 @@ class Orchestrator:
             book=self.book,
             queue=self.queue,
             terms=self._terms,
+            at=self.at,
         )
         answers = desk.hand_over()
         if answers:

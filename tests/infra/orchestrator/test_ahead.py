@@ -6,9 +6,10 @@ import json
 
 import pytest
 
+from hotfire_infra.errors import LockLostError
 from hotfire_infra.executors.fake import Script
-from hotfire_infra.executors.protocol import Capacity
-from hotfire_infra.orchestrator.crashpoints import CrashPoint, pass_by
+from hotfire_infra.orchestrator.attendance import CLAIM_SECONDS, LEASE_SECONDS
+from hotfire_infra.orchestrator.crashpoints import CrashPoint
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.orchestrator.dispatch import AHEAD_TIMEOUT_SECONDS
 from hotfire_infra.orchestrator.requests import RequestBook
@@ -39,10 +40,27 @@ def finished():
 
 
 @pytest.fixture
-def stand(make_stand, finished):
-    made = make_stand(lambda spec: Script(is_endless=spec.task not in finished), cpus=1)
-    made.executor.capacity = Capacity(cpus=1, ahead=1)
-    return made
+def silent():
+    """Tasks whose runner gives no sign of life."""
+    return set()
+
+
+@pytest.fixture
+def make_service(make_stand, finished, silent):
+    """A service on one slot; all of them see the same attempts."""
+
+    def director(spec):
+        return Script(is_endless=spec.task not in finished, never_claims=spec.task in silent)
+
+    def make():
+        return make_stand(director, cpus=1)
+
+    return make
+
+
+@pytest.fixture
+def stand(make_service):
+    return make_service()
 
 
 @pytest.fixture
@@ -164,24 +182,98 @@ def test_a_service_that_comes_back_leaves_those_ahead_waiting(stand, start, fini
     assert stand.finish(run_id).run.verdict == "passed"
 
 
-def test_a_death_between_grant_and_answer_is_made_good(stand, start, finished):
+HAND_OVER = (CrashPoint.HANDED_OVER, CrashPoint.COMMITTED, CrashPoint.ANSWERED)
+
+
+@pytest.mark.parametrize("point", HAND_OVER)
+def test_a_death_while_a_slot_is_passed_on_starts_nothing_twice(
+    stand, start, finished, make_service, point
+):
     run_id = start()
     until_c_waits(stand, run_id)
     (spool_of(stand, run_id, "b").root / "free").touch()
 
-    def die(point):
-        if point is CrashPoint.COMMITTED:
+    def die(passed):
+        if passed is point:
             raise KeyboardInterrupt
 
     stand.orchestrator.at = die
     with pytest.raises(KeyboardInterrupt):
         stand.orchestrator.round()
-    assert spool_of(stand, run_id, "c").claim_answer() is None
+    is_granted = point is not CrashPoint.HANDED_OVER
+    assert states(stand, run_id)["c"] == ("started" if is_granted else "leased")
+    assert (spool_of(stand, run_id, "c").claim_answer() is None) == (point in HAND_OVER[:2])
 
-    stand.orchestrator.at = pass_by
+    successor = make_service()
+    finished |= {"b", "c", "d"}
+    assert successor.finish(run_id).run.verdict == "passed"
+    assert [number for _, number, _ in successor.attempts(run_id)] == [1, 1, 1, 1]
+
+
+def kill(stand, run_id, task):
+    (spool_of(stand, run_id, task).root / "ended").touch()
+
+
+def test_a_runner_that_is_killed_while_it_waits_is_lost_and_its_task_tried_again(
+    stand, start, finished, make_spec
+):
+    run_id = start(specs={name: make_spec(retries=1) for name in "abcd"})
+    until_c_waits(stand, run_id)
+    kill(stand, run_id, "c")
+    stand.rounds(3)
+    assert states(stand, run_id)["b"] == "started"
+    assert ("c", 1, "lost") in stand.attempts(run_id)
+
     finished |= {"b", "c", "d"}
     assert stand.finish(run_id).run.verdict == "passed"
-    assert [number for _, number, _ in stand.attempts(run_id)] == [1, 1, 1, 1]
+    assert ("c", 2, "passed") in stand.attempts(run_id)
+
+
+def test_a_slot_passed_on_to_a_runner_that_has_just_died_is_given_to_the_next(
+    stand, start, finished, make_spec
+):
+    run_id = start(specs={name: make_spec(retries=1) for name in "abcd"})
+    until_c_waits(stand, run_id)
+    (spool_of(stand, run_id, "b").root / "free").touch()
+    kill(stand, run_id, "c")
+    stand.rounds(1)
+    assert ("c", 1, "lost") in stand.attempts(run_id)
+
+    finished |= {"b", "c", "d"}
+    assert stand.finish(run_id).run.verdict == "passed"
+    assert ("c", 2, "passed") in stand.attempts(run_id)
+
+
+def test_the_lease_of_one_that_was_handed_a_slot_runs_out_as_any_other(
+    stand, start, finished, silent, make_spec, clock
+):
+    run_id = start(specs={name: make_spec(retries=1) for name in "abcd"})
+    until_c_waits(stand, run_id)
+    clock.advance(10 * CLAIM_SECONDS)  # Waiting is not silence.
+    (spool_of(stand, run_id, "b").root / "free").touch()
+    stand.rounds(1)
+    assert states(stand, run_id)["c"] == "started"
+    finished.add("b")
+    silent.add("c")
+    clock.advance(LEASE_SECONDS + 1)
+    stand.rounds(1)
+    assert states(stand, run_id)["b"] == "passed"
+    assert ("c", 1, "lost") in stand.attempts(run_id)
+
+    silent.clear()
+    finished |= {"c", "d"}
+    assert stand.finish(run_id).run.verdict == "passed"
+
+
+def test_a_leader_that_was_deposed_passes_no_slot_on(stand, start, make_service):
+    run_id = start()
+    until_c_waits(stand, run_id)
+    make_service()
+    (spool_of(stand, run_id, "b").root / "free").touch()
+    with pytest.raises(LockLostError):
+        stand.orchestrator.round()
+    assert states(stand, run_id)["c"] == "leased"
+    assert spool_of(stand, run_id, "c").claim_answer() is None
 
 
 def test_an_exclusive_task_is_not_started_ahead(stand, start, make_spec):
