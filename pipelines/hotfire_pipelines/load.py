@@ -21,6 +21,7 @@ from hotfire_pipelines.errors import (
 from hotfire_pipelines.includes import inside, read_with_includes
 from hotfire_pipelines.placeholders import check_placeholders
 from hotfire_pipelines.schema import Input, Matrix, PipelineFile, Required, Task
+from hotfire_pipelines.selection_names import check_selection
 from hotfire_pipelines.validate import validate
 from hotfire_pipelines.waivers import Waivers
 from hotfire_pipelines.waivers import load as load_waivers
@@ -64,6 +65,7 @@ def load_pipeline(path: Path) -> Pipeline:
         _check_inputs(document, definition, name, task)
         check_placeholders(document, name, task, definition.axes)
     _check_cycles(document, definition)
+    check_selection(document, definition)
     return Pipeline(
         definition=_without_aliases(definition),
         document=document,

@@ -17,19 +17,20 @@ from pydantic import (
     model_validator,
 )
 
+from hotfire_pipelines.demands import Budget, Selection, Sufficient
+from hotfire_pipelines.strict import Name as Name
+from hotfire_pipelines.strict import Strict as Strict
+from hotfire_pipelines.strict import Text as Text
 from hotfire_testframework.contract.outcomes import Harness
 from hotfire_testframework.contract.task import check_relative_path
 from hotfire_testframework.errors import DecodeError
 
 PIPELINE_SCHEMA = "hotfire.dev/pipeline/1"
 
-# Names end up in cell keys, file names and URLs. Keys use `|`, `=`, `,` and `#` as separators.
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$")]
 AxisName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 AxisValue = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+\-]{0,63}$")]
 Argv = tuple[str, ...]
 Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
-Text = Annotated[str, StringConstraints(min_length=1)]
 Command = Annotated[Argv, Field(min_length=1)]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
@@ -42,12 +43,6 @@ def _stays_inside(path: str) -> str:
 
 
 WorkPath = Annotated[Text, AfterValidator(_stays_inside)]
-
-
-class Strict(BaseModel):
-    """No unknown keys, no silent conversions, no changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Required(StrEnum):
@@ -194,7 +189,7 @@ class Timeouts(Strict):
 class Requirements(Strict):
     """What the machine that takes a task must offer; the executor answers, not the plan."""
 
-    facts: dict[AxisName, Text] = {}
+    facts: dict[AxisName, Text] = Field(default={})
     """Dimensions of the machine itself: os, arch, distribution."""
     executables: tuple[Text, ...] = ()
     """Programs on PATH, or absolute paths."""
@@ -240,7 +235,7 @@ class Override(Strict):
     """Instead of the task's."""
     timeouts: Timeouts | None = None
     """Instead of the task's, as a whole."""
-    env: dict[EnvironmentName, str] = {}
+    env: dict[EnvironmentName, str] = Field(default={})
     """Beside the task's, and wins over it."""
     args: tuple[str, ...] | None = None
     """Instead of the task's."""
@@ -267,7 +262,7 @@ class Task(Strict):
     """What is executed, as a list of words."""
     teardown: tuple[Command, ...] = ()
     """Commands after; a failure is infrastructure."""
-    env: dict[EnvironmentName, str] = {}
+    env: dict[EnvironmentName, str] = Field(default={})
     """Environment, beside the platform's."""
     inputs: tuple[Input, ...] = ()
     """What it reads."""
@@ -297,6 +292,8 @@ class Task(Strict):
     """Memory of an attempt in MiB."""
     retries: Annotated[int, Field(ge=0, le=5)] = 1
     """Attempts after one that infrastructure ended."""
+    sufficient: Sufficient | None = None
+    """The least GPU it could do with; the plan names a cheaper platform that has it."""
     secrets: tuple[Name, ...] = ()
     """Names of secrets, given to trusted runs as files: `{secret:NAME}` is the path of one."""
     overrides: tuple[Override, ...] = ()
@@ -396,7 +393,7 @@ class PipelineFile(Strict):
     """Files below this one's folder whose axes, required, models and tasks are added."""
     axes: dict[AxisName, Axis]
     """Dimensions of choice; `platform` is always one."""
-    required: dict[Name, Required] = {}
+    required: dict[Name, Required] = Field(default={})
     """Platforms whose cells may be not executable without blocking."""
     priority: PriorityClass | None = None
     """Class of its runs in the queue; none: by the pipeline's name, else `developer`."""
@@ -408,9 +405,13 @@ class PipelineFile(Strict):
     """Failures that do not block."""
     gone: Gone = Gone()
     """Tests that were taken out or renamed."""
+    selection: Selection | None = None
+    """What a change may leave out; none: nothing."""
+    budget: Budget = Budget()
+    """What a run may cost."""
     waivers: Text | None = None
     """File below this one's folder with the waivers that count in its gate."""
-    models: dict[Name, Model] = {}
+    models: dict[Name, Model] = Field(default={})
     """Weights that tasks read."""
     tasks: Annotated[dict[Name, Task], Field(min_length=1)]
     """What is built and tested."""
