@@ -17,7 +17,6 @@ from hotfire_infra.clock import ManualClock
 from hotfire_infra.errors import InfraError, LockLostError, StorageFullError
 from hotfire_infra.executors.spool import write_object
 from hotfire_infra.orchestrator.attendance import CONFLICT, LEASE_SECONDS, grant_claim
-from hotfire_infra.orchestrator.courier import Courier
 from hotfire_infra.orchestrator.crashpoints import CrashPoint, pass_by
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.orchestrator.lock import HeldLock, acquire
@@ -26,6 +25,7 @@ from hotfire_infra.states import ATTEMPT_INTERRUPTED, ATTEMPT_TERMINAL, RunVerdi
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store, open_store
 from hotfire_infra.store.models import History, Outbox, Result
+from hotfire_infra.store.queries_lists import outbox_after
 from hotfire_testframework.contract.task import AttemptSpec
 
 from ..infra.conftest import SOURCE, plan_of, spec_of
@@ -36,6 +36,7 @@ DOOMED_EVERY = 97
 """Of so many tasks one is killed whenever it runs, until its budget is spent."""
 SLOTS = 10
 ROUNDS_PER_TASK = 30
+FOLLOWED_EVENTS = 200
 
 
 class ServiceDeath(BaseException):
@@ -76,6 +77,8 @@ class Chaos:
     interruptions: Counter[str] = field(default_factory=Counter)
     """Runners that we killed or silenced, by task."""
     delivered: list[int] = field(default_factory=list)
+    place: int = 0
+    """Of the follower of the outbox: the last event it noted."""
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -323,25 +326,23 @@ class Chaos:
         return bool(restarted)
 
     def lose_delivery(self, _live: list[AttemptSpec]) -> bool:
-        """A consumer of the outbox takes events and dies before it says so."""
-
-        def consumer(events) -> None:
-            self.delivered += [event.id for event in events]
-            raise ConnectionError
-
-        try:
-            Courier(self.store, self.orchestrator.lock, consumer).deliver()
-        except ConnectionError:
-            return True
-        return False
+        """A follower of the outbox takes events and dies before it notes all that it took."""
+        taken = self._take()
+        if taken:
+            self.place = taken[len(taken) // 2 - 1] if len(taken) > 1 else self.place
+        return bool(taken)
 
     def deliver(self) -> None:
-        """Bring all events to the consumer."""
-        Courier(
-            self.store,
-            self.orchestrator.lock,
-            lambda events: self.delivered.extend(event.id for event in events),
-        ).deliver()
+        """Let the follower take all events, noting its place after each batch."""
+        while taken := self._take():
+            self.place = taken[-1]
+
+    def _take(self) -> list[int]:
+        with self.store.reading() as connection:
+            events = outbox_after(connection, self.place, limit=FOLLOWED_EVENTS)
+        taken = [event.id for _, event in events]
+        self.delivered += taken
+        return taken
 
 
 def expected_of(tasks: int) -> dict[str, tuple[str, dict[str, int]]]:

@@ -108,7 +108,10 @@ class History(Base):
 
 
 class Outbox(Base):
-    """Events for others, written in the transaction that made them true."""
+    """Events for others, written in the transaction that made them true.
+
+    Whoever follows them (watchers, the log, traces) keeps its own place and reads on from its id.
+    """
 
     __tablename__ = "outbox"
 
@@ -120,6 +123,7 @@ class Outbox(Base):
     payload: Mapped[Json]
     created_ns: Mapped[Nanoseconds]
     delivered_ns: Mapped[Nanoseconds | None]
+    """Of schema 0001, never written: one mark would not do for several followers."""
 
 
 class Request(Base):
