@@ -1,7 +1,7 @@
 """What a store needs once a day: partitions of the next months, rollups of closed ones, retention.
 
 It works in a thread of its own and in short transactions, so that ingest and the orchestrator go on.
-Without a rule in section `retention` nothing is removed.
+Without a rule in section `retention` only old lines of the audit log and sessions are removed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hotfire_infra.sections.retention import RetentionSection
 from hotfire_infra.store.backup import maintenance
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.partitions import ensure_partitions
-from hotfire_infra.store.retention import Pruning, prune
+from hotfire_infra.store.retention import Pruning, prune, prune_access
 from hotfire_infra.store.rollups import months_to_roll_up, roll_up
 
 log = logging.getLogger(__name__)
@@ -102,11 +102,12 @@ class Upkeep(Collector):
         if self._policy.has_rule:
             rows, blobs = _removed_by(prune(self._store, self._policy, now_ns, dry_run=False))
         else:
-            rows = blobs = 0
+            blobs = 0
             with maintenance(self._store.home):
                 with self._store.reading() as connection:
                     months = months_to_roll_up(connection, now_ns)
                 roll_up(self._store, now_ns, months)
+                rows = prune_access(self._store, self._policy, now_ns)
         self._removed += rows
         self._lasted_s = time.monotonic() - began
         self._succeeded_ns = now_ns

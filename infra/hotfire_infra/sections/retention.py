@@ -43,6 +43,6 @@ class RetentionSection(BaseModel):
 
     @property
     def has_rule(self) -> bool:
-        """Whether anything may go."""
+        """Whether anything of runs may go; what names people has `access_days`."""
         kinds = (self.results, self.measurements, self.logs, self.artifacts, self.events)
         return any(kind.has_rule for kind in kinds)

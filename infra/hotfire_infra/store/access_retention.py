@@ -27,8 +27,9 @@ def count_old(connection: Connection, model: type[Base], before_ns: int, width: 
     return connection.execute(figures.where(_is_old(model, before_ns))).one()
 
 
-def remove_old(store: Store, before_ns: int) -> None:
-    """Take them away, in short transactions."""
+def remove_old(store: Store, before_ns: int) -> int:
+    """Take them away, in short transactions; return how many rows went."""
+    count = 0
     for model in ACCESS_TABLES:
         key = model.__table__.c.id
         old = select(key).where(_is_old(model, before_ns)).order_by(key).limit(ROWS_AT_ONCE)
@@ -36,5 +37,7 @@ def remove_old(store: Store, before_ns: int) -> None:
             with store.writing() as connection:
                 keys = connection.execute(old).scalars().all()
                 connection.execute(delete(model).where(key.in_(keys)))
+            count += len(keys)
             if len(keys) < ROWS_AT_ONCE:
                 break
+    return count

@@ -106,11 +106,17 @@ def prune(store: Store, policy: RetentionSection, now_ns: int, *, dry_run: bool)
                     remove_rows(store, model, runs)
             if policy.results.has_rule:
                 remove_messages(store)
-            if policy.access_days is not None:
-                remove_old(store, now_ns - policy.access_days * DAY_NS)
+            prune_access(store, policy, now_ns)
         gone = {kind: frozenset(chosen[kind]) for kind in ("logs", "artifacts")}
         blobs = sweep_blobs(store, grace_s=policy.grace_hours * 3600, dry_run=dry_run, without=gone)
     return Pruning(portions=tuple(portion for portion in counted if portion.rows), blobs=blobs)
+
+
+def prune_access(store: Store, policy: RetentionSection, now_ns: int) -> int:
+    """Take away what names people and is older than it is kept; return how many rows went."""
+    if policy.access_days is None:
+        return 0
+    return remove_old(store, now_ns - policy.access_days * DAY_NS)
 
 
 def runs_to_prune(

@@ -14,12 +14,14 @@ from sqlalchemy import func, inspect, select, update
 from hotfire_infra.operations import upkeep as upkeep_module
 from hotfire_infra.operations.upkeep import DELAY_SECONDS, EVERY_SECONDS, RETRY_SECONDS, Upkeep
 from hotfire_infra.sections.retention import KeepSection, RetentionSection
+from hotfire_infra.store.audit import local_entry, record_audit
 from hotfire_infra.store.backup import maintenance
-from hotfire_infra.store.models import RecordedInventory, Result, ResultMonth, Run
+from hotfire_infra.store.models import Audit, RecordedInventory, Result, ResultMonth, Run
 from hotfire_infra.store.partitions import month_of, name_of, next_month
 
 MARCH = int(datetime(2023, 3, 10, tzinfo=UTC).timestamp()) * 1_000_000_000
 DOCUMENT = Path(__file__).parents[3] / "docs" / "operations.md"
+KEEP_ALL = RetentionSection(access_days=None)
 KEEP_ONE = RetentionSection(results=KeepSection(runs=1))
 
 
@@ -64,6 +66,19 @@ def test_without_a_rule_months_are_summed_and_nothing_goes(two_runs, clock, dial
         tables = set(inspect(connection).get_table_names())
     ahead = name_of(next_month(month_of(clock.wall_ns()), 2))
     assert (ahead in tables) == (dialect == "postgresql")
+
+
+@pytest.mark.parametrize(("policy", "left"), [(RetentionSection(), 1), (KEEP_ALL, 2)])
+def test_old_lines_that_name_people_go_without_a_rule_for_runs(two_runs, clock, policy, left):
+    now = clock.wall_ns()
+    with two_runs.writing() as connection:
+        for at_ns in (now - 500 * 86_400 * 1_000_000_000, now):
+            record_audit(connection, local_entry("ann", "cancel", "run 1"), at_ns)
+    upkeep = Upkeep(two_runs, policy, leads=lambda: True)
+    clock.advance(DELAY_SECONDS)
+    assert upkeep.look()
+    assert count(two_runs, Audit) == left
+    assert count(two_runs, Result) == 2
 
 
 def test_a_rule_lets_rows_go_and_the_log_and_the_figures_say_so(two_runs, clock, caplog):
