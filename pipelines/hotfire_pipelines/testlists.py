@@ -10,7 +10,8 @@ probe failed) is a value like any other.
 
 from __future__ import annotations
 
-import re
+import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -24,51 +25,14 @@ from hotfire_pipelines.errors import (
     UnknownNameError,
     suggest,
 )
+from hotfire_pipelines.testlist_entries import TestEntry, parse_entry
+
+__all__ = ["Block", "Decision", "Requirement", "TestEntry", "TestLists", "parse_entry", "read"]
 
 SCHEMA = "hotfire.dev/testlists/1"
-_MARK = r"(?:ISOLATION|TIMEOUT\s*\(\s*\d+\s*\))"
-_MARKS = re.compile(rf"\s+(?P<marks>{_MARK}(?:\s*,\s*{_MARK}|\s+{_MARK})*)\s*$")
-_TIMEOUT = re.compile(r"TIMEOUT\s*\(\s*(\d+)\s*\)")
-_LOST_MARK = re.compile(r"\s(?:ISOLATION|TIMEOUT)\b")
-_OPTION = re.compile(r"\s+-(?P<name>[km])\s+(?P<value>\"[^\"]*\"|'[^']*'|\S+)(?=\s|$)")
 _KINDS = ("ranges", "wildcards", "terms")
 _BOUNDS = ("gte", "lte")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestEntry:
-    """One line of a list."""
-
-    __test__ = False
-
-    test: str
-    """A file, a folder, or a node id with its parameters."""
-    timeout_minutes: int | None = None
-    isolation: bool = False
-    """Runs in a process of its own, after the others."""
-    keyword: str | None = None
-    """pytest's `-k`."""
-    marker: str | None = None
-    """pytest's `-m`."""
-    source: Location
-    """File and line it stands in."""
-
-    @property
-    def selector(self) -> str:
-        """The entry without TIMEOUT and ISOLATION: how durations are keyed."""
-        parts = [self.test]
-        if self.keyword is not None:
-            parts.append(f'-k "{self.keyword}"')
-        if self.marker is not None:
-            parts.append(f'-m "{self.marker}"')
-        return " ".join(parts)
-
-    def __str__(self) -> str:
-        """Return the line in test-db notation; parsing it gives the same entry."""
-        marks = ["ISOLATION"] if self.isolation else []
-        if self.timeout_minutes is not None:
-            marks.append(f"TIMEOUT ({self.timeout_minutes})")
-        return " ".join([self.selector, ",".join(marks)]).rstrip()
+_TRUTHS = ("true", "false")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,14 +54,17 @@ class Requirement:
                 return False
             low = self.at_least is None or number >= self.at_least
             return low and (self.at_most is None or number <= self.at_most)
-        if self.kind == "terms":
-            return value in self.patterns
         folded = value.lower()
+        if self.kind == "terms":
+            # A truth is not a text: `true` in YAML is `True` to whoever asks from Python.
+            return value in self.patterns or (folded in _TRUTHS and folded in self.patterns)
         return any(fnmatchcase(folded, pattern.lower()) for pattern in self.patterns)
 
     def __str__(self) -> str:
-        """Return the requirement in words: `gpu like *a10*`, `1 ≤ system_gpu_count ≤ 1`."""
+        """Return the requirement in words: `gpu like *a10*`, `2 ≤ system_gpu_count ≤ 4`."""
         if self.kind == "ranges":
+            if self.at_least == self.at_most and self.at_least is not None:
+                return f"{self.key} = {self.at_least:g}"
             low = "" if self.at_least is None else f"{self.at_least:g} ≤ "
             return f"{low}{self.key}" + ("" if self.at_most is None else f" ≤ {self.at_most:g}")
         verb = "like" if self.kind == "wildcards" else "="
@@ -113,13 +80,27 @@ class Block:
     entries: tuple[TestEntry, ...]
     source: Location
 
-    def obstacle(self, conditions: Mapping[str, str]) -> Requirement | None:
-        """Return the first requirement that a query contradicts; none: the block holds."""
-        for requirement in self.requirements:
-            value = conditions.get(requirement.key)
-            if value is not None and not requirement.holds(value):
-                return requirement
-        return None
+    def obstacles(self, conditions: Mapping[str, str]) -> tuple[Requirement, ...]:
+        """Return the requirements that a query contradicts; none: the block holds."""
+        return tuple(
+            requirement
+            for requirement in self.requirements
+            if requirement.key in conditions and not requirement.holds(conditions[requirement.key])
+        )
+
+    def explain(self, conditions: Mapping[str, str]) -> Decision:
+        """Say whether the block is in, and why."""
+        obstacles = self.obstacles(conditions)
+        if obstacles:
+            reason = "; ".join(
+                f"{one}, but {one.key} is {conditions[one.key]}" for one in obstacles
+            )
+            return Decision(block=self, is_selected=False, reason=reason, obstacles=len(obstacles))
+        unasked = [str(one) for one in self.requirements if one.key not in conditions]
+        reason = "every condition holds" if self.requirements else "it has no condition"
+        if unasked:
+            reason += f" (the query does not say: {'; '.join(unasked)})"
+        return Decision(block=self, is_selected=True, reason=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +110,8 @@ class Decision:
     block: Block
     is_selected: bool
     reason: str
+    obstacles: int = 0
+    """Conditions that the query contradicts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,12 +121,14 @@ class TestLists:
     __test__ = False
 
     file: str
+    contexts: tuple[str, ...]
+    """Names of the lists, in the order of the file."""
     blocks: tuple[Block, ...]
 
     @property
-    def contexts(self) -> tuple[str, ...]:
-        """Names of the lists, in the order of the file."""
-        return tuple(dict.fromkeys(block.context for block in self.blocks))
+    def keys(self) -> tuple[str, ...]:
+        """Everything that a block asks for, by name."""
+        return tuple(dict.fromkeys(one.key for block in self.blocks for one in block.requirements))
 
     def select(self, conditions: Mapping[str, str], context: str | None = None) -> list[TestEntry]:
         """Return the entries for a machine, in file order; one that two blocks list comes twice.
@@ -168,28 +153,35 @@ class TestLists:
             start = Location(file=self.file, line=1, column=1)
             remedy = suggest(context, self.contexts)
             raise UnknownNameError(start, f"no list {context!r} in this file", remedy)
-        decisions = []
-        for block in self.blocks:
-            if context in (None, block.context):
-                obstacle = block.obstacle(conditions)
-                reason = "every condition holds"
-                if obstacle is not None:
-                    reason = f"{obstacle}, but {obstacle.key} is {conditions[obstacle.key]}"
-                decisions.append(Decision(block=block, is_selected=obstacle is None, reason=reason))
-        return decisions
+        return [
+            block.explain(conditions) for block in self.blocks if context in (None, block.context)
+        ]
+
+    def render(self) -> str:
+        """Return the file in our notation; reading it gives the same blocks, but for their places."""
+        lines = [f"schema: {SCHEMA}", "lists:"]
+        for context in self.contexts:
+            is_empty = all(block.context != context for block in self.blocks)
+            lines.append(f"  {json.dumps(context)}:{' []' if is_empty else ''}")
+            for block in self.blocks:
+                if block.context == context:
+                    when = json.dumps(_condition(block), ensure_ascii=False)
+                    tests = [json.dumps(str(entry), ensure_ascii=False) for entry in block.entries]
+                    lines += [f"  - when: {when}", "    tests:" if tests else "    tests: []"]
+                    lines += [f"    - {test}" for test in tests]
+        return "\n".join(lines) + "\n"
 
     def _nothing(self, conditions: Mapping[str, str], context: str | None) -> str:
         query = ", ".join(f"{key}={value}" for key, value in sorted(conditions.items()))
         where = f"the list {context!r}" if context else "the lists"
-        reasons = "; ".join(
-            f"line {one.block.source.line}: {one.reason}"
-            for one in self.explain(conditions, context)
-            if not one.is_selected
-        )
-        return (
-            f"{self.file}: nothing in {where} is selected by the query {{{query}}}"
-            f" ({reasons or 'no entry at all'})"
-        )
+        found = f"{self.file}: nothing in {where} is selected by the query {{{query}}}"
+        decisions = self.explain(conditions, context)
+        if not decisions:
+            return f"{found}: there is no block"
+        nearest = min(decisions, key=lambda one: one.obstacles)
+        said = nearest.reason if nearest.obstacles else f"{nearest.reason}, and it lists no test"
+        block = f"the nearest block of {len(decisions)}" if len(decisions) > 1 else "its block"
+        return f"{found}; {block} is {nearest.block.source}: {said}"
 
 
 def read(path: Path | str) -> TestLists:
@@ -202,11 +194,11 @@ def read(path: Path | str) -> TestLists:
         )
     if "schema" in top:
         return _ours(document, top)
+    contexts = tuple(name for name in top if name != "version")
     blocks: list[Block] = []
-    for name in top:
-        if name != "version":
-            blocks += _blocks(document, name, (name,), "condition")
-    return TestLists(file=document.file, blocks=tuple(blocks))
+    for name in contexts:
+        blocks += _blocks(document, name, (name,), "condition")
+    return TestLists(file=document.file, contexts=contexts, blocks=tuple(blocks))
 
 
 def _ours(document: Document, top: Mapping[str, object]) -> TestLists:
@@ -219,18 +211,23 @@ def _ours(document: Document, top: Mapping[str, object]) -> TestLists:
     blocks: list[Block] = []
     for name in lists:
         blocks += _blocks(document, name, ("lists", name), "when")
-    return TestLists(file=document.file, blocks=tuple(blocks))
+    return TestLists(file=document.file, contexts=tuple(lists), blocks=tuple(blocks))
 
 
 def _blocks(document: Document, context: str, place: Place, condition: str) -> Iterator[Block]:
-    for number, value in enumerate(_sequence(document, place, _value(document, place))):
+    is_ours = condition == "when"
+    for number, value in enumerate(_sequence(document, place, is_ours=is_ours)):
         at = (*place, number)
         block = _mapping(document, at, value)
         _known(document, at, block, (condition, "tests"))
         requirements = tuple(_requirements(document, (*at, condition), block.get(condition)))
-        tests = _sequence(document, (*at, "tests"), block.get("tests"))
+        if "tests" not in block:
+            where = document.key(*at)
+            raise InvalidValueError(where, "the key 'tests' is missing", "Add `tests:`.")
+        tests = _sequence(document, (*at, "tests"), is_ours=is_ours)
         entries = tuple(
-            _entry(document, (*at, "tests", index), test) for index, test in enumerate(tests)
+            _entry(document, (*at, "tests", index), test, is_ours=is_ours)
+            for index, test in enumerate(tests)
         )
         yield Block(
             context=context,
@@ -261,6 +258,9 @@ def _requirement(
             _scalar(document, (*place, number) if isinstance(wanted, list) else place, one)
             for number, one in enumerate(several)
         )
+        if not patterns:
+            where = document.at(*place)
+            raise InvalidValueError(where, f"{key} is an empty list", "Write what it may be.")
         return Requirement(kind=kind, key=key, patterns=patterns)
     bounds = _mapping(document, place, wanted)
     _known(document, place, bounds, _BOUNDS)
@@ -274,9 +274,12 @@ def _requirement(
     return Requirement(kind=kind, key=key, at_least=numbers.get("gte"), at_most=numbers.get("lte"))
 
 
-def _entry(document: Document, place: Place, value: object) -> TestEntry:
+def _entry(document: Document, place: Place, value: object, *, is_ours: bool) -> TestEntry:
     where = document.at(*place)
     if isinstance(value, dict):
+        if not is_ours:
+            remedy = "Write the line in quotes: `: ` makes it a mapping."
+            raise InvalidValueError(where, f"{value!r} is no test", remedy)
         return _entry_of_keys(document, place, value)
     if not isinstance(value, str) or not value.strip():
         raise InvalidValueError(where, f"{value!r} is no test", "Write its path or node id.")
@@ -294,57 +297,33 @@ def _entry_of_keys(document: Document, place: Place, value: Mapping[str, object]
             where = document.at(*place, name)
             raise InvalidValueError(where, f"{name} is {one!r}", f"Write a {kind.__name__}.")
         fields[name] = one
+        is_nothing = one < 1 if type(one) is int else not str(one).strip()
+        if is_nothing or {'"', "'"} <= set(str(one)):
+            where = document.at(*place, name)
+            remedy = "Write something, with one kind of quotes, or remove the key."
+            raise InvalidValueError(where, f"{name} is {one!r}", remedy)
     if "test" not in fields:
         raise InvalidValueError(document.at(*place), "the key `test` is missing", "Add it.")
     return TestEntry(source=document.at(*place), **fields)  # type: ignore[arg-type]
 
 
-def parse_entry(line: str, source: Location) -> TestEntry:
-    """Parse a line in test-db notation: `test -k "…" -m "…" ISOLATION,TIMEOUT (90)`."""
-    rest = line.strip()
-    timeout, isolation = None, False
-    marks = _MARKS.search(rest)
-    if marks:
-        rest = rest[: marks.start()]
-        isolation = "ISOLATION" in marks["marks"]
-        minutes = _TIMEOUT.search(marks["marks"])
-        timeout = int(minutes[1]) if minutes else None
-    options: dict[str, str] = {}
-    while (option := _OPTION.search(rest)) is not None:
-        if option["name"] in options:
-            raise InvalidValueError(
-                source, f"-{option['name']} is given twice in {line!r}", "Join them with `and`."
-            )
-        options[option["name"]] = option["value"].strip("\"'")
-        rest = rest[: option.start()] + rest[option.end() :]
-    if lost := _LOST_MARK.search(rest):
-        raise InvalidValueError(
-            source,
-            f"{lost[0].strip()} in {line!r} is not at the end, or has no minutes",
-            "Write `… ISOLATION,TIMEOUT (90)`, the minutes as a whole number.",
-        )
-    return TestEntry(
-        test=rest,
-        timeout_minutes=timeout,
-        isolation=isolation,
-        keyword=options.get("k"),
-        marker=options.get("m"),
-        source=source,
-    )
-
-
 def _number(value: str) -> float | None:
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
         return None
+    # Python reads `1_0` and `nan` too, and no order holds for the latter.
+    return None if "_" in value or math.isnan(number) else number
 
 
-def _value(document: Document, place: Place) -> object:
-    value: object = document.value
-    for part in place:
-        value = value[part]  # type: ignore[index]
-    return value
+def _condition(block: Block) -> dict[str, dict[str, object]]:
+    condition: dict[str, dict[str, object]] = {}
+    for one in block.requirements:
+        bounds = {"gte": one.at_least, "lte": one.at_most}
+        limits = {name: bound for name, bound in bounds.items() if bound is not None}
+        wanted = limits if one.kind == "ranges" else list(one.patterns)
+        condition.setdefault(one.kind, {})[one.key] = wanted
+    return condition
 
 
 def _scalar(document: Document, place: Place, value: object) -> str:
@@ -364,9 +343,14 @@ def _mapping(document: Document, place: Place, value: object) -> dict[str, objec
     )
 
 
-def _sequence(document: Document, place: Place, value: object) -> Sequence[object]:
+def _sequence(document: Document, place: Place, *, is_ours: bool) -> Sequence[object]:
+    value: object = document.value
+    for part in place:
+        value = value[part]  # type: ignore[index]
     if isinstance(value, list):
         return value
+    if value is None and not is_ours:
+        return ()  # Everything below the key is commented out, as real lists have it.
     raise InvalidValueError(
         document.at(*place), f"{value!r} is no list", "Write items below it, each after `- `."
     )

@@ -51,6 +51,7 @@ class Format(StrEnum):
     PIPELINE = "pipeline"
     PLATFORMS = "platforms"
     WAIVERS = "waivers"
+    TESTLISTS = "testlists"
     SERVICE = "service"
 
 

@@ -10,12 +10,14 @@ from hotfire_infra.configuration import Configuration
 from hotfire_pipelines.catalogue import CatalogueFile
 from hotfire_pipelines.editor_schema import editor_schema
 from hotfire_pipelines.schema import PipelineFile
+from hotfire_pipelines.testlist_schema import TestListFile
 from hotfire_pipelines.waivers import WaiverFile
 
 FORMATS: dict[str, tuple[type[BaseModel], str]] = {
     "pipeline": (PipelineFile, "Hotfire pipeline"),
     "platforms": (CatalogueFile, "Hotfire platform catalogue"),
     "waivers": (WaiverFile, "Hotfire waivers"),
+    "testlists": (TestListFile, "Hotfire test lists"),
     "service": (Configuration, "Hotfire service configuration"),
 }
 
