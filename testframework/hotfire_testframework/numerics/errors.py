@@ -19,3 +19,7 @@ class GoldenError(NumericsError):
 
 class CaseError(NumericsError):
     """A case line that no operator descriptor can read."""
+
+
+class ReferenceFileError(NumericsError, ValueError):
+    """A file of reference accuracies cannot be read, or does not hold what is asked for."""
