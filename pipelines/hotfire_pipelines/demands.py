@@ -33,10 +33,16 @@ Hours = Annotated[float, Field(gt=0)]
 Patterns = Annotated[tuple[Text, ...], AfterValidator(_checked)]
 
 
+def _is_narrow(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    if "**" in patterns:
+        raise ValueError("'**' names every file, and none would be unknown; use `always:` instead")
+    return patterns
+
+
 class SelectionRule(Strict):
     """Which tasks a change of some files concerns."""
 
-    paths: Annotated[Patterns, Field(min_length=1)]
+    paths: Annotated[Patterns, AfterValidator(_is_narrow), Field(min_length=1)]
     """Files, as GitHub Actions writes them: `src/**`, `!src/**.md`."""
     tasks: Annotated[tuple[Name, ...], Field(min_length=1)]
     """Tasks it concerns; so are those that read what they make. The rest is not selected."""
@@ -49,6 +55,8 @@ class Selection(Strict):
     """Files that no task reads, such as `docs/**`; a rule that names one wins."""
     rules: tuple[SelectionRule, ...] = ()
     """All rules that name a changed file count together."""
+    always: tuple[Name, ...] = ()
+    """Tasks that are selected whatever changed."""
     coverage: Mapping[Name, tuple[Name, ...]] = {}
     """Tasks whose executed lines a coverage suite knows completely: they are left out where it
     proves that no changed line runs, and selected where it saw the file."""

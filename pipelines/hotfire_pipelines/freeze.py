@@ -15,6 +15,7 @@ from hotfire_pipelines.errors import EmptyMatrixError
 from hotfire_pipelines.estimate import Durations, Load, estimate
 from hotfire_pipelines.expansion import Debt, Expanded
 from hotfire_pipelines.load import Pipeline
+from hotfire_pipelines.narrowing import Inquiry, narrow
 from hotfire_pipelines.plan import (
     Plan,
     PlannedCell,
@@ -77,6 +78,7 @@ def freeze(
     source_root: Path,
     runner_sha256: str | None = None,
     debt: Mapping[str, Sequence[Debt]] | None = None,
+    inquiry: Inquiry | None = None,
     slots: int = 2,
     created: str | None = None,
 ) -> Plan:
@@ -84,12 +86,12 @@ def freeze(
 
     `source_root` is read for case files only. Whether a machine at hand can execute a cell is not
     decided here: `requires` says what the executor must check. `debt` is what earlier plans could
-    not afford (`debt_of`).
+    not afford (`debt_of`). `inquiry` narrows the plan to what a change concerns.
     """
     expanded = expand_pipeline(pipeline, catalogue, debt)
-    cells = expanded.cells
-    links = link(pipeline, cells)
-    ordered = _in_order(cells, links)
+    narrowed = narrow(pipeline, expanded.cells, link(pipeline, expanded.cells), inquiry)
+    links = narrowed.links
+    ordered = _in_order(narrowed.cells, links)
     read = functools.cache(functools.partial(read_cases, source_root))
     listed = [_list_tests(pipeline, cell, inventory, read) for cell in ordered]
     pieces = [piece for item in listed for piece in _cut(item, history or Durations())]
@@ -110,6 +112,8 @@ def freeze(
         waiver_file=_waiver_file(pipeline),
         runner_sha256=runner_sha256,
         policy=_policy(pipeline),
+        unselected=narrowed.unselected,
+        selection=narrowed.selection,
         order=_order(pipeline),
         coverage=_coverage(expanded.coverage),
         estimate=estimate(_loads(pieces, edges), slots),

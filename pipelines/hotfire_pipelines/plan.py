@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from hotfire_pipelines.errors import PlanError
+from hotfire_pipelines.priced import Price
+from hotfire_pipelines.selected import PlannedOmission, PlannedSelection
 from hotfire_testframework.contract.canonical import canonical_json, canonical_sha256
 from hotfire_testframework.contract.jsonform import from_json, parse_json_text, to_json
 from hotfire_testframework.contract.task import TaskSpec
@@ -158,18 +160,19 @@ class Plan:
     waiver_file: WaiverSource | None = None
     runner_sha256: str | None = None
     policy: Policy = Policy()
+    unselected: tuple[PlannedOmission, ...] = ()
+    """Cells of the pipeline that no change concerns; they are neither missing nor green."""
+    selection: PlannedSelection | None = None
     order: QueueOrder | None = None
     coverage: tuple[PlannedCoverage, ...] = ()
     estimate: Estimate | None = None
+    price: Price | None = None
     created: str | None = None
 
     def frozen(self) -> dict[str, Any]:
-        """Everything that the digest covers: all but order, coverage, estimates and times."""
-        plain: dict[str, Any] = to_json(self)
-        plain.pop("order", None)
-        plain.pop("coverage", None)
-        plain.pop("estimate", None)
-        plain.pop("created", None)
+        """Everything that the digest covers: all but order, explanations, estimates and times."""
+        plain: dict[str, Any] = to_json(replace(self, **_NOTHING_OUTSIDE))
+        plain.pop("coverage")
         for planned, task in zip(plain["tasks"], self.tasks, strict=True):
             planned["spec"] = task.spec.to_json()
         for planned, cell in zip(plain["cells"], self.cells, strict=True):
@@ -179,6 +182,8 @@ class Plan:
         if self.policy == Policy():
             # A new word of the policy keeps the digest of plans that do not use it.
             plain.pop("policy")
+        if not self.unselected:
+            plain.pop("unselected")
         return plain
 
     @property
@@ -191,7 +196,9 @@ class Plan:
         outside = {
             "order": to_json(self.order),
             "coverage": [to_json(item) for item in self.coverage] or None,
+            "selection": to_json(self.selection),
             "estimate": to_json(self.estimate),
+            "price": to_json(self.price),
             "created": self.created,
         }
         kept = {name: value for name, value in outside.items() if value is not None}
@@ -231,6 +238,9 @@ class Plan:
         """Refuse a plan that refers to what it does not hold."""
         cells = {cell.key: cell for cell in self.cells}
         tasks = {task.key for task in self.tasks}
+        left_out = {cell.key for cell in self.unselected}
+        if len(left_out) != len(self.unselected) or left_out & set(cells):
+            raise PlanError("a cell of the plan is selected twice, or also not. Plan it again.")
         if len(cells) != len(self.cells) or len(tasks) != len(self.tasks):
             raise PlanError("two cells or two tasks of the plan have one key. Plan it again.")
         for task in self.tasks:
@@ -257,6 +267,16 @@ class Plan:
             return expected
         lines = set(task.spec.cases)
         return tuple(test for test in expected if test.split("/", 2)[2] in lines)
+
+
+_NOTHING_OUTSIDE: Mapping[str, Any] = {
+    "order": None,
+    "coverage": (),
+    "selection": None,
+    "estimate": None,
+    "price": None,
+    "created": None,
+}
 
 
 def inventory_digest(tests: tuple[str, ...]) -> str:

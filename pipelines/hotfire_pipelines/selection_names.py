@@ -14,6 +14,7 @@ def check_selection(document: Document, definition: PipelineFile) -> None:
         return
     for index, rule in enumerate(selection.rules):
         _tasks(document, definition, rule.tasks, ("selection", "rules", index, "tasks"))
+    _tasks(document, definition, selection.always, ("selection", "always"))
     for suite, tasks in selection.coverage.items():
         _tasks(document, definition, tasks, ("selection", "coverage", suite))
 
