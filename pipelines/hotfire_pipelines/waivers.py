@@ -7,7 +7,6 @@ day it expires, and only then: one that has expired, or whose failure looks diff
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hotfire_pipelines.document import Document, read_document
 from hotfire_pipelines.errors import InvalidValueError, PlanError
+from hotfire_pipelines.signatures import UnsafeSignatureError, compile_signature
 from hotfire_pipelines.validate import validate
 from hotfire_pipelines.waives_txt import Finding, ImportedWaiver, WaiveList, read_waives_txt
 
@@ -136,7 +136,7 @@ class Waivers:
             where = f"the waiver in line {line} ({waiver.bug})"
             if today > waiver.expires:
                 obstacles.append(f"{where} expired on {waiver.expires}")
-            elif not re.search(waiver.signature, message):
+            elif not compile_signature(waiver.signature).is_in(message):
                 obstacles.append(f"{where} is for another failure: no {waiver.signature!r} in it")
             else:
                 reason = f"{waiver.reason} ({waiver.bug}, {waiver.owner}, until {waiver.expires})"
@@ -206,8 +206,8 @@ def restore(values: Sequence[Mapping[str, object]], file: str) -> Waivers:
         said = {key: item for key, item in value.items() if key != "line"}
         try:
             waiver = Waiver.model_validate(said)
-            is_sound = re.search(waiver.signature, "") is None
-        except (ValidationError, re.error) as error:
+            is_sound = not compile_signature(waiver.signature).is_in("")
+        except (ValidationError, UnsafeSignatureError) as error:
             raise PlanError(f"waiver {place} of the plan cannot be read: {error}") from error
         if not is_sound or waiver.expires - waiver.created > LONGEST or not isinstance(line, int):
             raise PlanError(f"waiver {place} of the plan waives more than a file may. Plan again.")
@@ -231,12 +231,12 @@ def _check(document: Document, number: int, waiver: Waiver) -> None:
             f"{LONGEST.days} are the limit: write {waiver.created + LONGEST} or earlier.",
         )
     try:
-        matches_all = re.search(waiver.signature, "") is not None
-    except re.error as error:
+        matches_all = compile_signature(waiver.signature).is_in("")
+    except UnsafeSignatureError as error:
         raise InvalidValueError(
             document.at(*place, "signature"),
-            f"{waiver.signature!r} is no regular expression: {error}",
-            "Escape the special characters.",
+            f"{waiver.signature!r} cannot be used: {error}",
+            "Escape special characters, or write less of the message.",
         ) from error
     if matches_all:
         raise InvalidValueError(

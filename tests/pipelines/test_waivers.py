@@ -110,6 +110,7 @@ def test_a_snapshot_that_no_file_could_give_is_refused(tmp_path, change):
         ("2026-12-01", "soon", r"10:14"),
         ("error [0-9.]+ over its bound", "error [", "no regular expression"),
         ("error [0-9.]+ over its bound", ".*", "matches any failure"),
+        ("error [0-9.]+ over its bound", "(error) .*\\1", "can take for ever"),
         ("    owner: kernels@example.org\n", "", "owner"),
         ("bug: HF-12", "bgu: HF-12", r"6:5.*'bgu'.*'bug'"),
         ("waivers/1", "waivers/9", "1:9"),
@@ -118,6 +119,13 @@ def test_a_snapshot_that_no_file_could_give_is_refused(tmp_path, change):
 def test_a_wrong_file_is_said_with_its_place(tmp_path, old, new, message):
     with pytest.raises(PipelineError, match=message):
         load(saved(tmp_path, ONE.replace(old, new)))
+
+
+def test_a_hostile_message_does_not_keep_the_gate_busy(tmp_path):
+    found = load(saved(tmp_path, ONE.replace("error [0-9.]+ over its bound", "(x+x+)+y")))
+    judged = found.judge(TEST, WINDOWS, "x" * 100_000, TODAY)
+    assert judged.waiver is None
+    assert "is for another failure" in judged.reason
 
 
 def test_a_real_list_is_read_line_by_line():
