@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from hotfire_pipelines.errors import InvalidValueError, Location
+from hotfire_testframework.contract.listing import is_of
 
 _TOKEN = re.compile(
     r"""-(?P<option>[km])(?:\s+|=)(?P<value>"[^"]*"|'[^']*'|[^\s,"']+)
@@ -66,17 +67,8 @@ class TestEntry:
         return f"{self.selector} {self.marks}".rstrip()
 
     def lists(self, node: str) -> bool:
-        """Say whether a node id, its path as the list writes paths, is of this entry, -k and -m apart.
-
-        An entry is a folder, a file, a class, a test with all its parameters, or one test.
-        """
-        if node == self.test:
-            return True
-        path, separator, names = self.test.partition("::")
-        if not separator:
-            return node.startswith((f"{path.rstrip('/')}/", f"{path}::"))
-        longer = (f"{path}::{names}::",) if "[" in names else (f"{self.test}::", f"{self.test}[")
-        return node.startswith(longer)
+        """Say whether a node id, its path as the list writes paths, is of this entry, -k and -m apart."""
+        return is_of(self.test, node)
 
 
 def parse_entry(line: str, source: Location) -> TestEntry:

@@ -67,11 +67,23 @@ def narrowed(spec: TaskSpec, test: str) -> TaskSpec:
         case Harness.GTEST:
             return replace(spec, args=(*spec.args, f"--gtest_filter={name}"))
         case Harness.PYTEST if scheme == "pytest":
+            if spec.tests:
+                return _narrowed_list(spec, test)
             # -k takes no brackets: the function is the closest filter it has.
             function = name.rpartition("::")[2].partition("[")[0]
             return replace(spec, args=(*spec.args, "-k", function))
         case _:
             return spec
+
+
+def _narrowed_list(spec: TaskSpec, test: str) -> TaskSpec:
+    """Only this test, with the limit and the isolation of the entry that lists it."""
+    module, _, name = test.split("/", 2)
+    node = f"{module.replace('.', '/')}.py::{name}"
+    found = next((item for item in spec.tests if item.lists(node)), None)
+    if found is None:
+        return spec
+    return replace(spec, tests=(replace(found, test=node, keyword=None, marker=None),))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

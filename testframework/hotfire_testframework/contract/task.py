@@ -10,6 +10,7 @@ from typing import Any
 from hotfire_testframework.contract.canonical import canonical_json
 from hotfire_testframework.contract.identifiers import TestId
 from hotfire_testframework.contract.jsonform import from_json, parse_json_text, to_json
+from hotfire_testframework.contract.listing import ListedTest
 from hotfire_testframework.contract.outcomes import Harness
 from hotfire_testframework.contract.ulid import Ulid, parse_ulid
 from hotfire_testframework.errors import DecodeError
@@ -96,6 +97,8 @@ class TaskSpec:
     cases: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
+    tests: tuple[ListedTest, ...] = ()
+    """For pytest: only these, and `paths` is the one folder that their paths start from."""
     timeouts: Timeouts = Timeouts()
     module: str | None = None
     """Module of the test identifiers of `cases` (default aestus.kernels) and `gtest` (default aestus.unit)."""
@@ -121,6 +124,7 @@ class TaskSpec:
             raise DecodeError("cases", [], "at least one case line for the harness cases")
         if self.harness is Harness.PYTEST and not self.paths:
             raise DecodeError("paths", [], "at least one path for the harness pytest")
+        self._check_tests()
         for field_name, names in (
             ("inputs", [item.name for item in self.inputs]),
             ("outputs", [item.name for item in self.outputs]),
@@ -133,6 +137,16 @@ class TaskSpec:
             )
         if self.test is not None:
             TestId.parse(self.test)
+
+    def _check_tests(self) -> None:
+        if not self.tests:
+            return
+        if self.harness is not Harness.PYTEST or len(self.paths) != 1:
+            raise DecodeError("tests", self.harness, "the harness pytest with one path, their root")
+        longest = max((item.timeout_s or 0.0) for item in self.tests)
+        if longest > self.timeouts.run_s:
+            expected = f"at most run_s ({self.timeouts.run_s}): timeouts nest"
+            raise DecodeError("tests", longest, expected)
 
     def _check_words(self) -> None:
         for name in self.secrets:

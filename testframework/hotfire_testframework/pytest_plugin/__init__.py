@@ -29,7 +29,8 @@ def pytest_configure(config: pytest.Config) -> None:
         # Imported here, so that a plain pytest run does not pay for it.
         from hotfire_testframework.pytest_plugin.activation import activate
 
-        activate(config, path, os.environ.get("HOTFIRE_FINISHED"))
+        finished, listed = os.environ.get("HOTFIRE_FINISHED"), os.environ.get("HOTFIRE_LISTED")
+        activate(config, path, finished, listed)
 
 
 @pytest.fixture

@@ -9,10 +9,13 @@ import pytest
 from hotfire_testframework.pytest_plugin import STREAM_NAME
 from hotfire_testframework.pytest_plugin.event_file import EventFile
 from hotfire_testframework.pytest_plugin.event_stream import EventStream
+from hotfire_testframework.pytest_plugin.listed import Listed
 from hotfire_testframework.pytest_plugin.workers import CrashWatch
 
 
-def activate(config: pytest.Config, path: str, finished_path: str | None) -> None:
+def activate(
+    config: pytest.Config, path: str, finished_path: str | None, listed_path: str | None = None
+) -> None:
     """Register the stream, or on the controller of xdist the watch over its workers."""
     refuse_conflicts(config.pluginmanager)
     file = EventFile(path)
@@ -21,6 +24,10 @@ def activate(config: pytest.Config, path: str, finished_path: str | None) -> Non
         return
     worker = getattr(config, "workerinput", {}).get("workerid")
     finished = _read_lines(finished_path)
+    if listed_path is not None:
+        # Before the stream: hooks that are tried last run in the order of their registration.
+        listed = Listed(file, worker, finished, listed_path)
+        config.pluginmanager.register(listed, "hotfire-listed")
     config.pluginmanager.register(EventStream(file, worker, finished), STREAM_NAME)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,7 +27,7 @@ from hotfire_testframework.runner.session import (
     Session,
     duration_since,
 )
-from hotfire_testframework.runner.supervise import CommandEnd, Ended, Watch
+from hotfire_testframework.runner.supervise import CommandEnd, Ended, Limits, Watch
 from hotfire_testframework.runner.tail import Tail
 from hotfire_testframework.runner.telemetry.memory import MemoryCounters, read_counters
 
@@ -43,6 +43,8 @@ class Launch:
     argv: Sequence[str]
     env: Mapping[str, str]
     events: Path
+    test_s: float | None = None
+    """Limit of one test in it, instead of the task's; silence is allowed as long."""
 
 
 class Driver(Protocol):
@@ -60,6 +62,9 @@ class Driver(Protocol):
     ) -> Launch:
         """Return the process that runs what remains."""
 
+    def advance(self) -> bool:
+        """Go on to the next part of the list, after a process that did all it was asked to; False: none."""
+
     def translate(self, event: dict[str, Any]) -> dict[str, Any]:
         """Return an event in the words of the contract (kinds as in the stream, and crash, finish)."""
 
@@ -73,6 +78,7 @@ class _Process:
 
     in_flight: dict[str, tuple[int, float]] = field(default_factory=dict)
     ended: int = 0
+    has_collected: bool = False
     crash_signal: str | None = None
     is_finished: bool = False
 
@@ -85,6 +91,7 @@ class ListRun:
         self._driver = driver
         self._deadline = deadline
         self._process = _Process()
+        self._limits = session.run_limits(deadline)
         self._collected: dict[str, None] = {}
         self._is_collected = False
         self._tries: dict[str, int] = {}
@@ -96,9 +103,13 @@ class ListRun:
             self._add_collected(known)
             if not known:
                 return
-        for number in range(1, LAUNCHES_LIMIT + 1):
+        number = repetitions = 0
+        while repetitions < LAUNCHES_LIMIT:
+            number += 1
             self._process = _Process()
-            if not self._run_one_process(number):
+            if self._run_one_process(number):
+                repetitions += 1
+            elif not self._driver.advance():
                 return
         self._session.report(f"gave up after {LAUNCHES_LIMIT} processes that crashed or hung")
 
@@ -112,11 +123,12 @@ class ListRun:
             session.directory.stderr.stat().st_size if session.directory.stderr.exists() else 0
         )
         memory_before = read_counters()
+        self._limits = self._limits_of(launch)
         try:
             end = session.supervisor.run(
                 launch.argv,
                 env=launch.env,
-                limits=session.run_limits(self._deadline),
+                limits=self._limits,
                 watch=Watch(pump=lambda: self._pump(tail.read()), test_began=self._oldest_start),
             )
         except OSError as error:
@@ -129,6 +141,13 @@ class ListRun:
             record_artifact(session.directory, session.spool, name)
         return self._settle(end, error_offset, memory_before)
 
+    def _limits_of(self, launch: Launch) -> Limits:
+        limits = self._session.run_limits(self._deadline)
+        if launch.test_s is None:
+            return limits
+        silence = max(limits.silence_s or 0.0, launch.test_s)
+        return replace(limits, test_s=launch.test_s, silence_s=silence)
+
     # -- events ---------------------------------------------------------------------------------
 
     def _pump(self, events: Sequence[dict[str, Any]]) -> bool:
@@ -139,6 +158,7 @@ class ListRun:
     def _take(self, event: dict[str, Any]) -> None:
         kind = str(event.pop("kind", ""))
         if kind == Kind.COLLECTED:
+            self._process.has_collected = True
             self._add_collected([str(test) for test in event.get("tests", ())])
         elif kind == Kind.TEST_START:
             self._start(str(event.get("test")))
@@ -239,8 +259,9 @@ class ListRun:
             message = "wrote more log than an attempt may"
             self._fail_in_flight(Outcome.FAILED, FailureClass.PRODUCT, message)
             raise RunnerError(message, RunnerExit.PRODUCT_FAILURE)
-        limits = self._session.spec.timeouts
-        seconds = limits.test_s if end.ended is Ended.TEST_TIMEOUT else limits.silence_s
+        limits = self._limits
+        limit = limits.test_s if end.ended is Ended.TEST_TIMEOUT else limits.silence_s
+        seconds = limit or 0.0
         words = "took longer than" if end.ended is Ended.TEST_TIMEOUT else "gave no output for"
         if not self._process.in_flight:
             message = f"no output for {seconds:g} s outside of any test; {end.remains}"
@@ -267,11 +288,14 @@ class ListRun:
 
     def _settle_idle(self, end: CommandEnd, death: Death) -> bool:
         """The process died between tests, or never began one."""
+        process = self._process
         error = self._driver.explain_start(end.returncode)
-        if error is not None and not self._process.ended:
+        if error is not None and not process.ended:
             raise error
         remaining = self._remaining()
-        if remaining is None and end.returncode != 0:
+        # Of a list in several parts, the first can have told its tests and a later one not.
+        told = remaining is not None and (remaining or process.ended or process.has_collected)
+        if not told and end.returncode != 0:
             self._session.report(f"died while collecting: {death.message}")
             return False
         if not remaining:

@@ -53,6 +53,10 @@ class NativeDriver(ABC):
             events=events,
         )
 
+    def advance(self) -> bool:
+        """The whole list goes to one process."""
+        return False
+
     def translate(self, event: dict[str, Any]) -> dict[str, Any]:
         """Return a native event in the words of the contract."""
         kind = _KINDS.get(str(event.pop("event", "")), "")

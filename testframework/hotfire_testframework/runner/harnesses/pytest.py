@@ -1,11 +1,18 @@
-"""Harness `pytest`: the plugin writes events, the runner follows them; a crash is made up for by a new process."""
+"""Harness `pytest`: the plugin writes events, the runner follows them; a crash is made up for by a new process.
+
+Entries of a test list run in as few processes as their options allow: pytest's `-k` and `-m` are of a whole
+process, and so is the limit of one test. What has to be alone comes last, each entry in a process of its own.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hotfire_testframework.contract.exit_codes import RunnerExit
+from hotfire_testframework.contract.listing import ListedTest
 from hotfire_testframework.errors import RunnerError
 from hotfire_testframework.runner.harnesses.listed import Launch
 from hotfire_testframework.runner.session import Session
@@ -22,6 +29,8 @@ class PytestDriver:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._parts = parts_of(session.spec.tests)
+        self._at = 0
 
     def collect(self) -> Sequence[str] | None:
         """The plugin tells after pytest's own collection."""
@@ -42,7 +51,6 @@ class PytestDriver:
             # One broken module must not hide the results of the others.
             "--continue-on-collection-errors",
             *fill(session.spec.args),
-            *fill(session.spec.paths),
         ]
         env = {
             **session.environment,
@@ -57,7 +65,42 @@ class PytestDriver:
                 "".join(f"{test}\n" for test in finished), encoding="utf-8", newline="\n"
             )
             env["HOTFIRE_FINISHED"] = str(skip)
-        return Launch(argv=argv, env=env, events=events)
+        if not self._parts:
+            return Launch(argv=[*argv, *fill(session.spec.paths)], env=env, events=events)
+        return self._launch_part(argv, env, events, number)
+
+    def _launch_part(
+        self, argv: Sequence[str], env: dict[str, str], events: Path, number: int
+    ) -> Launch:
+        session = self._session
+        part = self._parts[self._at]
+        [root] = session.placeholders.fill_argv(session.spec.paths)
+        listed = session.directory.events / f"listed-{number}.json"
+        listed.parent.mkdir(parents=True, exist_ok=True)
+        entries = [item.test for item in part]
+        listed.write_text(json.dumps({"root": root, "tests": entries}), encoding="utf-8")
+        # pytest refuses all for one path that is not there; the plugin names the entry instead.
+        found = [path for path in files_of(part) if (Path(root) / path).exists()]
+        nothing = session.directory.events / "nothing"
+        nothing.mkdir(exist_ok=True)
+        where = [str(Path(root) / path) for path in found] or [str(nothing)]
+        options = [
+            *(["-k", part[0].keyword] if part[0].keyword else []),
+            *(["-m", part[0].marker] if part[0].marker else []),
+        ]
+        # A test has one identifier, whatever else is listed beside it.
+        argv = [*argv, *options, "--rootdir", root, *where]
+        return Launch(
+            argv=argv,
+            env={**env, "HOTFIRE_LISTED": str(listed)},
+            events=events,
+            test_s=part[0].timeout_s,
+        )
+
+    def advance(self) -> bool:
+        """Go on to the next entries of the list that share a process."""
+        self._at += 1
+        return self._at < len(self._parts)
 
     def translate(self, event: dict[str, Any]) -> dict[str, Any]:
         """The plugin already speaks the words of the contract."""
@@ -75,3 +118,18 @@ class PytestDriver:
             message = "pytest ran without the plugin of Hotfire: install hotfire in its environment"
             return RunnerError(message, RunnerExit.BAD_CONFIGURATION)
         return None
+
+
+def parts_of(tests: Sequence[ListedTest]) -> list[list[ListedTest]]:
+    """Return what shares a process, in the order of the list; what has to be alone comes last."""
+    shared: dict[object, list[ListedTest]] = {}
+    for item in tests:
+        if not item.isolation:
+            shared.setdefault((item.keyword, item.marker, item.timeout_s), []).append(item)
+    return [*shared.values(), *([item] for item in tests if item.isolation)]
+
+
+def files_of(part: Sequence[ListedTest]) -> list[str]:
+    """Return files and folders of entries, each once: what lies below another one is in it."""
+    paths = dict.fromkeys(item.test.partition("::")[0].rstrip("/") for item in part)
+    return [path for path in paths if not any(path.startswith(f"{other}/") for other in paths)]
