@@ -10,6 +10,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from hotfire_infra.store.database import Store, open_store
+
 CELLS = 20
 TESTS = 100
 PER_RUN = CELLS * TESTS
@@ -21,6 +23,17 @@ HOURS_NS = 4 * 3600 * 1_000_000_000
 _COUNT = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {count})"
 # A mixing function instead of random(): the same rows every time.
 _MIX = "((({0}) * 2654435761 + 40503) % 4294967296)"
+
+
+def grown(home: Path, *, results: int) -> Store:
+    """Open the store in `home`, grown before it is first opened; ValueError: it has another size."""
+    with closing(open_store(home)) as store, store.reading() as connection:
+        runs = connection.exec_driver_sql("SELECT count(*) FROM run").scalar_one()
+    if not runs:
+        runs = grow(home / "hotfire.db", results=results)
+    if runs != max(1, results // PER_RUN):
+        raise ValueError(f"{home} holds {runs * PER_RUN} results and not {results}")
+    return open_store(home)
 
 
 def grow(path: Path, *, results: int) -> int:

@@ -1,12 +1,14 @@
 """`python -m benchmarks.lists`: first pages of 100 of every list, on a store of ten million results.
 
 Beside each 95th percentile stands that of a bare lookup by primary key on the same file. How many
-rows a page reads is a test (tests/infra/store/test_pages.py). `--results` names another size.
+rows a page reads is a test (tests/infra/store/test_pages.py). `--results` names another size;
+`--home` a folder in which the store is kept, and measured again next time.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import statistics
 import tempfile
@@ -15,14 +17,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.grown_store import CELLS, TESTS, grow
+from benchmarks.grown_store import CELLS, TESTS, grown
 from benchmarks.report import Row, print_report
 from sqlalchemy import Connection
 
 from hotfire_infra.store import queries, queries_lists, queries_measurements, queries_tests
 from hotfire_infra.store import queries_pages as pages
 from hotfire_infra.store.audit import AuditFilter, audit_log
-from hotfire_infra.store.database import Store, open_store
+from hotfire_infra.store.database import Store
 
 LIMIT = 100
 TRIALS = 200
@@ -99,14 +101,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="end within a minute")
     parser.add_argument("--results", type=int, default=None, metavar="N")
+    parser.add_argument("--home", type=Path, default=None, metavar="FOLDER")
     chosen = parser.parse_args()
     results = chosen.results or (200_000 if chosen.quick else 10_000_000)
     trials = 20 if chosen.quick else TRIALS
-    with tempfile.TemporaryDirectory(prefix="hotfire-lists-") as folder:
-        home = Path(folder)
-        open_store(home).close()
-        grow(home / "hotfire.db", results=results)
-        store = open_store(home)
+    with contextlib.ExitStack() as stack:
+        home = chosen.home or Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="hotfire-lists-"))
+        )
+        store = stack.enter_context(contextlib.closing(grown(home, results=results)))
         lookup = _p95_ms(store, lookup_of(results), trials)
         rows = [
             Row(
@@ -115,7 +118,6 @@ def main() -> None:
             )
             for name, ask in LISTS.items()
         ]  # fmt: skip
-        store.close()
     print_report("lists", rows)
 
 

@@ -2,7 +2,7 @@
 
 What SQLite does is counted in steps of its machine; a scan of one big table alone would be a
 hundred times what is allowed. `make test-scale` asks the same of a million rows;
-HOTFIRE_SCALE_RESULTS names another number.
+HOTFIRE_SCALE_RESULTS names another number, HOTFIRE_SCALE_HOME a folder in which the store is kept.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.grown_store import CELLS, PER_RUN, TESTS, grow
+from benchmarks.grown_store import CELLS, PER_RUN, TESTS, grown
 from benchmarks.lists import LISTS, SERIES, last_run
 from sqlalchemy import Connection, event
 
 from hotfire_infra.store import queries_measurements
 from hotfire_infra.store import queries_pages as pages
-from hotfire_infra.store.database import Store, open_store
+from hotfire_infra.store.database import Store
 
 STEPS_A_ROW = 150
 """Of SQLite's machine, for a row of forty columns out of a dozen joined tables."""
@@ -34,22 +34,17 @@ def dialect() -> str:
     return "sqlite"
 
 
-def grown(folder: Path, results: int) -> Store:
-    open_store(folder).close()
-    grow(folder / "hotfire.db", results=results)
-    return open_store(folder)
-
-
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    store = grown(tmp_path_factory.mktemp("small"), SMALL_RESULTS)
+    store = grown(tmp_path_factory.mktemp("small"), results=SMALL_RESULTS)
     yield store
     store.close()
 
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    store = grown(tmp_path_factory.mktemp("large"), SCALE_RESULTS)
+    kept = os.environ.get("HOTFIRE_SCALE_HOME")
+    store = grown(Path(kept) if kept else tmp_path_factory.mktemp("large"), results=SCALE_RESULTS)
     yield store
     store.close()
 
