@@ -1,7 +1,21 @@
-"""Cuts the test list of a cell into shards of about equal duration."""
+"""Cuts the test list of a cell into shards of about equal duration, the same ones next time."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+
+from hotfire_pipelines.durations import Expected, Measured, expect
+from hotfire_pipelines.sharding import assign, lower_bound
+from hotfire_pipelines.sharding_repair import repair
+
+FEW = 0.05
+"""Part of the tests that may differ from what was known before, and that may move for it."""
+TOO_UNEVEN = 1.05
+"""A makespan above this multiple of the bound is worth moving more than a few tests."""
+QUANTILE_90 = 1.2816
+"""Standard deviations above the mean that 90 % stay below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -10,6 +24,9 @@ class Shard:
 
     tests: tuple[str, ...]
     seconds: float
+    """Expected, with set-up."""
+    timeout_seconds: float | None = None
+    """Enough for the shard and for any one test to reach its limit; None without limits."""
 
 
 def split(
@@ -18,23 +35,115 @@ def split(
     shards: int,
     *,
     setup_seconds: float = 0.0,
+    isolated: Collection[str] = (),
+    timeouts: Mapping[str, float] | None = None,
+    previous: Sequence[Collection[str]] | None = None,
 ) -> list[Shard]:
-    """At most `shards` slices, none empty; longest first into the emptiest, order kept inside.
+    """At most `shards` slices, none empty, order kept inside; a pure function of its arguments.
 
-    Deterministic: ties go by name and by shard number. A test without a duration costs the mean.
+    The order of `tests` and `durations` does not decide who goes where. A test without a duration
+    takes the median of its nearest neighbours. Tests of `isolated` are alone, in shards behind the
+    others; there are more than `shards` if they need it. `timeouts` limits single tests, in
+    seconds. `previous` are the tests of earlier shards, by number: few leave them.
+
+    `durations` may know tests that are not in `tests`, and the reverse. While both are few, the
+    shards are those of all tests with a duration, repaired by at most one move per 20 tests.
     """
-    known = [durations[test] for test in tests if test in durations]
-    mean = sum(known) / len(known) if known else 1.0
-    count = min(shards, len(tests))
-    load = [setup_seconds] * count
-    size = [0] * count
-    home: dict[str, int] = {}
-    for test in sorted(tests, key=lambda test: (-durations.get(test, mean), test)):
-        shard = min(range(count), key=lambda index: (load[index], size[index], index))
-        home[test] = shard
-        load[shard] += durations.get(test, mean)
-        size[shard] += 1
+    alone = sorted({test for test in tests if test in isolated})
+    shared = [test for test in tests if test not in isolated]
+    known = {test: Measured(seconds=seconds) for test, seconds in durations.items()}
+    seconds = {test: one.seconds for test, one in expect(tests, known).items()}
+    count = min(len(set(shared)), max(1, shards - len(alone)))
+    home = _home({test: seconds[test] for test in shared}, durations, count, previous, isolated)
+    slices = [tuple(test for test in shared if home[test] == number) for number in range(count)]
     return [
-        Shard(tests=tuple(test for test in tests if home[test] == index), seconds=load[index])
-        for index in range(count)
+        Shard(
+            tests=part,
+            seconds=setup_seconds + math.fsum(seconds[test] for test in part),
+            timeout_seconds=_timeout(part, seconds, timeouts, setup_seconds),
+        )
+        for part in (*slices, *((test,) for test in alone))
     ]
+
+
+def _home(
+    seconds: Mapping[str, float],
+    durations: Mapping[str, float],
+    shards: int,
+    previous: Sequence[Collection[str]] | None,
+    isolated: Collection[str],
+) -> dict[str, int]:
+    """Return test → shard, near what was there before: the last plan, or what history implies."""
+    if shards == 0:
+        return {}
+    few = int(FEW * len(seconds))
+    if previous is not None:
+        before = {test: number for number, part in enumerate(previous) for test in part}
+        same = sum(bool(set(part) & seconds.keys()) for part in previous) == shards
+        return _near(before, seconds, shards, few if same else None)
+    gone = {
+        test: had for test, had in durations.items() if test not in seconds and test not in isolated
+    }
+    new = seconds.keys() - durations.keys()
+    if (gone or new) and len(gone) <= few and len(new) <= few:
+        settled = {test: one for test, one in seconds.items() if test not in new} | gone
+        return _near(_settled(settled, shards), seconds, shards, few)
+    return _settled(seconds, shards)
+
+
+def _settled(seconds: Mapping[str, float], shards: int) -> dict[str, int]:
+    return repair(assign(seconds, shards), seconds, shards)
+
+
+def _near(
+    before: Mapping[str, int], seconds: Mapping[str, float], shards: int, moves: int | None
+) -> dict[str, int]:
+    home = repair(before, seconds, shards, max_moves=moves)
+    load = [0.0] * shards
+    for test, shard in home.items():
+        load[shard] += seconds[test]
+    is_uneven = max(load) > TOO_UNEVEN * lower_bound(list(seconds.values()), shards)
+    return repair(before, seconds, shards) if is_uneven else home
+
+
+def _timeout(
+    tests: Sequence[str],
+    seconds: Mapping[str, float],
+    timeouts: Mapping[str, float] | None,
+    setup_seconds: float,
+) -> float | None:
+    limits = {test: (timeouts or {})[test] for test in tests if test in (timeouts or {})}
+    if not limits:
+        return None
+    whole = setup_seconds + math.fsum(seconds[test] for test in tests)
+    return whole + max(0.0, *(limit - seconds[test] for test, limit in limits.items()))
+
+
+def count_for(
+    expected: Sequence[Expected],
+    target_seconds: float,
+    most: int,
+    *,
+    setup_seconds: float = 0.0,
+    previous: int | None = None,
+) -> int:
+    """Return the fewest shards of which nine in ten end within the target, at most `most`.
+
+    Where one test alone takes longer, so do the shards: more of them would not help. The previous
+    number stays while it misses the target by less than a tenth.
+    """
+
+    def fewest(target: float) -> int:
+        longest = max((one.mean_seconds for one in expected), default=0.0)
+        total = math.fsum(one.mean_seconds for one in expected)
+        variance = math.fsum((one.seconds * min(one.spread, 1.0)) ** 2 for one in expected)
+        for count in range(1, most):
+            late = QUANTILE_90 * math.sqrt(variance / count)
+            if total / count + late <= max(target - setup_seconds, longest + late):
+                return count
+        return most
+
+    wanted = fewest(target_seconds)
+    if previous is not None and fewest(1.1 * target_seconds) <= previous <= most:
+        wanted = previous if previous <= fewest(0.9 * target_seconds) else wanted
+    return max(1, min(wanted, len(expected)))
