@@ -107,6 +107,12 @@ class Orchestrator:
 
     def run_until_idle(self, stop: threading.Event, *, forever: bool = False) -> None:
         """Go round until no run is unfinished (or, with `forever`, until `stop`)."""
+        try:
+            self._go_round(stop, forever=forever)
+        finally:
+            self._scheduler.close()
+
+    def _go_round(self, stop: threading.Event, *, forever: bool) -> None:
         self.sweep()
         while not stop.is_set():
             try:
@@ -137,7 +143,7 @@ class Orchestrator:
     def _round(self) -> bool:
         changed = self._take_in()
         changed |= self._end_holds()
-        changed |= self._scheduler.step()
+        self._scheduler.step()
         self.fleet.ask()
         self.queue.find_line(self.book, self._terms)
         changed |= not changed and self._hand_over()

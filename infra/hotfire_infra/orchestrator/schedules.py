@@ -3,6 +3,7 @@
 A firing is a row, unique by schedule and due time (or pushed revision), written before the run is
 made; the run's id follows from the firing. So a service that dies in between, or a clock that is
 set back, makes no second run. A clock that jumps ahead makes one run, not one per missed time.
+Asking git and planning are done beside the round: a clone that hangs must not stall leases.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, insert, select, update
 
 from hotfire_infra.errors import InfraError, LockLostError, RequestRefusedError
+from hotfire_infra.orchestrator.beside import Beside
 from hotfire_infra.orchestrator.fair_share import SECOND_NS
 from hotfire_infra.orchestrator.lock import HeldLock
 from hotfire_infra.sections.schedules import ScheduleSection
@@ -35,6 +38,8 @@ MISFIRE_SECONDS = 300
 STARTING = "starting"
 MISSED = "missed "
 BY_HAND = "by hand "
+CLOSE_SECONDS = 5.0
+"""A launch under way is waited for at the end; one that takes longer is made by whoever leads next."""
 
 
 class Launcher(Protocol):
@@ -55,23 +60,30 @@ class Scheduler:
     sections: Mapping[str, ScheduleSection]
     launcher: Launcher | None
     lock: HeldLock
+    beside: Beside = field(default_factory=lambda: Beside("hotfire-schedule"))
     _stepped_ns: int | None = None
     _polled_ns: dict[str, int] = field(default_factory=dict)
     _complaints: dict[str, str] = field(default_factory=dict)
 
-    def step(self) -> bool:
-        """Look at all schedules, once a second at most; True if a run was made."""
+    def step(self) -> None:
+        """Look at all schedules, once a second at most; what takes long is begun beside."""
         now = self.store.clock.mono_ns()
         is_early = self._stepped_ns is not None and 0 <= now - self._stepped_ns < STEP_NS
         if self.launcher is None or not self.sections or is_early:
-            return False
+            return
         self._stepped_ns = now
         for name, section in self.sections.items():
             if section.cron is not None:
                 self._look_at_clock(name, section)
             elif self._is_poll_due(name, section, now):
-                self._look_at_branch(name, section, self.launcher)
-        return self._launch(self.launcher)
+                look = partial(self._look_at_branch, name, section, self.launcher)
+                if self.beside.begin(f"look at {name}", look):
+                    self._polled_ns[name] = now
+        self._launch(self.launcher)
+
+    def close(self) -> None:
+        """Wait a little for what is under way."""
+        self.beside.finish(CLOSE_SECONDS)
 
     def _look_at_clock(self, name: str, section: ScheduleSection) -> None:
         wall_ns = self.store.clock.wall_ns()
@@ -111,10 +123,7 @@ class Scheduler:
     def _is_poll_due(self, name: str, section: ScheduleSection, now: int) -> bool:
         assert section.on is not None
         polled = self._polled_ns.get(name)
-        if polled is not None and 0 <= now - polled < section.on.poll_seconds * SECOND_NS:
-            return False
-        self._polled_ns[name] = now
-        return True
+        return polled is None or not 0 <= now - polled < section.on.poll_seconds * SECOND_NS
 
     def _look_at_branch(self, name: str, section: ScheduleSection, launcher: Launcher) -> None:
         try:
@@ -147,7 +156,7 @@ class Scheduler:
     def _record(self, connection: Connection, name: str, due: str, outcome: str) -> None:
         record_firing(connection, name, due, outcome, at_ns=self.store.clock.wall_ns())
 
-    def _launch(self, launcher: Launcher) -> bool:
+    def _launch(self, launcher: Launcher) -> None:
         """Make the runs of firings that have none yet, also those of a service that died."""
         with self.store.reading() as connection:
             query = select(Firing).where(Firing.run_id.is_(None), Firing.outcome == STARTING)
@@ -155,12 +164,15 @@ class Scheduler:
         for firing in open_firings:
             section = self.sections.get(firing.schedule)
             if section is not None:
-                launch(self.store, launcher, firing, section)
-        return bool(open_firings)
+                make = partial(launch, self.store, launcher, firing, section)
+                self.beside.begin(f"firing {firing.id}", make)
 
 
 def launch(store: Store, launcher: Launcher, firing: Any, section: ScheduleSection) -> str:
-    """Make the run of one firing; return what came of it, which stands in its row too."""
+    """Make the run of one firing; return what came of it, which stands in its row too.
+
+    Two that launch the same firing (one was deposed meanwhile) make one run: its id is the firing's.
+    """
     run_id: int | None = None
     try:
         # A push is the revision that was pushed; a time is whatever stands there now.
@@ -177,8 +189,11 @@ def launch(store: Store, launcher: Launcher, firing: Any, section: ScheduleSecti
         if run_id is not None:
             number = connection.execute(select(Run.number).where(Run.id == run_id)).scalar_one()
             outcome = f"started run {number}"
-        changed = update(Firing).where(Firing.id == firing.id)
-        connection.execute(changed.values(run_id=run_id, outcome=outcome))
+        # The first word stands, but a run that was made is never denied.
+        is_open = Firing.outcome == firing.outcome if run_id is None else Firing.run_id.is_(None)
+        changed = update(Firing).where(Firing.id == firing.id, is_open)
+        if connection.execute(changed.values(run_id=run_id, outcome=outcome)).rowcount != 1:
+            return outcome
         publish(
             connection,
             topic="schedule.started" if run_id is not None else "schedule.failed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from datetime import datetime
 from pathlib import Path
 
@@ -14,19 +15,24 @@ from sqlalchemy import select
 
 from hotfire_infra.configuration import Configuration, read_configuration
 from hotfire_infra.errors import RequestRefusedError, SourceError
+from hotfire_infra.orchestrator.beside import MOST, Beside
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.orchestrator.lock import acquire
 from hotfire_infra.orchestrator.schedules import (
+    STARTING,
     Scheduler,
     due_text,
     fire_by_hand,
     last_due_ns,
+    launch,
     next_due_ns,
+    record_firing,
     set_paused,
 )
 from hotfire_infra.sections.schedules import PushSection, ScheduleSection
 from hotfire_infra.source.stamp import StoredSource, read_stamp
 from hotfire_infra.source.worktree import revision_at, worktree_of
+from hotfire_infra.states import RunVerdict
 from hotfire_infra.store.models import Firing, Run
 from hotfire_pipelines.errors import DefinitionError
 
@@ -86,12 +92,33 @@ def launcher(store, make_plan):
     return Launcher(store, make_plan({"kernels": ["m/s/one"]}))
 
 
+class AtOnce:
+    """Does the work in the step itself, so that a test can count on it."""
+
+    def begin(self, key, job):
+        job()
+        return True
+
+
 @pytest.fixture
 def make_scheduler(store, launcher):
-    def make(label="s", **sections):
-        return Scheduler(store, sections, launcher, acquire(store, label=label))
+    def make(label="s", beside=None, **sections):
+        lock = acquire(store, label=label)
+        return Scheduler(store, sections, launcher, lock, beside=beside or AtOnce())
 
     return make
+
+
+class Blocked:
+    """Lets a call begin, and holds it until it is released."""
+
+    def __init__(self, call):
+        self.call, self.began, self.released = call, threading.Event(), threading.Event()
+
+    def __call__(self, *arguments):
+        self.began.set()
+        assert self.released.wait(30)
+        return self.call(*arguments)
 
 
 @pytest.fixture
@@ -180,12 +207,12 @@ def test_a_clock_that_jumps_ahead_and_back_neither_floods_nor_repeats(
 def test_two_services_that_look_at_once_make_one_run(store, clock, launcher):
     clock.wall = ns("2026-11-21T10:59:50+00:00")
     sections = {"hourly": at("0 * * * *")}
-    first = Scheduler(store, sections, launcher, acquire(store, label="a"))
+    first = Scheduler(store, sections, launcher, acquire(store, label="a"), beside=AtOnce())
     first.step()
     clock.advance(20)
     first.step()
     first.lock.release()
-    second = Scheduler(store, sections, launcher, acquire(store, label="b"))
+    second = Scheduler(store, sections, launcher, acquire(store, label="b"), beside=AtOnce())
     second.step()
     assert (runs(store), len(launcher.started)) == (1, 1)
 
@@ -323,8 +350,111 @@ def test_the_loop_fires_what_is_due(make_stand, store, launcher, clock):
     stand.orchestrator.__post_init__()
     stand.rounds(1)
     clock.advance(20)
-    stand.rounds(2)
+    stand.rounds(1)
+    assert stand.orchestrator._scheduler.beside.finish(30)
     assert runs(store) == 1
+
+
+@on_both
+def test_a_launch_that_blocks_holds_up_neither_the_round_nor_other_schedules(
+    make_stand, make_plan, store, launcher, clock, monkeypatch
+):
+    clock.wall = ns("2026-11-21T10:59:50+00:00")
+    slow = at("0 * * * *", team="slow")
+    stand = make_stand(configuration=Configuration(schedules={"slow": slow, "q": at("0 * * * *")}))
+    stand.orchestrator.launcher = launcher
+    stand.orchestrator.__post_init__()
+    blocked = Blocked(lambda section: "aaa")
+    usual = launcher.tip
+    monkeypatch.setattr(
+        launcher, "tip", lambda section: (blocked if section is slow else usual)(section)
+    )
+    stand.rounds(1)
+    clock.advance(20)
+    stand.rounds(1)
+    assert blocked.began.wait(30)
+    # All of a run's life passes while git does not answer; nothing is launched twice.
+    done = stand.run(make_plan({"kernels": ["m/s/one"]}))
+    assert done.run.verdict is RunVerdict.PASSED
+    assert firings(store, "slow") == [("2026-11-21T11:00:00Z", "starting")]
+    blocked.released.set()
+    assert stand.orchestrator._scheduler.beside.finish(30)
+    assert [name for name, _ in launcher.started] == ["q", "slow"]
+    assert [outcome[:11] for _, outcome in firings(store)] == ["started run"] * 2
+
+
+def test_a_branch_that_cannot_be_read_for_long_is_asked_once(
+    make_scheduler, launcher, clock, monkeypatch
+):
+    blocked = Blocked(launcher.tip)
+    monkeypatch.setattr(launcher, "tip", blocked)
+    scheduler = make_scheduler(beside=Beside("test"), merged=on_push())
+    for _ in range(5):
+        scheduler.step()
+        clock.advance(120)
+    assert len([one for one in threading.enumerate() if one.name.startswith("test-")]) == 1
+    blocked.released.set()
+    assert scheduler.beside.finish(30)
+
+
+@on_both
+def test_two_leaders_that_launch_one_firing_at_once_make_one_run(store, clock, launcher):
+    clock.wall = ns("2026-11-21T10:59:50+00:00")
+    sections = {"hourly": at("0 * * * *")}
+    started = Blocked(launcher.start)
+    launcher.start = started
+    leaders = []
+    for label in ("a", "b"):
+        lock = acquire(store, label=label)
+        leaders.append(Scheduler(store, sections, launcher, lock))
+        leaders[-1].step()
+        clock.advance(20)
+        leaders[-1].step()
+        assert started.began.wait(30)
+        lock.release()
+    started.released.set()
+    assert all(leader.beside.finish(30) for leader in leaders)
+    assert (runs(store), len(launcher.started)) == (1, 2)
+    assert firings(store) == [("2026-11-21T11:00:00Z", "started run 1")]
+
+
+def test_who_fails_after_another_made_the_run_does_not_deny_it(store, launcher, clock):
+    with store.writing() as connection:
+        record_firing(connection, "hourly", "11:00", STARTING, at_ns=clock.wall_ns())
+        firing = connection.execute(select(Firing)).one()
+    section = at("0 * * * *")
+    assert launch(store, launcher, firing, section) == "started run 1"
+    launcher.problem = "the clone is gone"
+    launch(store, launcher, firing, section)
+    assert firings(store) == [("11:00", "started run 1")]
+
+
+def test_more_work_than_there_is_room_for_waits_its_turn():
+    beside, release, done = Beside("test"), threading.Event(), []
+
+    def job():
+        release.wait(30)
+        done.append(1)
+
+    assert [beside.begin(str(n), job) for n in range(MOST + 1)] == [True] * MOST + [False]
+    assert not beside.begin("0", job)
+    assert not beside.finish(0)
+    release.set()
+    assert beside.finish(30)
+    assert beside.begin("0", job)
+    assert beside.finish(30)
+    assert len(done) == MOST + 1
+
+
+def test_a_defect_beside_the_round_is_logged(caplog):
+    beside = Beside("test")
+
+    def broken():
+        raise ValueError("a defect")
+
+    assert beside.begin("x", broken)
+    assert beside.finish(30)
+    assert "a defect" in caplog.text
 
 
 @pytest.mark.parametrize(
