@@ -1,0 +1,105 @@
+"""Tests are numbered once, whoever asks first and whatever was rolled back in between."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from sqlalchemy import select
+
+from hotfire_infra.store import dictionaries
+from hotfire_infra.store.database import open_store
+from hotfire_infra.store.dictionaries import intern_tests, keys_of_tests
+from hotfire_infra.store.models import Test as StoredTest
+
+
+@pytest.fixture(params=[1, dictionaries.ADD_FROM])
+def store(request, tmp_path, monkeypatch):
+    # Few tests are enough to guess that all of them are new, or not.
+    monkeypatch.setattr(dictionaries, "ADD_FROM", request.param)
+    opened = open_store(tmp_path / "home")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def other(tmp_path, store):
+    """The same database, opened by another process as it were: it remembers nothing of ours."""
+    opened = open_store(tmp_path / "home")
+    yield opened
+    opened.close()
+
+
+def intern(store, *names):
+    with store.writing() as connection:
+        return intern_tests(connection, names)
+
+
+def stored(store):
+    """Return the keys of all tests that are stored, each by its identifier."""
+    with store.reading() as connection:
+        rows = connection.execute(select(StoredTest)).all()
+    return {f"{row.module}/{row.scheme}/{row.name}": row.id for row in rows}
+
+
+def test_tests_that_are_all_new_are_added_at_once_in_their_order(store):
+    assert intern(store, "m/s/b", "m/s/a", "m/s/c/d") == {"m/s/b": 1, "m/s/a": 2, "m/s/c/d": 3}
+    assert stored(store) == {"m/s/b": 1, "m/s/a": 2, "m/s/c/d": 3}
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        ("m/s/a", "m/s/new", "m/s/newer", "m/s/b"),
+        ("m/s/a", "m/s/new", "m/s/b", "m/s/newer"),
+        ("m/s/new", "m/s/a", "m/s/newer", "m/s/b"),
+        # The ends look as if all were new.
+        ("m/s/new", "m/s/a", "m/s/b", "m/s/newer"),
+    ],
+)
+def test_tests_of_which_another_writer_added_some_have_its_keys(store, other, order):
+    first = intern(other, "m/s/a", "m/s/b")
+    found = intern(store, *order)
+    assert {name: found[name] for name in first} == first
+    assert found == stored(store)
+    assert intern(other, *order) == found
+
+
+def test_what_two_writers_add_in_turn_has_the_same_keys_for_both(store, other):
+    names = [f"m/s/{number}" for number in range(12)]
+    for end in range(1, 13):
+        for writer in (store, other):
+            assert intern(writer, *names[:end][::-1]) == stored(store)
+        # One of them adds more, which the other finds among its own.
+        assert intern(other, f"m/s/extra-{end}", "m/s/0")["m/s/0"] == 1
+        names.insert(end // 2, f"m/s/extra-{end}")
+
+
+@pytest.mark.parametrize("known", [(), ("m/s/known",)])
+def test_keys_that_were_rolled_back_belong_to_whoever_comes_next(store, other, known):
+    intern(other, "m/s/known")
+    with contextlib.suppress(ZeroDivisionError), store.writing() as connection:
+        keys = intern_tests(connection, [*known, "m/s/lost"])
+        assert intern_tests(connection, ["m/s/lost"])["m/s/lost"] == keys["m/s/lost"]
+        raise ZeroDivisionError
+    intern(other, "m/s/first")
+    found = intern(store, "m/s/lost", "m/s/first", "m/s/known")
+    assert found == stored(store)
+    # It was given away: remembered, it would lead to the wrong test.
+    assert found["m/s/first"] == keys["m/s/lost"]
+
+
+def test_no_more_keys_are_remembered_than_may_be(store, monkeypatch):
+    monkeypatch.setattr(dictionaries, "KEYS_KEPT", 10)
+    for begin in range(0, 40, 4):
+        names = [f"m/s/{number}" for number in range(begin, begin + 4)]
+        for _ in range(2):
+            intern(store, *names)
+        assert 0 < len(dictionaries._KEYS[store.write_engine]) <= 10
+
+
+def test_what_is_no_identifier_has_no_key_and_is_not_stored(store):
+    wrong = ["m/s", "m/s/" + "x" * 1025, "\u00e9" * 900 + "/s/" + "\u00e9" * 900]
+    with store.writing() as connection:
+        assert keys_of_tests(connection, [*wrong, "m/s/right"]) == [None, None, None, 1]
+    assert stored(store) == {"m/s/right": 1}
