@@ -14,6 +14,7 @@ from sqlalchemy import Connection, update
 from hotfire_infra.action_digest import observed_digest
 from hotfire_infra.ingest.columns import json_text
 from hotfire_infra.ingest.context import AttemptContext
+from hotfire_infra.ingest.usual import AnyRecord, Ended, Started
 from hotfire_infra.store import results
 from hotfire_infra.store.dictionaries import intern_environment, intern_messages, keys_of_tests
 from hotfire_infra.store.models import Attempt
@@ -43,17 +44,21 @@ Problem = tuple[int, str]
 
 
 def write_records(
-    connection: Connection, context: AttemptContext, records: Sequence[Record]
+    connection: Connection, context: AttemptContext, records: Sequence[AnyRecord]
 ) -> list[Problem]:
     """Store a batch and return what of it cannot be; artifacts are the caller's: files move first."""
+    ended = [record for record in records if type(record) is Ended]
     by_kind: dict[str, list[Record]] = {}
-    for record in records:
+    for record in (record for record in records if type(record) is Record):
         kind = record.kind
         if kind in by_kind:
             by_kind[kind].append(record)
         else:
             by_kind[kind] = [record]
     problems: list[Problem] = []
+    _write_ended(connection, context, ended, problems)
+    if not by_kind:
+        return problems
     _write_kept(connection, context, by_kind, problems)
     _write_collected(connection, context, by_kind.get(_COLLECTED, ()), problems)
     _write_results(connection, context, by_kind.get(_ENDED, ()), problems)
@@ -68,7 +73,7 @@ def write_records(
     return problems
 
 
-def in_flight_after(before: Sequence[str], records: Sequence[Record]) -> list[str]:
+def in_flight_after(before: Sequence[str], records: Sequence[AnyRecord]) -> list[str]:
     """Return the tests that are started and not ended once `records` have come in.
 
     One that cannot be stored is none of them: its result will be a problem of the stream.
@@ -77,11 +82,12 @@ def in_flight_after(before: Sequence[str], records: Sequence[Record]) -> list[st
     for record in records:
         kind = record.kind
         if kind == _START:
-            test = record.body["test"]
+            test = record.test if type(record) is Started else record.body["test"]
             if len(test) <= LONGEST_NAME or fault_of_test(test) is None:
                 started[test] = None
         elif kind == _ENDED:
-            started.pop(record.body["test"], None)
+            test = record.test if type(record) is Ended else record.body["test"]
+            started.pop(test, None)
     return list(started)
 
 
@@ -171,6 +177,46 @@ def _write_results(
                 json_text(metrics) if metrics else None,
             )
         )
+    results.insert_rows(connection, results.RESULT, rows)
+
+
+def _write_ended(
+    connection: Connection,
+    context: AttemptContext,
+    records: Sequence[Ended],
+    problems: list[Problem],
+) -> None:
+    """Store results as `_write_results` does, from fields instead of bodies."""
+    if not records:
+        return
+    texts = [text for one in records if (text := one.message)]
+    texts += [text for one in records if (text := one.detail)]
+    key_of = intern_messages(connection, texts).get
+    keys = keys_of_tests(connection, [one.test for one in records])
+    if None in keys:
+        lost = [one for one, key in zip(records, keys, strict=True) if key is None]
+        problems.extend((one.seq, fault_of_test(one.test) or "") for one in lost)
+    attempt_id, variant_id = context.attempt_id, context.variant_id
+    rows = [
+        (
+            attempt_id,
+            one.seq,
+            test_id,
+            variant_id,
+            one.number,
+            one.outcome,
+            one.failure_class,
+            one.duration_ns,
+            # No text, none or an empty one, has no key.
+            key_of(one.message),
+            key_of(one.detail),
+            one.environment_class,
+            json_text(one.params) if one.params else None,
+            json_text(one.metrics) if one.metrics else None,
+        )
+        for one, test_id in zip(records, keys, strict=True)
+        if test_id is not None
+    ]
     results.insert_rows(connection, results.RESULT, rows)
 
 

@@ -6,10 +6,12 @@ value into rows and blobs. Texts are redacted; an artifact that still holds a va
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from hotfire_infra.ingest.usual import AnyRecord
+from hotfire_testframework.contract.stream import Record
 from hotfire_testframework.contract.stream_reader import StreamPart
 from hotfire_testframework.runner.redaction import Redactor
 
@@ -20,9 +22,20 @@ def redact_part(part: StreamPart, redactor: Redactor) -> StreamPart:
     """Return records without the values of secrets in their texts."""
     if not redactor:
         return part
-    records = [replace(record, body=redactor.value(record.body)) for record in part.records]
     problem = None if part.problem is None else redactor.text(part.problem)
+    records = redact_records(part.records, redactor)
     return replace(part, records=type(part.records)(records), problem=problem)
+
+
+def redact_records(records: Sequence[AnyRecord], redactor: Redactor) -> list[Record]:
+    """Return records without the values of secrets in any text of their bodies."""
+    return [
+        Record(
+            v=one.v, seq=one.seq, kind=one.kind, mono_ns=one.mono_ns,
+            body=redactor.value(one.body),
+        )
+        for one in records
+    ]  # fmt: skip
 
 
 def holds_secret(path: Path, redactor: Redactor) -> bool:

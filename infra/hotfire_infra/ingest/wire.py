@@ -1,23 +1,23 @@
 """Batches of records as they come over HTTP: JSON lines as in the spool, or one encoded document.
 
-The two kinds that make up nearly all of a stream are decoded by msgspec; everything that it does not
-take, right or wrong, goes to the contract's own decoder, which alone says what is refused and why.
+A batch that holds nothing but the two usual kinds is decoded in one go; of any other each line is
+looked at, and what the quick decoder does not take, right or wrong, goes to the contract's own, which
+alone says what is refused and why.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
+from typing import Any, Literal
 
 import msgspec
 
 from hotfire_infra.errors import InfraError
+from hotfire_infra.ingest.usual import AnyRecord, usual_record, usual_records
 from hotfire_testframework.contract.stream import (
-    LARGEST,
     LINE_LIMIT,
-    Record,
     decode_record,
     encode_record,
 )
@@ -35,46 +35,6 @@ ENCODED_FIELDS = frozenset(
     }
 )  # fmt: skip
 """Fields whose texts an encoded document may give as a position in its list `strings`."""
-
-_Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
-_Seq = Annotated[int, msgspec.Meta(ge=1, le=LARGEST)]
-# In this form, because `try` is no name in Python.
-_TestStart = TypedDict(
-    "_TestStart",
-    {
-        "v": Literal[1],
-        "seq": _Seq,
-        "kind": Literal["test_start"],
-        "mono_ns": int,
-        "test": str,
-        "try": _Count,
-    },
-)
-_TestAttempt = TypedDict(
-    "_TestAttempt",
-    {
-        "v": Literal[1],
-        "seq": _Seq,
-        "kind": Literal["test_attempt"],
-        "mono_ns": int,
-        "test": str,
-        "try": _Count,
-        "outcome": Literal["passed", "failed", "skipped", "errored"],
-        "duration_ns": _Count,
-        "failure_class": NotRequired[str],
-        "message": NotRequired[str],
-        "detail": NotRequired[str],
-        "environment_class": NotRequired[str],
-        "params": NotRequired[dict[str, Any]],
-        "metrics": NotRequired[dict[str, Any]],
-    },
-)
-_QUICK: tuple[tuple[bytes, Any], ...] = (
-    (b'"kind":"test_start"', msgspec.json.Decoder(_TestStart).decode),
-    (b'"kind":"test_attempt"', msgspec.json.Decoder(_TestAttempt).decode),
-)
-HEAD_BYTES = 60
-"""Where a line as the runner writes it names its kind; any other goes the long way."""
 
 
 class WireError(InfraError):
@@ -97,17 +57,22 @@ _DOCUMENT_MSGPACK = msgspec.msgpack.Decoder(_Document)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Records with consecutive numbers, each with its line as it stands in a spool."""
+    """Records with consecutive numbers, and their lines as they stand in a spool."""
 
-    records: tuple[Record, ...]
-    lines: tuple[bytes, ...]
-    problem: str | None
+    records: Sequence[AnyRecord]
+    content: bytes
+    """The lines of the records, one each, newlines included."""
+    problem: str | None = None
     """Why what lies behind them is no record, or does not follow; None: nothing lies there."""
 
     @property
     def first_seq(self) -> int:
         """Number of the first record; 0 in an empty batch."""
         return self.records[0].seq if self.records else 0
+
+    def lines(self) -> list[bytes]:
+        """Return the line of each record."""
+        return [line + b"\n" for line in self.content.split(b"\n")[:-1]]
 
 
 def inflate(body: bytes, limit: int) -> bytes:
@@ -127,15 +92,13 @@ def inflate(body: bytes, limit: int) -> bytes:
 def read_batch(content: bytes, media_type: str) -> Batch:
     """Read an inflated body; WireError where it is no batch at all."""
     if media_type in JSON_LINES:
-        lines = content.split(b"\n")
-        lines.pop()  # Behind the last newline: nothing, or a torn line that is not there yet.
-        return _read([line + b"\n" for line in lines])
+        return _read(content)
     if media_type != JSON_DOCUMENT and media_type not in MSGPACK:
         raise WireError(f"batches come as {', '.join(MEDIA_TYPES)}, not as {media_type!r}")
     decoder = _DOCUMENT_MSGPACK if media_type in MSGPACK else _DOCUMENT_JSON
     try:
         document = decoder.decode(content)
-        return _read(_lines_of(document))
+        return _read(b"".join(_lines_of(document)))
     except (msgspec.MsgspecError, RecursionError, UnicodeError, ValueError) as error:
         raise WireError(f"the body is no batch: {error}") from error
 
@@ -171,48 +134,44 @@ def _line_of(record: dict[str, Any], strings: list[str]) -> bytes:
         raise WireError(f"seq {seq}: {error}") from error
 
 
-def _read(lines: list[bytes]) -> Batch:
-    records: list[Record] = []
-    problem = None
+def _read(content: bytes) -> Batch:
+    lines = content.split(b"\n")
+    # Behind the last newline: nothing, or a torn line that is not there yet.
+    if torn := lines.pop():
+        content = content[: -len(torn)]
+    if len(content) <= LINE_LIMIT and (records := usual_records(lines)):
+        first = records[0].seq
+        if [one.seq for one in records] == [*range(first, first + len(records))]:
+            return Batch(records=records, content=content)
+    return _read_each(content, lines)
+
+
+def _read_each(content: bytes, lines: Sequence[bytes]) -> Batch:
+    records: list[AnyRecord] = []
+    size, seq = 0, None
     for line, record in zip(lines, _decoded(lines), strict=True):
+        problem = None
         if isinstance(record, str):
             problem = record
-        elif records and record.seq != records[-1].seq + 1:
-            problem = f"gap: expected seq {records[-1].seq + 1}, found {record.seq}"
-        elif len(line) > LINE_LIMIT:
+        elif seq is not None and record.seq != seq + 1:
+            problem = f"gap: expected seq {seq + 1}, found {record.seq}"
+        elif len(line) >= LINE_LIMIT:
             problem = f"seq {record.seq}: a line is longer than {LINE_LIMIT} bytes"
-        if problem is not None:
-            break
-        records.append(cast("Record", record))
-    return Batch(records=tuple(records), lines=tuple(lines[: len(records)]), problem=problem)
+        if isinstance(record, str) or problem is not None:
+            return Batch(records=records, content=content[:size], problem=problem)
+        records.append(record)
+        size, seq = size + len(line) + 1, record.seq
+    return Batch(records=records, content=content)
 
 
-def _decoded(lines: list[bytes]) -> Iterator[Record | str]:
+def _decoded(lines: Sequence[bytes]) -> Iterator[AnyRecord | str]:
     """Yield each line's record, or why it is none."""
     for line in lines:
-        found = _quickly(line)
-        if found is not None:
-            yield found
-            continue
-        try:
-            yield decode_record(line)
-        except ContractError as error:
-            yield str(error)
-
-
-def _quickly(line: bytes) -> Record | None:
-    """Return the record of a line of the two usual kinds; None: ask the contract."""
-    head = line[:HEAD_BYTES]
-    for mark, decode in _QUICK:
-        if mark in head:
+        found: AnyRecord | None = usual_record(line)
+        if found is None:
             try:
-                body = decode(line)
-            except (msgspec.MsgspecError, UnicodeError, RecursionError):
-                return None
-            if body["test"].count("/") < 2:
-                return None
-            del body["v"]
-            return Record(
-                seq=body.pop("seq"), kind=body.pop("kind"), mono_ns=body.pop("mono_ns"), body=body
-            )
-    return None
+                found = decode_record(line + b"\n")
+            except ContractError as error:
+                yield str(error)
+                continue
+        yield found

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from sqlalchemy import Connection
 
@@ -18,14 +19,15 @@ from hotfire_infra.errors import InfraError, StorageFullError
 from hotfire_infra.executors.spool import Spool
 from hotfire_infra.ingest.artifacts import move_artifacts
 from hotfire_infra.ingest.placing import write_at
-from hotfire_infra.ingest.redaction import redact_part
+from hotfire_infra.ingest.redaction import redact_records
 from hotfire_infra.ingest.stream import Arrival, store_arrival
+from hotfire_infra.ingest.usual import AnyRecord
 from hotfire_infra.ingest.wire import Batch, read_batch
 from hotfire_infra.states import ATTEMPT_LIVE, AttemptState
 from hotfire_infra.store import queries_lists
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.rows import AttemptRow
-from hotfire_testframework.contract.stream import Kind
+from hotfire_testframework.contract.stream import Record
 from hotfire_testframework.contract.stream_reader import Position, StreamPart
 
 log = logging.getLogger(__name__)
@@ -183,22 +185,26 @@ class IngestWriter:
         if refusal is not None:
             return refusal
         skipped = max(0, acked + 1 - batch.first_seq) if batch.records else 0
-        lines = batch.lines[skipped:]
-        records = batch.records[skipped:]
+        records: Sequence[AnyRecord] = batch.records[skipped:]
         redactor = delivery.spool.redactor()
-        # Line by line: asterisks are as long, so that a line keeps its place.
-        content = (
-            b"".join(redactor.content(line) for line in lines) if redactor else b"".join(lines)
-        )
+        content = batch.content
+        if skipped or redactor:
+            # Line by line: asterisks are as long, so that a line keeps its place.
+            content = b"".join(map(redactor.content, batch.lines()[skipped:]))
+        if redactor:
+            records = redact_records(records, redactor)
         _append(delivery.spool.stream, attempt.acked_bytes, content)
         position = Position(
             offset=attempt.acked_bytes + len(content),
             seq=acked + 1 + len(records),
         )
-        part = StreamPart(records=records, position=position, problem=batch.problem)
-        part = redact_part(part, redactor)
-        named = [one for one in part.records if one.kind == Kind.ARTIFACT.value]
-        moved, lost = move_artifacts(self.store.blobs, delivery.spool, named)
+        problem = None if batch.problem is None else redactor.text(batch.problem)
+        # Those that were decoded quickly have all that a record has.
+        part = StreamPart(
+            records=cast("tuple[Record, ...]", tuple(records)), position=position, problem=problem
+        )
+        whole = [one for one in records if type(one) is Record]
+        moved, lost = move_artifacts(self.store.blobs, delivery.spool, whole)
         arrival = Arrival(acked_seq=acked, part=part, moved=tuple(moved), lost=tuple(lost))
         if store_arrival(connection, attempt, arrival) is None:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from hotfire_infra.store import queries, queries_pages
 from hotfire_infra.store.models import (
@@ -53,8 +53,12 @@ def attempts_page(
 
 def attempt_by_id(connection: Connection, attempt_id: int) -> AttemptRow:
     """Return the attempt with this surrogate."""
-    row = connection.execute(queries._attempts().where(Attempt.id == attempt_id)).one()
+    row = connection.execute(_ATTEMPT_BY_ID, {"the_id": attempt_id}).one()
     return queries._attempt_row(row)
+
+
+# It comes with every batch that is stored: building it costs more than executing it.
+_ATTEMPT_BY_ID = queries._attempts().where(Attempt.id == bindparam("the_id"))
 
 
 def verdict_keys(

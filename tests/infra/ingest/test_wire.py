@@ -33,7 +33,7 @@ def read(content, kind=LINES):
 def test_records_are_read_with_their_lines():
     content = lines_of(("test_start", START), ("test_attempt", RESULT), ("new_kind", {"a": 1}))
     batch = read(content)
-    assert b"".join(batch.lines) == content
+    assert (batch.content, b"".join(batch.lines())) == (content, content)
     assert [record.kind for record in batch.records] == ["test_start", "test_attempt", "new_kind"]
     assert batch.problem is None
 
@@ -70,7 +70,7 @@ def test_what_the_contract_refuses_is_refused_with_its_words(kind, change):
     batch = read(line)
     slow = by_contract(line)
     if isinstance(slow, str):
-        assert (batch.records, batch.problem) == ((), slow)
+        assert (batch.records, batch.problem) == ([], slow)
         return
     assert batch.problem is None
     (quick,) = batch.records
@@ -122,7 +122,7 @@ def test_an_encoded_document_is_the_same_as_its_lines(kind):
         ("test_start", START),
         ("test_attempt", RESULT),
     )
-    assert b"".join(read(encode(document), kind).lines) == expected
+    assert read(encode(document), kind).content == expected
 
 
 @pytest.mark.parametrize(
