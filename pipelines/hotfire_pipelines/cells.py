@@ -1,10 +1,11 @@
 """Cells: one task definition at one assignment of its axes, before any test list or shard."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from hotfire_pipelines.catalogue import Catalogue, Platform
+from hotfire_pipelines.constraints import Vocabulary
 from hotfire_pipelines.errors import (
     CoveringError,
     EmptyMatrixError,
@@ -12,9 +13,11 @@ from hotfire_pipelines.errors import (
     MatrixError,
 )
 from hotfire_pipelines.expansion import Debt, Expanded, expand
+from hotfire_pipelines.listing import entries_of, query_of
 from hotfire_pipelines.load import PLATFORM_AXIS, Pipeline
 from hotfire_pipelines.matrix import agrees
 from hotfire_pipelines.schema import Override, Required, Requirements, Task, Timeouts
+from hotfire_pipelines.testlist_entries import TestEntry
 from hotfire_pipelines.wanted import vocabulary_of, wanted_of
 from hotfire_testframework.contract.variants import Variant
 
@@ -38,6 +41,8 @@ class Cell:
     required: Required
     requires: Requirements
     overrides: tuple[Override, ...]
+    entries: tuple[TestEntry, ...] = ()
+    """What it runs of the test list that its task names."""
 
     @property
     def budget_seconds(self) -> float | None:
@@ -124,8 +129,9 @@ def expand_pipeline(
             )
         if task.matrix.strength != "all" or task.matrix.max_cells is not None:
             coverage[name] = expanded
-        cells.extend(_cell(pipeline, catalogue, name, row) for row in expanded.rows)
-    return Cells(cells=tuple(_distinct(cells)), coverage=coverage)
+        made = _distinct([_cell(pipeline, catalogue, name, row) for row in expanded.rows])
+        cells.extend(_with_entries(pipeline, vocabulary, cell) for cell in made)
+    return Cells(cells=tuple(cells), coverage=coverage)
 
 
 def _cell(pipeline: Pipeline, catalogue: Catalogue, name: str, row: Mapping[str, str]) -> Cell:
@@ -161,6 +167,16 @@ def _cell(pipeline: Pipeline, catalogue: Catalogue, name: str, row: Mapping[str,
         requires=platform.requirements(task.role) | task.requires,
         overrides=tuple(item for item in task.overrides if agrees(matching, item.match)),
     )
+
+
+def _with_entries(pipeline: Pipeline, vocabulary: Vocabulary, cell: Cell) -> Cell:
+    choice = cell.definition.tests
+    if choice is None:
+        return cell
+    document, lists = pipeline.document, pipeline.lists[cell.task]
+    query = query_of(document, cell.task, choice, vocabulary, cell.axes)
+    limit = cell.timeouts.run_s
+    return replace(cell, entries=entries_of(document, cell.task, choice, lists, query, limit))
 
 
 def cell_key(task: str, planned: Mapping[str, str]) -> str:

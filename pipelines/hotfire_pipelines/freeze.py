@@ -14,6 +14,7 @@ from hotfire_pipelines.edges import Links, link
 from hotfire_pipelines.errors import EmptyMatrixError
 from hotfire_pipelines.estimate import Durations, Load, estimate
 from hotfire_pipelines.expansion import Debt, Expanded
+from hotfire_pipelines.listing import expected_tests
 from hotfire_pipelines.load import Pipeline
 from hotfire_pipelines.narrowing import Inquiry, narrow
 from hotfire_pipelines.plan import (
@@ -184,6 +185,8 @@ def _list_tests(pipeline: Pipeline, cell: Cell, inventory: Inventory, read: Case
         return Listed(cell=cell, cases=(), tests=(str(command_test_id(cell.key)),), left_out=0)
     if task.cases is None:
         recorded = inventory(cell.key)
+        if cell.entries:
+            recorded = expected_tests(cell.entries, recorded)
         tests = None if recorded is None else tuple(sorted(set(recorded)))
         return Listed(cell=cell, cases=(), tests=tests, left_out=0)
     by_file = read(task.cases.files)

@@ -1,7 +1,7 @@
 """Reads a pipeline file and checks the names in it against each other."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -19,9 +19,11 @@ from hotfire_pipelines.errors import (
     suggest,
 )
 from hotfire_pipelines.includes import inside, read_with_includes
+from hotfire_pipelines.listing import load_lists
 from hotfire_pipelines.placeholders import check_placeholders
 from hotfire_pipelines.schema import Input, Matrix, PipelineFile, Required, Task
 from hotfire_pipelines.selection_names import check_selection
+from hotfire_pipelines.testlists import TestLists
 from hotfire_pipelines.validate import validate
 from hotfire_pipelines.waivers import Waivers
 from hotfire_pipelines.waivers import load as load_waivers
@@ -38,6 +40,8 @@ class Pipeline:
     document: Document
     waivers: Waivers | None = None
     """What its waiver file says, where it names one."""
+    lists: Mapping[str, TestLists] = field(default_factory=dict)
+    """The test lists that its tasks name, by task."""
 
     @property
     def name(self) -> str:
@@ -70,6 +74,7 @@ def load_pipeline(path: Path) -> Pipeline:
         definition=_without_aliases(definition),
         document=document,
         waivers=_waivers(document, definition, path),
+        lists=load_lists(document, definition, path.parent.resolve()),
     )
 
 

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from hotfire_pipelines.demands import Budget, Selection, Sufficient
+from hotfire_pipelines.list_choice import ListChoice
 from hotfire_pipelines.strict import Name as Name
 from hotfire_pipelines.strict import Strict as Strict
 from hotfire_pipelines.strict import Text as Text
@@ -272,6 +273,8 @@ class Task(Strict):
     """Kernel cases, for `harness: cases`."""
     paths: tuple[Text, ...] = ()
     """For `harness: pytest`."""
+    tests: ListChoice | None = None
+    """For `harness: pytest`: tests of a list; `paths:` is the one folder its paths start from."""
     args: tuple[str, ...] = ()
     """More arguments for the harness."""
     requires: Requirements = Requirements()
@@ -311,6 +314,8 @@ class Task(Strict):
             raise ValueError(f"`harness: {self.harness.value}` needs a `command:`")
         if self.harness is Harness.PYTEST and not self.paths:
             raise ValueError("`harness: pytest` needs `paths:`")
+        if self.tests is not None and (self.harness is not Harness.PYTEST or len(self.paths) != 1):
+            raise ValueError("`tests:` goes with `harness: pytest` and one path, the list's root")
         wanted = [self.shards, *(change.shards for change in self.overrides)]
         if self.cases is None and any(count not in (None, 1) for count in wanted):
             raise ValueError("only `harness: cases` has a list that `shards:` can cut")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from hotfire_pipelines.catalogue import Execution
 from hotfire_pipelines.cells import Cell
 from hotfire_pipelines.edges import Links, inputs_of
+from hotfire_pipelines.listing import listed_test
 from hotfire_pipelines.placeholders import fill
 from hotfire_pipelines.schema import Input, Role
 from hotfire_testframework.contract.outcomes import Harness
@@ -46,6 +47,7 @@ def spec_of(cell: Cell, links: Links, lines: Sequence[str]) -> TaskSpec:
         cases=tuple(lines),
         paths=_argv(task.paths, values),
         args=_argv(cell.args, values),
+        tests=tuple(listed_test(entry) for entry in cell.entries),
         timeouts=Timeouts(**cell.timeouts.model_dump()),
         module=task.cases.module if task.harness is Harness.CASES and task.cases else None,
         exclusive=task.exclusive,
