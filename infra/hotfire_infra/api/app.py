@@ -16,6 +16,7 @@ from hotfire_infra.api.routers import (
     history,
     ingest,
     operations,
+    planning,
     runs,
     schedules,
 )
@@ -44,7 +45,8 @@ def create_app(reports: Reports, service: Service | None = None) -> FastAPI:
     if service is None:
         install_access(app, Access(None, "reader"))
     install_problems(app)
-    for module in (runs, cells, attempts, ingest, blobs, history, operations, schedules, decisions):
+    nouns = (runs, cells, attempts, ingest, blobs, history, planning, operations, schedules)
+    for module in (*nouns, decisions):
         app.include_router(module.router, prefix=PREFIX)
     install_openapi(app)
     return app

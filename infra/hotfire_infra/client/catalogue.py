@@ -9,18 +9,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hotfire_infra.client.planning import Known, inquiry_of
 from hotfire_infra.errors import PlanRefusedError
 from hotfire_infra.source.merge_base import find_merge_base, unpack_at
 from hotfire_infra.source.stamp import Stamp
 from hotfire_infra.states import RunState
-from hotfire_infra.store import queries
+from hotfire_infra.store import queries, queries_coverage, queries_prices
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.rows import RunRow
 from hotfire_pipelines.catalogue import load_platforms
+from hotfire_pipelines.changes import LineFacts
 from hotfire_pipelines.expansion import Debt
 from hotfire_pipelines.freeze import debt_of, freeze
 from hotfire_pipelines.load import load_pipeline
 from hotfire_pipelines.plan import Plan, Source
+from hotfire_pipelines.pricing import Sample, priced
 from hotfire_testframework.runner.bundle import bundle_sha256
 
 DEFINITIONS = Path("pipelines") / "definitions"
@@ -83,11 +86,14 @@ def freeze_plan(
     slots: int,
     definitions: Path | None = None,
     debts: Debts | None = None,
+    *,
+    knowledge: Known,
+    since: str | None = None,
 ) -> Plan:
-    """Freeze the plan of a pipeline for the source stamp of a checkout.
+    """Freeze the plan of a pipeline for the source stamp of a checkout, and price it.
 
     `definitions`: where pipelines are read, if not in the checkout; case files always are its own.
-    `debts` is asked only for a pipeline with `max_cells:`.
+    `debts` is asked only for a pipeline with `max_cells:`. `since` narrows the plan to what changed.
     """
     folder = definitions or checkout / DEFINITIONS
     path = find_pipeline(folder, name)
@@ -98,18 +104,24 @@ def freeze_plan(
         revision=stamp.revision,
         patch_digest=stamp.patch_digest or None,
     )
-    return freeze(
+    catalogue = load_platforms(_platforms_beside(path, folder))
+    inquiry = None
+    if since is not None:
+        inquiry = inquiry_of(checkout, since, pipeline, catalogue, knowledge, folder, DEFINITIONS)
+    plan = freeze(
         pipeline,
-        load_platforms(_platforms_beside(path, folder)),
+        catalogue,
         source,
         inventory=inventories(pipeline.name),
         history=None,
         source_root=checkout,
         debt=debts(pipeline.name) if debts is not None and has_budget else None,
+        inquiry=inquiry,
         runner_sha256=bundle_sha256(),
         slots=slots,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
+    return priced(plan, pipeline, catalogue, knowledge.samples(pipeline.name), slots=slots)
 
 
 def _platforms_beside(pipeline: Path, folder: Path) -> Path:
@@ -141,3 +153,17 @@ def recorded_inventories(store: Store, pipeline: str) -> Callable[[str], tuple[s
         return None if digest is None else queries.parse_inventory(store.blobs.read(digest))
 
     return inventory
+
+
+def recorded_knowledge(store: Store) -> Known:
+    """Return what a store answers to whoever plans: coverage and durations of earlier runs."""
+
+    def coverage(revisions: Sequence[str], paths: Sequence[str]) -> Sequence[LineFacts]:
+        with store.reading() as connection:
+            return queries_coverage.coverage_of_files(connection, revisions, paths)
+
+    def samples(pipeline: str) -> Sequence[Sample]:
+        with store.reading() as connection:
+            return queries_prices.samples_of(connection, pipeline)
+
+    return Known(coverage=coverage, samples=samples)

@@ -13,6 +13,7 @@ from hotfire_infra.client.catalogue import (
     freeze_plan,
     recorded_debt,
     recorded_inventories,
+    recorded_knowledge,
 )
 from hotfire_infra.client.driver import Driver
 from hotfire_infra.client.launching import CheckoutLauncher
@@ -90,7 +91,12 @@ class EmbeddedClient:
         )
 
     def plan(
-        self, pipeline: Path | str, *, source: Path | None = None, is_trusted: bool = True
+        self,
+        pipeline: Path | str,
+        *,
+        source: Path | None = None,
+        is_trusted: bool = True,
+        since: str | None = None,
     ) -> Plan:
         """Freeze the plan of a pipeline for the source in the checkout."""
         checkout = find_checkout(source or Path.cwd())
@@ -99,7 +105,14 @@ class EmbeddedClient:
         debts = partial(recorded_debt, self._store)
         stamp, targets = read_stamp(checkout), self._configuration.gate.target_branches
         with definitions_for(checkout, pipeline, targets, is_trusted=is_trusted) as folder:
-            return freeze_plan(known, checkout, pipeline, stamp, slots, folder, debts)
+            return freeze_plan(
+                known, checkout, pipeline, stamp, slots, folder, debts,
+                knowledge=recorded_knowledge(self._store), since=since,
+            )  # fmt: skip
+
+    def plan_of(self, ref: str) -> Plan:
+        """Return the frozen plan of a run."""
+        return Plan.from_json(self._store.blobs.read(self._find(ref).plan_sha256))
 
     def start_run(
         self,
@@ -275,7 +288,7 @@ class EmbeddedClient:
             raise RequestRefusedError(
                 f"run {run.number} is not over; `hotfire watch {run.number}`, then retry"
             )
-        plan = Plan.from_json(self._store.blobs.read(run.plan_sha256))
+        plan = self.plan_of(ref)
         self._check_plan(plan)
         source = StoredSource(
             repository=run.source.repository,

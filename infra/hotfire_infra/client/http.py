@@ -18,6 +18,7 @@ from hotfire_infra.client.catalogue import (
 )
 from hotfire_infra.client.connection import API_VERSION, Connection, read_token
 from hotfire_infra.client.event_reader import events_of
+from hotfire_infra.client.planning import Known, facts_of
 from hotfire_infra.client.protocol import AS_PLANNED, LogText, RunWish, WatchEvent
 from hotfire_infra.errors import (
     PlanRefusedError,
@@ -41,8 +42,10 @@ from hotfire_infra.store.rows import (
     TaskRow,
     TestRow,
 )
+from hotfire_pipelines.changes import LineFacts
 from hotfire_pipelines.expansion import Debt
 from hotfire_pipelines.plan import Plan
+from hotfire_pipelines.pricing import Sample
 from hotfire_testframework.contract.ulid import new_ulid
 from hotfire_testframework.runner.bundle import bundle_sha256
 
@@ -92,7 +95,12 @@ class HttpClient:
         return self._service
 
     def plan(
-        self, pipeline: Path | str, *, source: Path | None = None, is_trusted: bool = True
+        self,
+        pipeline: Path | str,
+        *,
+        source: Path | None = None,
+        is_trusted: bool = True,
+        since: str | None = None,
     ) -> Plan:
         """Freeze the plan here, with what the service knows of earlier runs."""
         service = self.service()
@@ -107,11 +115,30 @@ class HttpClient:
         known, slots = self._inventories, int(service["slots"])
         targets = service["target_branches"]
         with definitions_for(checkout, pipeline, targets, is_trusted=is_trusted) as folder:
-            return freeze_plan(known, checkout, pipeline, stamp, slots, folder, self._debt)
+            return freeze_plan(
+                known, checkout, pipeline, stamp, slots, folder, self._debt,
+                knowledge=Known(coverage=self._coverage, samples=self._samples), since=since,
+            )  # fmt: skip
+
+    def plan_of(self, ref: str) -> Plan:
+        """Return the frozen plan of a run."""
+        return Plan.from_json(self._blob(self.show(ref).run.plan_sha256))
+
+    def _blob(self, digest: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._connection.get(f"/blobs/sha256/{digest}")
+        return found
+
+    def _coverage(self, revisions: Sequence[str], paths: Sequence[str]) -> Sequence[LineFacts]:
+        asked = {"revision": list(revisions), "path": list(paths)}
+        return facts_of(self._connection.get("/coverage/files", **asked))
+
+    def _samples(self, pipeline: str) -> Sequence[Sample]:
+        found = self._connection.get(f"/pipelines/{pipeline}/attempt-durations")["items"]
+        return tuple(from_plain(Sample, one) for one in found)
 
     def _debt(self, pipeline: str) -> Mapping[str, Sequence[Debt]]:
         newest = self.runs(limit=REMEMBERED_RUNS, pipeline=pipeline)
-        return debt_left_by(newest, lambda digest: self._connection.get(f"/blobs/sha256/{digest}"))
+        return debt_left_by(newest, self._blob)
 
     def _inventories(self, pipeline: str) -> Callable[[str], tuple[str, ...] | None]:
         found = self._connection.get(f"/pipelines/{pipeline}/inventories")["cells"]

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hotfire_infra.client.catalogue import freeze_plan, recorded_debt, recorded_inventories
+from hotfire_infra.client.catalogue import (
+    freeze_plan,
+    recorded_debt,
+    recorded_inventories,
+    recorded_knowledge,
+)
 from hotfire_infra.client.protocol import RunWish
 from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.sections.schedules import ScheduleSection
@@ -37,7 +42,10 @@ class CheckoutLauncher:
             slots = self.client.executor.capacity.cpus
             stamp = read_stamp(checkout)
             debts = partial(recorded_debt, self.client.store)
-            plan = freeze_plan(known, checkout, section.pipeline, stamp, slots, debts=debts)
+            store = recorded_knowledge(self.client.store)
+            plan = freeze_plan(
+                known, checkout, section.pipeline, stamp, slots, debts=debts, knowledge=store
+            )
             source = store_source(checkout, self.client.store.blobs)
         run = self.client.record_run(
             plan,

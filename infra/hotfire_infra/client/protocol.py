@@ -73,14 +73,23 @@ class Client(Protocol):
     """
 
     def plan(
-        self, pipeline: Path | str, *, source: Path | None = None, is_trusted: bool = True
+        self,
+        pipeline: Path | str,
+        *,
+        source: Path | None = None,
+        is_trusted: bool = True,
+        since: str | None = None,
     ) -> Plan:
         """Freeze the plan of a pipeline for the source in the checkout, without storing anything.
 
         `pipeline` is a file, or the name of one in `pipelines/definitions` of the checkout.
         `source` is the checkout (default: the one around the current directory). For a change that
-        is not trusted, pipeline and platforms are those of the target branch.
+        is not trusted, pipeline and platforms are those of the target branch. `since` (a branch or
+        revision) narrows the plan to what changed since the merge base with it.
         """
+
+    def plan_of(self, ref: str) -> Plan:
+        """Return the frozen plan of a run."""
 
     def start_run(
         self,

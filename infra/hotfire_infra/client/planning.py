@@ -1,0 +1,118 @@
+"""What a plan may ask beside the checkout: the change it is narrowed to, coverage, earlier prices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hotfire_infra.errors import InfraError
+from hotfire_infra.source.changes import BaseHistory, changes_since
+from hotfire_pipelines.catalogue import Catalogue
+from hotfire_pipelines.changes import Changes, LineFacts
+from hotfire_pipelines.demands import Selection
+from hotfire_pipelines.load import Pipeline
+from hotfire_pipelines.narrowing import Inquiry, definition_files
+from hotfire_pipelines.pricing import Sample
+
+CoverageLookup = Callable[[Sequence[str], Sequence[str]], Sequence[LineFacts]]
+"""Of revisions, the nearest first, and paths: what was executed of them."""
+SampleLookup = Callable[[str], Sequence[Sample]]
+"""Of a pipeline's name: what its attempts took."""
+
+PATHS_AT_ONCE = 100
+"""Changed files that one question about coverage names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the store knows, asked only as far as a plan needs it."""
+
+    coverage: CoverageLookup
+    samples: SampleLookup
+
+
+def inquiry_of(
+    checkout: Path,
+    since: str,
+    pipeline: Pipeline,
+    catalogue: Catalogue,
+    known: Known,
+    definitions: Path,
+    usual: Path,
+) -> Inquiry:
+    """Return what a plan is narrowed to.
+
+    `definitions` is the folder where its files were read, `usual` where a checkout has them.
+
+    A lookup that fails is a doubt of the changes, so that it selects everything.
+    """
+    changes = changes_since(checkout, since)
+    selection = pipeline.definition.selection
+    if selection is not None and selection.coverage and changes.files and changes.base:
+        changes = _with_coverage(checkout, changes, changes.base, selection, known.coverage)
+    files = {*definition_files(pipeline), catalogue.file}
+    if pipeline.definition.waivers is not None:
+        files.add(str(Path(pipeline.document.file).parent / pipeline.definition.waivers))
+    return Inquiry(changes=changes, definitions=_relative(files, checkout, definitions, usual))
+
+
+def _with_coverage(
+    checkout: Path, changes: Changes, base: str, selection: Selection, lookup: CoverageLookup
+) -> Changes:
+    history = BaseHistory(checkout, base)
+    paths = [change.path for change in changes.files]
+    try:
+        ancestors = history.ancestors()
+        facts = [
+            fact
+            for start in range(0, len(paths), PATHS_AT_ONCE)
+            for fact in lookup(ancestors, paths[start : start + PATHS_AT_ONCE])
+            if fact.suite in selection.coverage
+        ]
+    except InfraError as error:
+        doubt = f"the coverage of earlier runs cannot be read: {error}"
+        return replace(changes, doubts=(*changes.doubts, doubt))
+    measured = {fact.path for fact in facts}
+    files = [
+        history.with_lines(change) if change.path in measured else change
+        for change in changes.files
+    ]
+    between = {revision: history.since(revision) for revision in {f.revision for f in facts}}
+    return replace(
+        changes,
+        files=tuple(files),
+        facts=tuple(facts),
+        between={revision: found for revision, found in between.items() if found is not None},
+    )
+
+
+def _relative(files: set[str], checkout: Path, definitions: Path, usual: Path) -> frozenset[str]:
+    """Return paths as git writes them, of the files below the checkout.
+
+    The definitions of an untrusted change lie in a copy of the target branch: the same names.
+    """
+    root, copy = checkout.resolve(), definitions.resolve()
+    found = set()
+    for file in files:
+        path = Path(file).resolve()
+        if path.is_relative_to(root):
+            found.add(path.relative_to(root).as_posix())
+        elif path.is_relative_to(copy):
+            found.add((usual / path.relative_to(copy)).as_posix())
+    return frozenset(found)
+
+
+def facts_of(answer: Mapping[str, Any]) -> Sequence[LineFacts]:
+    """Return coverage as the service sends it: bitmaps are hexadecimal."""
+    return [
+        LineFacts(
+            **{
+                **item,
+                "executable": int(item["executable"], 16),
+                "hit": int(item["hit"], 16),
+            }
+        )
+        for item in answer["items"]
+    ]
