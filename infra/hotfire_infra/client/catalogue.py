@@ -17,13 +17,15 @@ from hotfire_infra.states import RunState
 from hotfire_infra.store import queries, queries_coverage, queries_prices
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.rows import RunRow
+from hotfire_pipelines.arrears import arrears_of
 from hotfire_pipelines.catalogue import load_platforms
 from hotfire_pipelines.changes import LineFacts
 from hotfire_pipelines.expansion import Debt
-from hotfire_pipelines.freeze import debt_of, freeze
-from hotfire_pipelines.load import load_pipeline
+from hotfire_pipelines.freeze import freeze
+from hotfire_pipelines.load import Pipeline, load_pipeline
 from hotfire_pipelines.plan import Plan, Source
 from hotfire_pipelines.pricing import Sample, priced
+from hotfire_testframework.contract.outcomes import Verdict
 from hotfire_testframework.runner.bundle import bundle_sha256
 
 DEFINITIONS = Path("pipelines") / "definitions"
@@ -46,8 +48,11 @@ def find_pipeline(folder: Path, name: Path | str) -> Path:
 Inventories = Callable[[str], Callable[[str], tuple[str, ...] | None]]
 """Of a pipeline's name: the question what a cell of it last collected."""
 
-Debts = Callable[[str], Mapping[str, Sequence[Debt]]]
-"""Of a pipeline's name: what its last plan could not afford, by task."""
+Debts = Callable[[Pipeline], Mapping[str, Sequence[Debt]]]
+"""Of a pipeline: what its last run could not afford or did not execute, by task."""
+
+ANSWERED = frozenset({Verdict.PASSED, Verdict.FAILED, Verdict.FLAKY, Verdict.SKIPPED})
+"""Verdicts of cells that were executed; all others have said nothing of the product."""
 
 REMEMBERED_RUNS = 20
 """Newest runs of a pipeline among which the last finished one is looked for."""
@@ -115,7 +120,7 @@ def freeze_plan(
         inventory=inventories(pipeline.name),
         history=None,
         source_root=checkout,
-        debt=debts(pipeline.name) if debts is not None and has_budget else None,
+        debt=debts(pipeline) if debts is not None and has_budget else None,
         inquiry=inquiry,
         runner_sha256=bundle_sha256(),
         slots=slots,
@@ -129,19 +134,33 @@ def _platforms_beside(pipeline: Path, folder: Path) -> Path:
     return beside if beside.exists() else folder / PLATFORMS
 
 
-def recorded_debt(store: Store, pipeline: str) -> Mapping[str, Sequence[Debt]]:
-    """Return what the plan of the last finished run of a pipeline left to the next one."""
+def recorded_debt(store: Store, pipeline: Pipeline) -> Mapping[str, Sequence[Debt]]:
+    """Return what the last finished run of a pipeline left to the next one."""
     with store.reading() as connection:
-        newest = queries.newest_runs(connection, limit=REMEMBERED_RUNS, pipeline=pipeline)
-    return debt_left_by(newest, store.blobs.read)
+        newest = queries.newest_runs(connection, limit=REMEMBERED_RUNS, pipeline=pipeline.name)
+
+    def verdicts(run: RunRow) -> dict[str, str | None]:
+        with store.reading() as connection:
+            return {cell.key: cell.verdict for cell in queries.cells_of(connection, run.id)}
+
+    return debt_left_by(pipeline, newest, store.blobs.read, verdicts)
 
 
 def debt_left_by(
-    newest: Sequence[RunRow], read: Callable[[str], bytes | Mapping[str, Any]]
+    pipeline: Pipeline,
+    newest: Sequence[RunRow],
+    read: Callable[[str], bytes | Mapping[str, Any]],
+    verdicts: Callable[[RunRow], Mapping[str, str | None]],
 ) -> Mapping[str, Sequence[Debt]]:
-    """Return the debt in the plan of the first finished run; `read` gives a plan by its digest."""
+    """Return what the first finished run leaves.
+
+    `read` gives a plan by its digest, `verdicts` those of a run's cells by their keys.
+    """
     last = next((run for run in newest if run.state is RunState.FINALIZED), None)
-    return {} if last is None else debt_of(Plan.from_json(read(last.plan_sha256)))
+    if last is None:
+        return {}
+    executed = {key for key, verdict in verdicts(last).items() if verdict in ANSWERED}
+    return arrears_of(pipeline, Plan.from_json(read(last.plan_sha256)), executed)
 
 
 def recorded_inventories(store: Store, pipeline: str) -> Callable[[str], tuple[str, ...] | None]:

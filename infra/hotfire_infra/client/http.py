@@ -44,6 +44,7 @@ from hotfire_infra.store.rows import (
 )
 from hotfire_pipelines.changes import LineFacts
 from hotfire_pipelines.expansion import Debt
+from hotfire_pipelines.load import Pipeline
 from hotfire_pipelines.plan import Plan
 from hotfire_pipelines.pricing import Sample
 from hotfire_testframework.contract.ulid import new_ulid
@@ -136,9 +137,13 @@ class HttpClient:
         found = self._connection.get(f"/pipelines/{pipeline}/attempt-durations")["items"]
         return tuple(from_plain(Sample, one) for one in found)
 
-    def _debt(self, pipeline: str) -> Mapping[str, Sequence[Debt]]:
-        newest = self.runs(limit=REMEMBERED_RUNS, pipeline=pipeline)
-        return debt_left_by(newest, self._blob)
+    def _debt(self, pipeline: Pipeline) -> Mapping[str, Sequence[Debt]]:
+        newest = self.runs(limit=REMEMBERED_RUNS, pipeline=pipeline.name)
+        return debt_left_by(pipeline, newest, self._blob, self._verdicts_of)
+
+    def _verdicts_of(self, run: RunRow) -> dict[str, str | None]:
+        found = self._connection.get(f"/runs/{run.ulid}/cells")["items"]
+        return {cell["key"]: cell["verdict"] for cell in found}
 
     def _inventories(self, pipeline: str) -> Callable[[str], tuple[str, ...] | None]:
         found = self._connection.get(f"/pipelines/{pipeline}/inventories")["cells"]

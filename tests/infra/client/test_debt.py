@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from hotfire_infra.api.service import Service
 from hotfire_infra.cli.main import main
@@ -18,7 +18,7 @@ from hotfire_infra.client.embedded import EmbeddedClient
 from hotfire_infra.client.http import HttpClient
 from hotfire_infra.settings import Settings
 from hotfire_infra.states import RunState
-from hotfire_infra.store.models import Run
+from hotfire_infra.store.models import Cell, Run
 from hotfire_pipelines.plan import Plan
 
 IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
@@ -59,9 +59,14 @@ def keys(plan: Plan) -> set[str]:
     return {cell.key for cell in plan.cells}
 
 
-def end(client: EmbeddedClient, number: int, state: RunState) -> None:
+def end(client: EmbeddedClient, number: int, state: RunState, silent: Collection[str] = ()) -> None:
+    """End a run as if all its cells had passed but the silent ones, which no machine could run."""
     with client.store.writing() as connection:
         connection.execute(update(Run).where(Run.number == number).values(state=state))
+        mine = Cell.run_id == select(Run.id).where(Run.number == number).scalar_subquery()
+        connection.execute(update(Cell).where(mine).values(verdict="passed"))
+        unable = update(Cell).where(mine, Cell.key.in_(silent))
+        connection.execute(unable.values(verdict="not_executable"))
 
 
 @pytest.fixture(params=["embedded", "service"])
@@ -98,6 +103,24 @@ def test_three_runs_of_three_cells_cover_nine(clients: tuple[Client, EmbeddedCli
         seen |= keys(plan)
         end(near, client.start_run(plan).number, RunState.FINALIZED)
     assert len(seen) == 9
+
+
+def test_a_cell_that_did_not_execute_pays_nothing_and_starves_nobody(
+    clients: tuple[Client, EmbeddedClient],
+) -> None:
+    client, near = clients
+    first = client.plan("broad")
+    # One of the three could never be executed here; the other two were.
+    (never, *_) = sorted(keys(first))
+    answered: set[str] = set()
+    tried = 0
+    for _ in range(5):
+        plan = client.plan("broad")
+        tried += never in keys(plan)
+        answered |= keys(plan) - {never}
+        end(near, client.start_run(plan).number, RunState.FINALIZED, silent=[never])
+    assert tried >= 2, "what was never executed is tried again"
+    assert len(answered) == 8, "and all others had their turn meanwhile"
 
 
 def test_the_plan_says_what_is_left_to_the_next_run(
