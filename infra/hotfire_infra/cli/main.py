@@ -9,7 +9,16 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hotfire_infra.cli.trees import db, devices, importing, results, schedules, tokens, waivers
+from hotfire_infra.cli.trees import (
+    db,
+    devices,
+    importing,
+    lists,
+    results,
+    schedules,
+    tokens,
+    waivers,
+)
 from hotfire_infra.states import Priority
 
 EPILOG = "Examples:  hotfire run pre-merge    hotfire show latest    hotfire repro TEST"
@@ -35,6 +44,7 @@ app.add_typer(devices.tree, name="devices")
 app.add_typer(schedules.tree, name="schedules")
 app.add_typer(schedules.holds, name="holds")
 app.add_typer(waivers.tree, name="waivers")
+app.add_typer(lists.tree, name="lists")
 app.command("import")(importing.import_command)
 
 
