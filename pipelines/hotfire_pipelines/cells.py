@@ -17,6 +17,7 @@ from hotfire_pipelines.listing import entries_of, query_of
 from hotfire_pipelines.load import PLATFORM_AXIS, Pipeline
 from hotfire_pipelines.matrix import agrees
 from hotfire_pipelines.schema import Override, Required, Requirements, Task, Timeouts
+from hotfire_pipelines.shard_target import ShardTarget
 from hotfire_pipelines.testlist_entries import TestEntry
 from hotfire_pipelines.wanted import vocabulary_of, wanted_of
 from hotfire_testframework.contract.variants import Variant
@@ -50,8 +51,8 @@ class Cell:
         return _last(self.definition.budget_seconds, [o.budget_seconds for o in self.overrides])
 
     @property
-    def shards(self) -> int:
-        """How many tasks this cell becomes at most."""
+    def shards(self) -> int | ShardTarget:
+        """How many tasks this cell becomes at most, or how long they may take."""
         return _last(self.definition.shards, [o.shards for o in self.overrides])
 
     @property

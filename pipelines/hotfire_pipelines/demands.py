@@ -30,6 +30,7 @@ def seconds_of(text: str) -> int:
 
 
 Hours = Annotated[float, Field(gt=0)]
+Time = Annotated[Text, AfterValidator(_is_time)]
 Patterns = Annotated[tuple[Text, ...], AfterValidator(_checked)]
 
 
@@ -69,7 +70,7 @@ class Budget(Strict):
     """Hours of GPUs, all tasks together."""
     node_hours: Annotated[Hours | None, Field(alias="node-hours")] = None
     """Hours of machines, a shared machine by its share."""
-    wall: Annotated[Text, AfterValidator(_is_time)] | None = None
+    wall: Time | None = None
     """From the start of the first task to the end of the last: 45m, 2h."""
 
 

@@ -10,10 +10,12 @@ from hotfire_pipelines.cases import case_test_id, of_operators, read_cases, sele
 from hotfire_pipelines.catalogue import Catalogue
 from hotfire_pipelines.cells import Cell, expand_pipeline
 from hotfire_pipelines.cost import case_seconds
+from hotfire_pipelines.cutting import SETUP_SECONDS, cut, run_seconds
 from hotfire_pipelines.edges import Links, link
 from hotfire_pipelines.errors import EmptyMatrixError
 from hotfire_pipelines.estimate import Durations, Load, estimate
 from hotfire_pipelines.expansion import Debt, Expanded
+from hotfire_pipelines.history import Recorded
 from hotfire_pipelines.listing import expected_tests
 from hotfire_pipelines.load import Pipeline
 from hotfire_pipelines.narrowing import Inquiry, narrow
@@ -21,6 +23,7 @@ from hotfire_pipelines.plan import (
     Plan,
     PlannedCell,
     PlannedCoverage,
+    PlannedDurations,
     PlannedEdge,
     PlannedGap,
     PlannedModel,
@@ -32,15 +35,11 @@ from hotfire_pipelines.plan import (
     WaiverSource,
     inventory_digest,
 )
-from hotfire_pipelines.shards import split
 from hotfire_pipelines.specs import spec_of
 from hotfire_testframework.contract.canonical import canonical_sha256
 from hotfire_testframework.contract.cases import CaseLine
 from hotfire_testframework.contract.identifiers import command_test_id
 from hotfire_testframework.contract.outcomes import Harness
-
-# A task that reads an archive unpacks it and starts a process: measured on two cores.
-SETUP_SECONDS = 1.0
 
 Inventory = Callable[[str], Sequence[str] | None]
 """The last recorded inventory of a cell, by cell key; None where there is none."""
@@ -67,6 +66,10 @@ class Piece:
     shard: tuple[int, int]
     lines: tuple[str, ...]
     seconds: float
+    run_s: float
+    """Limit of an attempt at it."""
+    durations: PlannedDurations | None = None
+    """Of the cell, with its first piece."""
 
 
 def freeze(
@@ -80,6 +83,7 @@ def freeze(
     runner_sha256: str | None = None,
     debt: Mapping[str, Sequence[Debt]] | None = None,
     inquiry: Inquiry | None = None,
+    recorded: Recorded | None = None,
     slots: int = 2,
     created: str | None = None,
 ) -> Plan:
@@ -87,7 +91,8 @@ def freeze(
 
     `source_root` is read for case files only. Whether a machine at hand can execute a cell is not
     decided here: `requires` says what the executor must check. `debt` is what earlier plans could
-    not afford (`debt_of`). `inquiry` narrows the plan to what a change concerns.
+    not afford (`debt_of`). `inquiry` narrows the plan to what a change concerns. `recorded` tells
+    what the cells to be sharded took before; without it they are cut by declared costs.
     """
     expanded = expand_pipeline(pipeline, catalogue, debt)
     narrowed = narrow(pipeline, expanded.cells, link(pipeline, expanded.cells), inquiry)
@@ -95,7 +100,7 @@ def freeze(
     ordered = _in_order(narrowed.cells, links)
     read = functools.cache(functools.partial(read_cases, source_root))
     listed = [_list_tests(pipeline, cell, inventory, read) for cell in ordered]
-    pieces = [piece for item in listed for piece in _cut(item, history or Durations())]
+    pieces = [piece for item in listed for piece in _cut(item, history or Durations(), recorded)]
     tasks = _tasks(pipeline, pieces, links, source, runner_sha256)
     edges = _task_edges(pieces, links)
     return Plan(
@@ -117,6 +122,7 @@ def freeze(
         selection=narrowed.selection,
         order=_order(pipeline),
         coverage=_coverage(expanded.coverage),
+        durations=tuple(piece.durations for piece in pieces if piece.durations is not None),
         estimate=estimate(_loads(pieces, edges), slots),
         created=created,
     )
@@ -209,24 +215,36 @@ def _list_tests(pipeline: Pipeline, cell: Cell, inventory: Inventory, read: Case
     )
 
 
-def _cut(listed: Listed, history: Durations) -> list[Piece]:
+def _cut(listed: Listed, history: Durations, recorded: Recorded | None) -> list[Piece]:
     cell = listed.cell
     if not listed.cases:
         seconds = history.tasks.get(cell.key, cell.estimate_seconds)
-        return [Piece(key=cell.key, listed=listed, shard=(1, 1), lines=(), seconds=seconds)]
-    speed = cell.platform.speed
-    # Shards are cut by the declared cost, a function of source and definitions alone: measured
-    # durations would give every plan of one commit another digest.
-    declared = {str(case): case_seconds(case, speed) for case in listed.cases}
-    shards = split(list(declared), declared, cell.shards, setup_seconds=SETUP_SECONDS)
-    measured = history.tests.get(cell.key, {})
+        limit = cell.timeouts.run_s
+        one = Piece(
+            key=cell.key, listed=listed, shard=(1, 1), lines=(), seconds=seconds, run_s=limit
+        )
+        return [one]
     module = cell.definition.cases.module if cell.definition.cases else ""
+    cutting = cut(
+        cell.key,
+        {str(case): case_seconds(case, cell.platform.speed) for case in listed.cases},
+        cell.shards,
+        {str(case): case_test_id(module, case) for case in listed.cases},
+        history=recorded(cell.key, cell.task, cell.platform_name) if recorded else None,
+        asked=recorded is not None,
+        test_seconds=cell.timeouts.test_s,
+    )
+    shards = cutting.shards
+    measured = history.tests.get(cell.key)
     pieces = []
     for number, shard in enumerate(shards, start=1):
         key = cell.key if len(shards) == 1 else f"{cell.key}#{number}/{len(shards)}"
-        seconds = SETUP_SECONDS + sum(
-            measured.get(f"{module}/native/{line}", declared[line]) for line in shard.tests
-        )
+        seconds = shard.seconds
+        if measured is not None:
+            seconds = SETUP_SECONDS + sum(
+                measured.get(f"{module}/native/{line}", cutting.declared[line])
+                for line in shard.tests
+            )
         pieces.append(
             Piece(
                 key=key,
@@ -234,6 +252,8 @@ def _cut(listed: Listed, history: Durations) -> list[Piece]:
                 shard=(number, len(shards)),
                 lines=shard.tests,
                 seconds=history.tasks.get(key, seconds),
+                run_s=run_seconds(cell.timeouts.run_s, shard),
+                durations=cutting.durations if number == 1 else None,
             )
         )
     return pieces
@@ -251,7 +271,7 @@ def _tasks(
     tasks: list[PlannedTask] = []
     for piece in pieces:
         cell = piece.listed.cell
-        spec = spec_of(cell, links, piece.lines)
+        spec = spec_of(cell, links, piece.lines, piece.run_s)
         upstream = {
             name: digests[maker]
             for (later, name), maker in sorted(links.makers.items())

@@ -87,6 +87,25 @@ class PlannedCoverage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedDurations:
+    """What the shards of a cell were cut by: how many of its tests have which duration."""
+
+    cell: str
+    measured: int
+    """In earlier runs of this cell."""
+    neighbours: int
+    """Estimated from those."""
+    unknown: int
+    """As declared."""
+    groups: Mapping[str, int] = field(default_factory=dict)
+    """What the neighbours have in common → tests that were estimated from them."""
+    samples: int = 0
+    """Runs that the best known test was measured in."""
+    setup_s: float
+    setup_measured: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedTask:
     """One schedulable piece of a cell; `shard` is (number, of how many), counted from 1."""
 
@@ -165,6 +184,7 @@ class Plan:
     selection: PlannedSelection | None = None
     order: QueueOrder | None = None
     coverage: tuple[PlannedCoverage, ...] = ()
+    durations: tuple[PlannedDurations, ...] = ()
     estimate: Estimate | None = None
     price: Price | None = None
     created: str | None = None
@@ -173,6 +193,7 @@ class Plan:
         """Everything that the digest covers: all but order, explanations, estimates and times."""
         plain: dict[str, Any] = to_json(replace(self, **_NOTHING_OUTSIDE))
         plain.pop("coverage")
+        plain.pop("durations")
         for planned, task in zip(plain["tasks"], self.tasks, strict=True):
             planned["spec"] = task.spec.to_json()
         for planned, cell in zip(plain["cells"], self.cells, strict=True):
@@ -196,6 +217,7 @@ class Plan:
         outside = {
             "order": to_json(self.order),
             "coverage": [to_json(item) for item in self.coverage] or None,
+            "durations": [to_json(item) for item in self.durations] or None,
             "selection": to_json(self.selection),
             "estimate": to_json(self.estimate),
             "price": to_json(self.price),
@@ -272,6 +294,7 @@ class Plan:
 _NOTHING_OUTSIDE: Mapping[str, Any] = {
     "order": None,
     "coverage": (),
+    "durations": (),
     "selection": None,
     "estimate": None,
     "price": None,

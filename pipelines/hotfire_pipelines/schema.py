@@ -19,6 +19,7 @@ from pydantic import (
 
 from hotfire_pipelines.demands import Budget, Selection, Sufficient
 from hotfire_pipelines.list_choice import ListChoice
+from hotfire_pipelines.shard_target import Shards
 from hotfire_pipelines.strict import Name as Name
 from hotfire_pipelines.strict import Strict as Strict
 from hotfire_pipelines.strict import Text as Text
@@ -230,7 +231,7 @@ class Override(Strict):
     """Instead of the task's."""
     estimate_seconds: Seconds | None = None
     """Instead of the task's."""
-    shards: Annotated[int, Field(ge=1, le=256)] | None = None
+    shards: Shards | None = None
     """Instead of the task's."""
     cpus: Annotated[int, Field(ge=1)] | None = None
     """Instead of the task's."""
@@ -285,8 +286,8 @@ class Task(Strict):
     """Estimated seconds that the cases of a cell may take."""
     estimate_seconds: Seconds = 60
     """Declared duration, until one is measured."""
-    shards: Annotated[int, Field(ge=1, le=256)] = 1
-    """Tasks that a cell with cases becomes at most."""
+    shards: Shards = 1
+    """Tasks that a cell with cases becomes at most, or `{target: 10m, max: 32}`."""
     exclusive: bool = False
     """Whether an attempt takes the machine alone."""
     cpus: Annotated[int, Field(ge=1)] = 1

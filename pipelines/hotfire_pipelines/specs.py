@@ -21,8 +21,8 @@ from hotfire_testframework.contract.task import (
 )
 
 
-def spec_of(cell: Cell, links: Links, lines: Sequence[str]) -> TaskSpec:
-    """Build the spec of one task of a cell; `lines` are the case lines of its shard."""
+def spec_of(cell: Cell, links: Links, lines: Sequence[str], run_s: float) -> TaskSpec:
+    """Build the spec of one task of a cell; `lines` are its case lines, `run_s` limits its run."""
     task = cell.definition
     values = _values(cell)
     is_test = task.role is Role.TEST
@@ -48,7 +48,7 @@ def spec_of(cell: Cell, links: Links, lines: Sequence[str]) -> TaskSpec:
         paths=_argv(task.paths, values),
         args=_argv(cell.args, values),
         tests=tuple(listed_test(entry) for entry in cell.entries),
-        timeouts=Timeouts(**cell.timeouts.model_dump()),
+        timeouts=Timeouts(**{**cell.timeouts.model_dump(), "run_s": run_s}),
         module=task.cases.module if task.harness is Harness.CASES and task.cases else None,
         exclusive=task.exclusive,
         cpus=cell.cpus,

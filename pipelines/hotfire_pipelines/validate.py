@@ -154,13 +154,19 @@ def _step(annotation: Any, part: str | int) -> Any:
     return None
 
 
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
 def _bare(annotation: Any) -> Any:
     """Unwrap `X | None` and `Annotated[X, …]`."""
     while True:
         if hasattr(annotation, "__metadata__"):
             annotation = get_args(annotation)[0]
         elif get_origin(annotation) in (Union, types.UnionType):
-            kept = [item for item in get_args(annotation) if item is not type(None)]
+            kept = [_bare(item) for item in get_args(annotation) if item is not type(None)]
+            # Of a number or an object, the object has keys.
+            kept = [item for item in kept if _is_model(item)] or kept
             if len(kept) != 1:
                 return annotation
             annotation = kept[0]
