@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotfire_pipelines.demands import Budget, seconds_of
@@ -141,6 +141,7 @@ def many(found: list[tuple[float, int, bool, bool]]) -> dict[str, dict[str, Any]
     }  # fmt: skip
 
 
+@settings(deadline=None)
 @given(loads, loads, st.integers(1, 8))
 def test_more_tasks_never_cost_less(
     few: list[tuple[float, int, bool, bool]], more: list[tuple[float, int, bool, bool]], slots: int
@@ -153,6 +154,7 @@ def test_more_tasks_never_cost_less(
         assert mine.high <= theirs.high * (1 + 1e-9)
 
 
+@settings(deadline=None)
 @given(loads, st.floats(1.0, 10.0), st.integers(1, 8))
 def test_longer_tasks_cost_as_much_more(
     found: list[tuple[float, int, bool, bool]], factor: float, slots: int
@@ -164,6 +166,7 @@ def test_longer_tasks_cost_as_much_more(
     assert other.wall_seconds.expected == pytest.approx(one.wall_seconds.expected * factor)
 
 
+@settings(deadline=None)
 @given(loads, st.integers(1, 8))
 def test_the_wall_time_lies_between_the_bounds_of_every_list_schedule(
     found: list[tuple[float, int, bool, bool]], slots: int

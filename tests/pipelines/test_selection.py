@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotfire_pipelines.changes import Change, ChangeKind, Changes, LineFacts, mask_of_lines
@@ -127,6 +127,7 @@ facts = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(changes, max_size=5), st.lists(changes, max_size=3), st.lists(facts, max_size=6))
 def test_more_changed_files_never_select_less(
     few: list[Change], more: list[Change], known: list[LineFacts]
@@ -135,6 +136,7 @@ def test_more_changed_files_never_select_less(
     assert chosen(*few, **shared).selected <= chosen(*few, *more, **shared).selected
 
 
+@settings(deadline=None)
 @given(st.lists(changes, max_size=4), st.lists(facts, max_size=6), st.integers(1, 8))
 def test_more_changed_lines_never_select_less(
     files: list[Change], known: list[LineFacts], line: int
@@ -144,6 +146,7 @@ def test_more_changed_lines_never_select_less(
     assert chosen(*files, **shared).selected <= chosen(*longer, **shared).selected
 
 
+@settings(deadline=None)
 @given(st.lists(changes, max_size=4), st.text("abc/.", min_size=1), st.lists(facts, max_size=6))
 def test_a_file_that_no_rule_knows_selects_everything(
     files: list[Change], name: str, known: list[LineFacts]
