@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import func, select
+from psycopg.errors import DiskFull
+from sqlalchemy import event, func, select
 
 from hotfire_infra.clock import ManualClock
 from hotfire_infra.errors import InfraError, LockLostError, StorageFullError
@@ -21,12 +22,13 @@ from hotfire_infra.orchestrator.crashpoints import CrashPoint, pass_by
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.orchestrator.lock import HeldLock, acquire
 from hotfire_infra.orchestrator.loop import Orchestrator
-from hotfire_infra.states import ATTEMPT_INTERRUPTED, ATTEMPT_TERMINAL, RunVerdict
+from hotfire_infra.states import ATTEMPT_INTERRUPTED, ATTEMPT_TERMINAL, AttemptState, RunVerdict
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store, open_store
 from hotfire_infra.store.models import History, Outbox, Result
 from hotfire_infra.store.queries_lists import outbox_after
 from hotfire_testframework.contract.task import AttemptSpec
+from hotfire_testframework.contract.ulid import Ulid
 
 from ..infra.conftest import SOURCE, plan_of, spec_of
 from .scripted import ScriptedExecutor, is_far
@@ -79,8 +81,13 @@ class Chaos:
     delivered: list[int] = field(default_factory=list)
     place: int = 0
     """Of the follower of the outbox: the last event it noted."""
+    deaths: Counter[tuple[CrashPoint, bool]] = field(default_factory=Counter)
+    """Where the service died, and whether runners that were started ahead waited then."""
+    has_room: bool = True
+    """Whether the disk of the database has."""
 
     def __post_init__(self) -> None:
+        event.listen(self.store.write_engine, "begin", self._limit_pages)
         self.random = random.Random(self.seed)
         self.executor = ScriptedExecutor(self.store, SLOTS, self.clock)
         self.orchestrator = self.new_service()
@@ -97,7 +104,7 @@ class Chaos:
     def run(self, tasks: int, faults: int) -> int:
         """Start a run and break it so many times; return the run."""
         request = RunRequest(plan=plan_for(tasks), source=SOURCE, requested_by="tester")
-        run_id = create_run(self.store, request)
+        run_id = self.run_id = create_run(self.store, request)
         if faults and not self.only:
             self.executor.is_doomed = self._doom
         kinds = self.kinds()
@@ -134,7 +141,10 @@ class Chaos:
             "drop_answer": 1,
             "claim_twice": 1,
             "depose_leader": 1,
+            "kill_waiting": 2,
+            "expire_handed_over": 1,
             "fill_disk": 1,
+            "fill_database": 1,
             "jump_clock": 1,
             "lose_delivery": 1,
         }
@@ -160,6 +170,8 @@ class Chaos:
 
     def round(self) -> None:
         """Go round once; what the service cannot stand is followed by a restart."""
+        # Slots are handed over where no news has come between: not while results stream in.
+        self.executor.is_line_quiet = not self.executor.is_line_quiet
         try:
             self.orchestrator.round()
         except (ServiceDeath, InfraError):
@@ -169,9 +181,12 @@ class Chaos:
     # Faults: each takes the live attempts, and says whether it happened.
 
     def kill_service(self, _live: list[AttemptSpec]) -> bool:
-        self.orchestrator.at = self._die_at(self.random.choice(list(CrashPoint)))
+        point = self.random.choice(list(CrashPoint))
+        self.orchestrator.at = self._die_at(point)
         try:
-            self.orchestrator.round()
+            # Not every round hands a slot over.
+            for _ in range(self.executor.life if point is CrashPoint.HANDED_OVER else 1):
+                self.orchestrator.round()
         except ServiceDeath:
             self.orchestrator = self.new_service()
             return True
@@ -184,6 +199,7 @@ class Chaos:
         def at(passed: CrashPoint) -> None:
             left[0] -= passed is point
             if left[0] == 0:
+                self.deaths[point, bool(self.executor.waiting())] += 1
                 raise ServiceDeath
 
         return at
@@ -219,17 +235,31 @@ class Chaos:
     def kill_both(self, live: list[AttemptSpec]) -> bool:
         return self.kill_service(live) and self.kill_runner(self.executor.live())
 
+    def kill_waiting(self, _live: list[AttemptSpec]) -> bool:
+        """A runner dies that was started ahead and waits for room."""
+        return self.kill_runner(self.executor.waiting())
+
     def let_lease_expire(self, live: list[AttemptSpec]) -> bool:
         """A runner falls silent; all others have time to give a sign of life before it counts."""
-        victim = self._victim(live)
-        waits = any(self.executor.spool(spec.attempt).claim_answer() is None for spec in live)
-        if victim is None or waits:
+        with self.store.reading() as connection:
+            rows = queries.attempts_of(connection, self.run_id)
+        started = {row.ulid for row in rows if row.state is AttemptState.STARTED}
+        victim = self._victim([spec for spec in live if spec.attempt in started])
+        if victim is None or any(self._is_unanswered(ulid) for ulid in started):
             return False
         self._interrupt(victim, self.executor.silent)
         self.clock.advance(LEASE_SECONDS + 1)
         # Now: a fault that follows at once could keep another runner from giving its sign.
         self.orchestrator.round()
         return True
+
+    def _is_unanswered(self, ulid: str) -> bool:
+        return self.executor.spool(Ulid(ulid)).claim_answer() is None
+
+    def expire_handed_over(self, live: list[AttemptSpec]) -> bool:
+        """A runner falls silent that began in the slot of one which had not ended."""
+        handed = [spec for spec in live if spec.attempt in self.executor.handed_over]
+        return self.let_lease_expire(handed)
 
     def _line_fault(self, live: list[AttemptSpec], what: str) -> bool:
         far = [spec for spec in live if is_far(spec) and not doomed(spec.task)]
@@ -300,6 +330,32 @@ class Chaos:
             return True
         finally:
             os.fsync = sync
+        return False
+
+    def _limit_pages(self, connection) -> None:
+        """Let SQLite find no room for another page, or find some again."""
+        if self.store.write_engine.dialect.name == "sqlite":
+            pages = 4_294_967_294 if self.has_room else 1  # None is taken from what is there.
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+    def fill_database(self, _live: list[AttemptSpec]) -> bool:
+        """A transaction meets a disk without room for one more page of the database."""
+
+        def refuse(point: CrashPoint) -> None:
+            if point is CrashPoint.SETTLED and self.store.write_engine.dialect.name != "sqlite":
+                raise DiskFull("could not extend file: No space left on device")
+
+        self.has_room, self.orchestrator.at = False, refuse
+        try:
+            for _ in range(2 * self.executor.life):
+                self.orchestrator.round()
+        except StorageFullError:
+            # Restarted before there is room, as by systemd: it must come up, and say so again.
+            self.orchestrator = self.new_service()
+            return True
+        finally:
+            self.has_room = True
+            self.orchestrator.at = pass_by
         return False
 
     def jump_clock(self, _live: list[AttemptSpec]) -> bool:

@@ -1,15 +1,17 @@
 """A machine without processes: attempts live for some looks, and can be killed, silenced, cut off.
 
 Two kinds of attempts: *near* ones write their stream into the spool as a runner on this machine
-does; *far* ones send it in batches through the ingest writer, as a runner behind HTTP does, over a
-line that duplicates, reorders and drops.
+does, and give their slot back before they end; *far* ones send it in batches through the ingest
+writer, as a runner behind HTTP does, over a line that duplicates, reorders and drops.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from hotfire_infra.errors import StorageFullError
 from hotfire_infra.executors.fake import (
     ENVIRONMENT,
     FakeExecutor,
@@ -25,6 +27,8 @@ from hotfire_testframework.contract.task import AttemptSpec
 
 LIFE = 5
 """Looks from claim to end."""
+CLOSING = 3
+"""Looks for which an attempt goes on when it has given its slot back."""
 BATCH_LINES = 2
 JSON_LINES = "application/x-ndjson"
 
@@ -47,7 +51,10 @@ class ScriptedExecutor(FakeExecutor):
 
     def __init__(self, store: Store, slots: int, clock: object) -> None:
         super().__init__(
-            store.attempts, director=script_of, capacity=Capacity(cpus=slots), clock=clock
+            store.attempts,
+            director=script_of,
+            capacity=Capacity(cpus=slots, ahead=slots),
+            clock=clock,
         )
         self._store = store
         self._writer = IngestWriter(store)
@@ -64,7 +71,15 @@ class ScriptedExecutor(FakeExecutor):
         self.is_blind = False
         """What a service on another machine sees of attempts: nothing."""
         self.may_end: Callable[[], bool] = lambda: True
+        self.is_line_quiet = False
+        """Nothing comes over the network now."""
         self._acked: dict[str, int] = {}
+        self._busy: set[str] = set()
+        """Whose claim was granted, and who has neither ended nor given the slot back."""
+        self._giving_back: set[str] = set()
+        self.closing: Counter[str] = Counter()
+        self.handed_over: set[str] = set()
+        """Began in the slot of an attempt that had not ended yet."""
 
     def close(self) -> None:
         """End the thread that stores what comes over the network."""
@@ -78,6 +93,15 @@ class ScriptedExecutor(FakeExecutor):
             if not (root / "ended").exists() and attempt not in self.dead | self.silent:
                 specs.append(AttemptSpec.parse((root / "attempt.json").read_bytes()))
         return specs
+
+    def waiting(self) -> list[AttemptSpec]:
+        """Return the runners that have asked and are not answered: they were started ahead."""
+        return [
+            spec
+            for spec in self.live()
+            if self.spool(spec.attempt).claim_request() is not None
+            and self.spool(spec.attempt).claim_answer() is None
+        ]
 
     def submit(self, order):
         self.tasks.add(order.spec.task)
@@ -99,6 +123,7 @@ class ScriptedExecutor(FakeExecutor):
         answer = self._claimed(spool, attempt)
         if answer is None or answer.get("status") != 200:
             return super().attach(attempt)
+        self._begin(attempt)
         self._beat(spool, answer)
         self.looks[attempt] = self.looks.get(attempt, 0) + 1
         spec = AttemptSpec.parse((spool.root / "attempt.json").read_bytes())
@@ -108,12 +133,40 @@ class ScriptedExecutor(FakeExecutor):
             return Observation(life=Life.RUNNING)
         if is_far(spec):
             return self._send(spool, spec, int(answer["fence"]))
-        if self.looks[attempt] < self.life:
+        if self.looks[attempt] < self.life - 1:
+            return Observation(life=Life.RUNNING)
+        if not script_of(spec).outcomes and self._is_closing(spool, attempt):
             return Observation(life=Life.RUNNING)
         return super().attach(attempt)
 
+    def _begin(self, attempt: str) -> None:
+        """Note who runs; nobody may begin while all slots are taken."""
+        if attempt in self.looks:
+            return
+        self._busy.add(attempt)
+        self._giving_back -= {other for other in self._giving_back if self._has_ended(other)}
+        taken = {other for other in self._busy if not self._has_ended(other)}
+        assert len(taken) <= self.capacity.cpus, f"{len(taken)} run at once"
+        if len(taken) + len(self._giving_back) > self.capacity.cpus:
+            self.handed_over.add(attempt)
+        self._busy = taken
+
+    def _is_closing(self, spool: Spool, attempt: str) -> bool:
+        """Give the slot back, and go on for some looks."""
+        (spool.root / "free").touch()
+        self._busy.discard(attempt)
+        self._giving_back.add(attempt)
+        self.closing[attempt] += 1
+        return self.closing[attempt] < CLOSING
+
+    def _has_ended(self, attempt: str) -> bool:
+        gone = self.dead | self.silent
+        return attempt in gone or (self.spool(attempt).root / "ended").exists()
+
     def _send(self, spool: Spool, spec: AttemptSpec, fence: int) -> Observation:
         """Send the next batch, over a line that may do worse than that."""
+        if self.is_line_quiet:
+            return Observation(life=Life.RUNNING)
         lines = self._stream_of(spool, spec)
         fault = self.line_faults.pop(spec.attempt, "")
         acked = self._acked.get(spec.attempt, 0)
@@ -141,6 +194,8 @@ class ScriptedExecutor(FakeExecutor):
         )
         try:
             self._acked[spec.attempt] = self._writer.deliver(delivery).result(60)
+        except StorageFullError:
+            pass  # 507: it is sent again.
         except IngestRefusedError as refusal:
             if refusal.kind != "gap":
                 raise  # Anything else would be a loss.

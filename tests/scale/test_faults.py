@@ -6,6 +6,8 @@ import random
 
 import pytest
 
+from hotfire_infra.orchestrator.crashpoints import CrashPoint
+
 from ..infra.conftest import DIALECTS
 from .chaos import Chaos, check, doomed, expected_of, fault_free, verdicts_of
 from .processes import RealRun
@@ -37,10 +39,15 @@ def test_a_thousand_faults_change_no_verdict(store, dialect, clock, tmp_path, re
 
     chaos = Chaos(store, clock, tmp_path / "cache", SEED, restart_database=restart)
     run_id = chaos.run(TASKS, FAULTS)
-    print(dialect, chaos.total, "faults:", dict(chaos.done))
+    print(dialect, chaos.total, "faults:", dict(chaos.done), "deaths:", dict(chaos.deaths))
+    print(chaos.hits, "live,", len(chaos.executor.handed_over), "handed over")
     assert chaos.total >= FAULTS
     assert chaos.hits >= 0.95 * chaos.total
     assert set(chaos.done) == set(chaos.kinds())
+    # The last two are passed when nothing lives any more.
+    points = {point for point, is_anybody_ahead in chaos.deaths if is_anybody_ahead}
+    assert points >= set(CrashPoint) - {CrashPoint.ANALYSED, CrashPoint.FINALIZED}
+    assert len(chaos.executor.handed_over) >= TASKS // 20
     check(chaos, run_id, quiet)
     exhausted = {key for key, (word, _) in verdicts_of(store, run_id).items() if word == "errored"}
     assert exhausted == {key for key in quiet if doomed(key)} != set()
