@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from hotfire_infra.analysis.accuracy.recording import analyse_accuracy
 from hotfire_infra.analysis.exoneration import record_exonerations
 from hotfire_infra.analysis.gate import GateDecision, decide
 from hotfire_infra.analysis.gate_cells import gate_cells
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 Analysis = Callable[[Store, int], Sequence[str]]
 """A step over a run whose results are complete; returns sentences about regressions that block."""
 
-ANALYSES: tuple[Analysis, ...] = (name_series, analyse_performance)
+ANALYSES: tuple[Analysis, ...] = (name_series, analyse_performance, analyse_accuracy)
 """The steps of every run, in order; a new one is added here."""
 
 
