@@ -11,6 +11,7 @@ class ChangeKind(StrEnum):
     """What happened to a file."""
 
     ADDED = "added"
+    UNTRACKED = "untracked"
     MODIFIED = "modified"
     DELETED = "deleted"
     SUBMODULE = "a submodule"

@@ -22,7 +22,7 @@ class PlannedFile:
 
     path: str
     kind: str
-    """added, modified, deleted or a submodule."""
+    """added, untracked, modified, deleted or a submodule."""
     meaning: str
     """`rule 2`, `ignored: paths-ignore`, or a doubt."""
 

@@ -50,7 +50,7 @@ class Fate:
     def words(self) -> str:
         """Say it in a few words."""
         if self.doubt:
-            return f"in doubt, everything: {self.doubt}"
+            return "in doubt, everything"
         if not self.rules:
             return "ignored: paths-ignore"
         return ", ".join(f"rule {number}" for number in self.rules)
@@ -167,7 +167,8 @@ def fate_of(selection: Selection | None, change: Change, definitions: Collection
     elif change.kind is ChangeKind.SUBMODULE:
         doubt = f"{path} is a submodule, and what changed in it is not known"
     elif selection is not None and not named:
-        doubt = f"no rule of `selection:` names {path}"
+        hint = ", which is not tracked" if change.kind is ChangeKind.UNTRACKED else ""
+        doubt = f"no rule of `selection:` names {path}{hint}"
     return Fate(path=path, kind=change.kind.value, rules=named, doubt=doubt)
 
 

@@ -74,6 +74,10 @@ class Colour(StrEnum):
 
 
 RunRef = Annotated[str, typer.Argument(metavar="RUN", help="Number, id, prefix of it, or latest.")]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(metavar="REV", help="Only what changed since the merge base with it."),
+]
 OutputOption = Annotated[Output, typer.Option("-o", "--output", help="table or json.")]
 
 
@@ -126,6 +130,8 @@ def run(
     hold: Annotated[
         str | None, typer.Option(metavar="TIME", help="Keep a failed machine: 30m, 2h.")
     ] = None,
+    changed_since: SinceOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Run it beyond the budget, too.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> int:
     """Run a pipeline. Exit: 0 passed, 1 red, 3 no answer. Example: hotfire run pre-merge"""
@@ -142,6 +148,8 @@ def run(
             as_json=output is Output.JSON,
             reuse=reuse,
             is_trusted=not untrusted,
+            since=changed_since,
+            may_exceed=yes,
             order=verb.order_of(priority, team, change, hold),
         )
     )
@@ -149,13 +157,33 @@ def run(
 
 @app.command()
 def plan(
-    pipeline: Annotated[str, typer.Argument(help="Name or file of a pipeline.")],
+    pipeline: Annotated[
+        str | None,
+        typer.Argument(metavar="[PIPELINE|PLAN.json]", help="Default: pre-merge. Or a saved plan."),
+    ] = None,
+    changed_since: SinceOption = None,
+    explain: Annotated[
+        str | None,
+        typer.Option(metavar="CELL|TEST", help="Why is it in the plan, or not?"),
+    ] = None,
+    diff: Annotated[
+        str | None,
+        typer.Option(metavar="OLD.json|RUN", help="What differs from a saved plan or a run's."),
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> int:
     """Show what a run would do, and start nothing. Example: hotfire plan pre-merge -o json"""
     from hotfire_infra.cli.verbs import plan as verb
 
-    return verb.plan(pipeline, as_json=output is Output.JSON)
+    return verb.plan(
+        verb.PlanWish(
+            pipeline=pipeline,
+            since=changed_since,
+            explain=explain,
+            diff=diff,
+            as_json=output is Output.JSON,
+        )
+    )
 
 
 @app.command()

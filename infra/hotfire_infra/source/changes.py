@@ -74,7 +74,7 @@ def _working_tree(git: GitCheckout, base: str) -> list[Change]:
     changed += [
         Change(
             path=_readable(name),
-            kind=ChangeKind.SUBMODULE if name.endswith("/") else ChangeKind.ADDED,
+            kind=ChangeKind.SUBMODULE if name.endswith("/") else ChangeKind.UNTRACKED,
         )
         for name in untracked
     ]

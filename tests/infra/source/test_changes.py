@@ -52,7 +52,7 @@ def test_commits_staged_unstaged_and_untracked_files_all_count(checkout: Path) -
         "src/a.cpp": "modified",
         "src/b.cpp": "modified",
         "staged.txt": "added",
-        "näme with space.txt": "added",
+        "näme with space.txt": "untracked",
     }
 
 

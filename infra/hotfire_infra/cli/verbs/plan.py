@@ -1,22 +1,120 @@
-"""`hotfire plan`: what a run would do."""
+"""`hotfire plan`: what a run would do, why, at what price, and how that differs from another plan."""
 
 from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from hotfire_infra.analysis.quantities import count, duration
 from hotfire_infra.cli.console import data, progress, table
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.lines import plan_line
-from hotfire_infra.cli.session import open_session
+from hotfire_infra.cli.plan_diff_lines import diff_lines
+from hotfire_infra.cli.price_lines import price_lines
+from hotfire_infra.cli.problems import CliError
+from hotfire_infra.cli.selection_lines import selection_lines
+from hotfire_infra.cli.session import Session, open_session
+from hotfire_pipelines.explain import explain
 from hotfire_pipelines.plan import Plan, PlannedCell, PlannedCoverage
+from hotfire_pipelines.plan_diff import diff
 
 HEADER = ("TASK", "PLATFORM", "VARIANT", "SHARDS", "TESTS", "ESTIMATE", "NOTE")
+USUAL = "pre-merge"
+"""The pipeline that is meant where none is named."""
+SAVED = ".json"
 
 
-def plan(pipeline: str, *, as_json: bool) -> int:
-    """Print the plan; it stores and starts nothing."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanWish:
+    """What was typed."""
+
+    pipeline: str | None
+    """A pipeline, or the file of a saved plan."""
+    since: str | None = None
+    explain: str | None = None
+    diff: str | None = None
+    """A saved plan or a run to compare with."""
+    as_json: bool = False
+
+
+def plan(wish: PlanWish) -> int:
+    """Print the plan, or what is asked about it; it stores and starts nothing."""
+    if wish.explain is not None and wish.diff is not None:
+        raise CliError(
+            "--explain and --diff are two questions: ask one at a time",
+            next_command="hotfire plan --help",
+        )
+    if is_saved(wish.pipeline) and (wish.diff is None or is_saved(wish.diff)):
+        # Two files tell all: no store is opened, and no checkout is needed.
+        _answer(wish, _read_whole(wish, None), None)
+        return CliExit.OK
     with open_session() as session:
-        print_plan(session.client.plan(pipeline), as_json=as_json)
+        old = None if wish.diff is None else _old(session, wish.diff)
+        _answer(wish, _read_whole(wish, session, old), old)
     return CliExit.OK
+
+
+def _answer(wish: PlanWish, new: Plan, old: Plan | None) -> None:
+    if wish.diff is not None:
+        found = diff(old or read_plan(wish.diff), new)
+        if wish.as_json:
+            data(json.dumps(found.to_dict(), ensure_ascii=False))
+        else:
+            data("\n".join(diff_lines(old or read_plan(wish.diff), new, found)))
+        return
+    if wish.explain is not None:
+        print_explanations(new, wish.explain, as_json=wish.as_json)
+        return
+    print_plan(new, as_json=wish.as_json)
+
+
+def _read_whole(wish: PlanWish, session: Session | None, old: Plan | None = None) -> Plan:
+    if is_saved(wish.pipeline):
+        if wish.since is not None:
+            raise CliError(
+                "a saved plan is frozen: --changed-since goes with the name of a pipeline",
+                next_command=f"hotfire plan {USUAL} --changed-since {wish.since}",
+            )
+        return read_plan(str(wish.pipeline))
+    assert session is not None  # Only what is not a file needs one.
+    name = wish.pipeline or (old.pipeline if old is not None else USUAL)
+    return session.client.plan(name, since=wish.since)
+
+
+def _old(session: Session, name: str) -> Plan:
+    return read_plan(name) if is_saved(name) else session.client.plan_of(name)
+
+
+def is_saved(name: str | None) -> bool:
+    """Whether an argument names the file of a saved plan."""
+    return name is not None and name.endswith(SAVED)
+
+
+def read_plan(name: str) -> Plan:
+    """Read a saved plan; PlanError for one that is broken or was edited."""
+    try:
+        content = Path(name).read_bytes()
+    except OSError as error:
+        raise CliError(
+            f"{name}: {error.strerror or error}",
+            next_command=f"hotfire plan {USUAL} -o json > {name}",
+        ) from error
+    return Plan.from_json(content)
+
+
+def print_explanations(frozen: Plan, words: str, *, as_json: bool) -> None:
+    """Print why a cell or a test is in a plan or not."""
+    found = explain(frozen, words)
+    if as_json:
+        data(json.dumps([asdict(one) for one in found], ensure_ascii=False))
+        return
+    lines = []
+    for one in found:
+        lines.append(one.name if one.is_selected else f"{one.name}: not selected")
+        width = max(len(label) for label, _ in one.facts) if one.facts else 0
+        lines += [f"  {label.ljust(width)}  {text}" for label, text in one.facts]
+    data("\n".join(lines))
 
 
 def print_plan(frozen: Plan, *, as_json: bool) -> None:
@@ -26,8 +124,12 @@ def print_plan(frozen: Plan, *, as_json: bool) -> None:
         return
     data(table(HEADER, [_row(frozen, cell) for cell in frozen.cells], frozenset({3, 4, 5})))
     progress(plan_line(frozen))
+    for line in selection_lines(frozen):
+        progress(line)
     for coverage in frozen.coverage:
         progress(_coverage_line(coverage))
+    for line in price_lines(frozen.price) if frozen.price else ():
+        progress(line)
     progress(f" digest {frozen.digest}")
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from hotfire_infra.cli.console import data, progress
 from hotfire_infra.cli.durations import parse_duration
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.following import detach, follow
 from hotfire_infra.cli.lines import plan_line
+from hotfire_infra.cli.price_lines import check_budget, price_lines
 from hotfire_infra.cli.problems import CliError
+from hotfire_infra.cli.selection_lines import nothing_selected, selection_lines
 from hotfire_infra.cli.session import Session, open_session
-from hotfire_infra.cli.verbs.plan import print_plan
+from hotfire_infra.cli.verbs.plan import print_plan, read_plan
 from hotfire_infra.client.protocol import RunWish
 from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.sections.queue import DEFAULT_TEAM
@@ -35,6 +37,10 @@ class Wish:
     """Take over equal results; None: as the pipeline says."""
     order: RunOrder = field(default_factory=RunOrder)
     is_trusted: bool = True
+    since: str | None = None
+    """Only what changed since the merge base with this revision."""
+    may_exceed: bool = False
+    """Whether it may cost more than its pipeline's budget."""
 
 
 def run(wish: Wish) -> int:
@@ -47,9 +53,14 @@ def run(wish: Wish) -> int:
         if wish.dry_run:
             print_plan(plan, as_json=wish.as_json)
             return CliExit.OK
+        if plan.unselected and not plan.cells:
+            raise nothing_selected(plan)
+        check_budget(plan, may_exceed=wish.may_exceed, again=_typed(wish))
         how = RunWish(reuse=wish.reuse, order=wish.order, is_trusted=wish.is_trusted)
         started = session.client.start_run(plan, wish=how)
         progress(plan_line(plan))
+        for line in (*selection_lines(plan), *(price_lines(plan.price) if plan.price else ())):
+            progress(line)
         if not wish.wait:
             detach(session)
             data(str(started.number))
@@ -80,6 +91,11 @@ def _check(wish: Wish) -> None:
         raise CliError(
             "name one of: a pipeline, --plan FILE, or --resume", next_command="hotfire run --help"
         )
+    if wish.since is not None and wish.pipeline is None:
+        raise CliError(
+            "--changed-since goes with the name of a pipeline: a saved plan is frozen",
+            next_command="hotfire run --help",
+        )
     if wish.plan_file is not None and not wish.is_trusted:
         raise CliError(
             "--untrusted plans by the target branch, so it goes with the name of a pipeline",
@@ -89,9 +105,17 @@ def _check(wish: Wish) -> None:
 
 def _plan(session: Session, wish: Wish) -> Plan:
     if wish.plan_file is not None:
-        return Plan.from_json(Path(wish.plan_file).read_bytes())
+        return read_plan(wish.plan_file)
     assert wish.pipeline is not None  # checked when the wish came in
-    return session.client.plan(wish.pipeline, is_trusted=wish.is_trusted)
+    return session.client.plan(wish.pipeline, is_trusted=wish.is_trusted, since=wish.since)
+
+
+def _typed(wish: Wish) -> str:
+    """Return the command that was typed, as far as it says what is run."""
+    if wish.plan_file is not None:
+        return f"hotfire run --plan {shlex.quote(wish.plan_file)}"
+    narrowed = f" --changed-since {shlex.quote(wish.since)}" if wish.since is not None else ""
+    return f"hotfire run {shlex.quote(str(wish.pipeline))}{narrowed}"
 
 
 def _resume(session: Session, wish: Wish) -> int:
