@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from hotfire_infra.analysis.accuracy.tasks import TaskComparison
 from hotfire_infra.analysis.report import HoldReport, RunReport, Source
 from hotfire_infra.store.queries_measurements import MeasurementRow
 
@@ -127,6 +128,10 @@ class CommandReports(Reports, Protocol):
 
     def measured(self, number: int) -> tuple[MeasurementRow, ...]:
         """Return the measurements of a run by its number."""
+        ...
+
+    def accuracy(self, before: int, after: int) -> tuple[TaskComparison, ...]:
+        """Return the accuracy of run `after` against run `before`, by their numbers."""
         ...
 
     def holds(self) -> tuple[HoldReport, ...]:

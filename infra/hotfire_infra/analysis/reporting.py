@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from hotfire_infra.analysis.accuracy.recording import declared_gates
+from hotfire_infra.analysis.accuracy.tasks import TaskComparison, compare_accuracy
 from hotfire_infra.analysis.attempt_notes import attempt_notes
 from hotfire_infra.analysis.coverage import (
     FileBitmaps,
@@ -132,6 +134,13 @@ class StoreReports:
         """Return the measurements of a run by its number."""
         with self._store.reading() as connection:
             return measurements_of_run(connection, find_run(connection, str(number)).id)
+
+    def accuracy(self, before: int, after: int) -> tuple[TaskComparison, ...]:
+        """Return the accuracy of a run against an earlier one, by the gates of the later."""
+        with self._store.reading() as connection:
+            earlier, later = (find_run(connection, str(number)).id for number in (before, after))
+            gates = declared_gates(self._store, connection, later)
+            return compare_accuracy(connection, earlier, later, gates)
 
     def similar_tests(self, text: str) -> tuple[str, ...]:
         """Return recorded identifiers that a mistyped one may have meant."""

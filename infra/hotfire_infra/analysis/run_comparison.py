@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hotfire_infra.analysis.accuracy.tasks import TaskComparison
 from hotfire_infra.analysis.comparison import CONFIDENCE, Change, within_runs_interval
 from hotfire_infra.analysis.performance import judgement_of, latest_of_series
 from hotfire_infra.analysis.report import RunReport
@@ -54,19 +55,22 @@ class RunComparison:
     tests: tuple[TestChange, ...]
     metrics: tuple[MetricChange, ...]
     tests_compared: int
+    accuracy: tuple[TaskComparison, ...] = ()
 
     @property
     def is_comparable(self) -> bool:
         """Whether the two share anything at all."""
-        return bool(self.tests_compared or self.metrics)
+        return bool(self.tests_compared or self.metrics or self.accuracy)
 
     @property
     def is_worse(self) -> bool:
-        """Whether green became red anywhere.
+        """Whether green became red anywhere, or a declared gate on accuracy fails.
 
         Two runs alone never prove a slowdown: the spread between runs is unknown to both.
+        Accuracy is compared item by item, so two runs are enough for it.
         """
-        return any(change.is_worse for change in self.tests)
+        lost = any(one.is_gate and one.is_regressed for one in self.accuracy)
+        return lost or any(change.is_worse for change in self.tests)
 
 
 def compare_runs(
@@ -74,6 +78,7 @@ def compare_runs(
     later: RunReport,
     measured_earlier: Sequence[MeasurementRow],
     measured_later: Sequence[MeasurementRow],
+    accuracy: Sequence[TaskComparison] = (),
 ) -> RunComparison:
     """Compare `later` with `earlier`."""
     before = {cell.key: cell.verdict or "missing" for cell in earlier.cells}
@@ -90,6 +95,7 @@ def compare_runs(
         tests=(*cells, *_failed_tests(earlier, later)),
         metrics=_metrics(measured_earlier, measured_later),
         tests_compared=len(shared),
+        accuracy=tuple(accuracy),
     )
 
 

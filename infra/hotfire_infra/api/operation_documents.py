@@ -313,6 +313,28 @@ class ArtifactList(BaseModel):
     items: list[ArtifactDocument]
 
 
+ACCURACY_EXAMPLE: dict[str, Any] = {
+    "task": "gsm8k",
+    "platform": "linux-x86_64",
+    "dataset": DIGEST,
+    "pairs": 1319,
+    "items": 1319,
+    "better": 6,
+    "worse": 9,
+    "errored": 0,
+    "drop": 0.00227,
+    "low": -0.0029,
+    "high": 0.0077,
+    "p_value": 0.304,
+    "decision": "unchanged",
+    "reason": "no drop of 1 point",
+    "tolerance": 0.01,
+    "alpha": 0.0002,
+    "is_gate": True,
+    "samples": [1319, 1319],
+    "score_change": None,
+    "score_p_value": None,
+}
 MEASUREMENT_EXAMPLE: dict[str, Any] = {
     "run_id": 12,
     "run_number": 12,

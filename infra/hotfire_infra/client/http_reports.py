@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from hotfire_infra.analysis.accuracy.tasks import TaskComparison
 from hotfire_infra.analysis.history import RunSummary, SeriesHistory, TestHistory
 from hotfire_infra.analysis.report import HoldReport, RunReport
 from hotfire_infra.analysis.transport import decode
@@ -43,6 +44,13 @@ class HttpReports:
         """Return the measurements of a run by its number."""
         answer = self.connection.request("GET", f"/runs/{number}/measurements")
         found: tuple[MeasurementRow, ...] = decode(tuple[MeasurementRow, ...], answer.content)
+        return found
+
+    def accuracy(self, before: int, after: int) -> tuple[TaskComparison, ...]:
+        """Return the accuracy of a run against an earlier one, by their numbers."""
+        query = {"against": str(before)}
+        answer = self.connection.request("GET", f"/runs/{after}/accuracy", query=query)
+        found: tuple[TaskComparison, ...] = decode(tuple[TaskComparison, ...], answer.content)
         return found
 
     def holds(self) -> tuple[HoldReport, ...]:

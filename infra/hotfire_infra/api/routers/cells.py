@@ -8,10 +8,12 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 
+from hotfire_infra.analysis.accuracy.tasks import TaskComparison
 from hotfire_infra.analysis.transport import encode
 from hotfire_infra.api import documents as docs
 from hotfire_infra.api.events import event_stream
 from hotfire_infra.api.operation_documents import (
+    ACCURACY_EXAMPLE,
     MEASUREMENT_EXAMPLE,
     ExonerationDocument,
     PendingTask,
@@ -189,6 +191,26 @@ def measurements(run: RunRef, service: Serviced) -> Response:
     """In the order of the cells; a retried attempt comes later."""
     row = service.find_run(run)
     found = service.reports.measured(row.number)
+    return Response(encode(found), media_type="application/json")
+
+
+@router.get(
+    "/accuracy",
+    summary="Compare the accuracy of a run with another's",
+    operation_id="compare_accuracy",
+    response_model=list[TaskComparison],
+    responses={200: {"content": {"application/json": {"example": [ACCURACY_EXAMPLE]}}}},
+)
+def accuracy(
+    run: RunRef,
+    service: Serviced,
+    against: Annotated[
+        str, Query(max_length=200, description="The earlier run", examples=["latest"])
+    ],
+) -> Response:
+    """One entry per task and platform that both ran; items are paired on equal keys."""
+    later, earlier = service.find_run(run), service.find_run(against)
+    found = service.reports.accuracy(earlier.number, later.number)
     return Response(encode(found), media_type="application/json")
 
 

@@ -24,7 +24,11 @@ def compare(before: str, after: str, *, show_all: bool, as_json: bool) -> int:
     with open_reports() as reports:
         earlier, later = reports.find(before), reports.find(after)
         comparison = compare_runs(
-            earlier, later, reports.measured(earlier.number), reports.measured(later.number)
+            earlier,
+            later,
+            reports.measured(earlier.number),
+            reports.measured(later.number),
+            reports.accuracy(earlier.number, later.number),
         )
     if as_json:
         data(json.dumps(asdict(comparison), ensure_ascii=False))
@@ -42,6 +46,8 @@ def _print(comparison: RunComparison, *, show_all: bool) -> None:
     shown = [one for one in comparison.metrics if show_all or one.change != "unchanged"]
     for metric in shown:
         data(_metric_line(metric))
+    for task in comparison.accuracy:
+        data(f" {symbol(appearance(task.decision), sys.stdout)} {task.line}")
     if not comparison.tests:
         data(f"   no test changed ({comparison.tests_compared:,} cells compared)")
     if not comparison.metrics:
