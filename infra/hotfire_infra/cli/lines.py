@@ -38,6 +38,27 @@ def plan_line(plan: Plan, subject: str = "") -> str:
     return f" plan  {words}   {platforms}   {', '.join(parts)}"
 
 
+def durations_line(plan: Plan) -> str | None:
+    """Say what shards were cut by: ` durations: 1,204 measured on this platform, 12 unknown`."""
+    if not plan.durations:
+        return None
+    platforms = {cell.platform for cell in plan.cells if cell.key in _cells_with_durations(plan)}
+    where = "this platform" if len(platforms) == 1 else "their platforms"
+    measured = sum(one.measured for one in plan.durations)
+    near = sum(one.neighbours for one in plan.durations)
+    unknown = sum(one.unknown for one in plan.durations)
+    parts = [
+        f"{measured:,} measured on {where}",
+        f"{near:,} estimated from neighbours" if near else "",
+        f"{unknown:,} unknown, as declared" if unknown else "",
+    ]
+    return f" durations: {', '.join(part for part in parts if part)}"
+
+
+def _cells_with_durations(plan: Plan) -> set[str]:
+    return {one.cell for one in plan.durations}
+
+
 def cell_columns(cell: CellReport) -> tuple[str, ...]:
     """Return the columns of a cell after its state; order and words are those of the page."""
     return (

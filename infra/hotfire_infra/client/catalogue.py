@@ -14,7 +14,7 @@ from hotfire_infra.errors import PlanRefusedError
 from hotfire_infra.source.merge_base import find_merge_base, unpack_at
 from hotfire_infra.source.stamp import Stamp
 from hotfire_infra.states import RunState
-from hotfire_infra.store import queries, queries_coverage, queries_prices
+from hotfire_infra.store import queries, queries_coverage, queries_durations, queries_prices
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.rows import RunRow
 from hotfire_pipelines.arrears import arrears_of
@@ -22,6 +22,7 @@ from hotfire_pipelines.catalogue import load_platforms
 from hotfire_pipelines.changes import LineFacts
 from hotfire_pipelines.expansion import Debt
 from hotfire_pipelines.freeze import freeze
+from hotfire_pipelines.history import CellHistory, Recorded
 from hotfire_pipelines.load import Pipeline, load_pipeline
 from hotfire_pipelines.plan import Plan, Source
 from hotfire_pipelines.pricing import Sample, priced
@@ -122,6 +123,7 @@ def freeze_plan(
         source_root=checkout,
         debt=debts(pipeline) if debts is not None and has_budget else None,
         inquiry=inquiry,
+        recorded=knowledge.history(pipeline.name),
         runner_sha256=bundle_sha256(),
         slots=slots,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -185,4 +187,11 @@ def recorded_knowledge(store: Store) -> Known:
         with store.reading() as connection:
             return queries_prices.samples_of(connection, pipeline)
 
-    return Known(coverage=coverage, samples=samples)
+    def history(pipeline: str) -> Recorded:
+        def recorded(cell: str, task: str, platform: str) -> CellHistory | None:
+            with store.reading() as connection:
+                return queries_durations.cell_history(connection, pipeline, cell, task, platform)
+
+        return recorded
+
+    return Known(coverage=coverage, samples=samples, history=history)

@@ -44,6 +44,7 @@ from hotfire_infra.store.rows import (
 )
 from hotfire_pipelines.changes import LineFacts
 from hotfire_pipelines.expansion import Debt
+from hotfire_pipelines.history import CellHistory, Recorded
 from hotfire_pipelines.load import Pipeline
 from hotfire_pipelines.plan import Plan
 from hotfire_pipelines.pricing import Sample
@@ -118,7 +119,10 @@ class HttpClient:
         with definitions_for(checkout, pipeline, targets, is_trusted=is_trusted) as folder:
             return freeze_plan(
                 known, checkout, pipeline, stamp, slots, folder, self._debt,
-                knowledge=Known(coverage=self._coverage, samples=self._samples), since=since,
+                knowledge=Known(
+                    coverage=self._coverage, samples=self._samples, history=self._history
+                ),
+                since=since,
             )  # fmt: skip
 
     def plan_of(self, ref: str) -> Plan:
@@ -136,6 +140,15 @@ class HttpClient:
     def _samples(self, pipeline: str) -> Sequence[Sample]:
         found = self._connection.get(f"/pipelines/{pipeline}/attempt-durations")["items"]
         return tuple(from_plain(Sample, one) for one in found)
+
+    def _history(self, pipeline: str) -> Recorded:
+        def recorded(cell: str, task: str, platform: str) -> CellHistory | None:
+            asked = {"cell": cell, "task": task, "platform": platform}
+            found = self._connection.get(f"/pipelines/{pipeline}/cell-durations", **asked)
+            history: CellHistory | None = from_plain(CellHistory | None, found["history"])
+            return history
+
+        return recorded
 
     def _debt(self, pipeline: Pipeline) -> Mapping[str, Sequence[Debt]]:
         newest = self.runs(limit=REMEMBERED_RUNS, pipeline=pipeline.name)

@@ -12,6 +12,7 @@ from hotfire_infra.source.changes import BaseHistory, changes_since
 from hotfire_pipelines.catalogue import Catalogue
 from hotfire_pipelines.changes import Changes, LineFacts
 from hotfire_pipelines.demands import Selection
+from hotfire_pipelines.history import Recorded
 from hotfire_pipelines.load import Pipeline
 from hotfire_pipelines.narrowing import Inquiry, definition_files
 from hotfire_pipelines.pricing import Sample
@@ -20,6 +21,8 @@ CoverageLookup = Callable[[Sequence[str], Sequence[str]], Sequence[LineFacts]]
 """Of revisions, the nearest first, and paths: what was executed of them."""
 SampleLookup = Callable[[str], Sequence[Sample]]
 """Of a pipeline's name: what its attempts took."""
+HistoryLookup = Callable[[str], Recorded]
+"""Of a pipeline's name: the question what its runs recorded of a cell."""
 
 PATHS_AT_ONCE = 100
 """Changed files that one question about coverage names."""
@@ -31,6 +34,7 @@ class Known:
 
     coverage: CoverageLookup
     samples: SampleLookup
+    history: HistoryLookup
 
 
 def inquiry_of(

@@ -7,10 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
+from hotfire_infra.analysis.transport import to_plain
 from hotfire_infra.api import documents as docs
 from hotfire_infra.api.routers.runs import VIEWERS
 from hotfire_infra.api.service import Serviced
-from hotfire_infra.store import queries_coverage, queries_prices
+from hotfire_infra.store import queries_coverage, queries_durations, queries_prices
+from hotfire_pipelines.history import CellHistory
 
 router = APIRouter(tags=["history"], dependencies=VIEWERS)
 
@@ -31,6 +33,12 @@ _TOOK = {
     "platform": "linux-x86_64",
     "shards": 2,
     "seconds": 1.8,
+}
+_HISTORY = {
+    "tests": {docs.TEST_EXAMPLE["test"]: {"seconds": 1.2, "spread": 0.1, "samples": 5}},
+    "setup": {"seconds": 2.5, "spread": 0.2, "samples": 5},
+    "shards": [["gemm.f32:m=1,n=1,k=1,data=exact,seed=1"]],
+    "is_own": True,
 }
 Revision = Annotated[str, Field(min_length=1, max_length=64)]
 File = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -77,6 +85,35 @@ class DurationAnswer(BaseModel):
     model_config = docs.with_example(items=[_TOOK])
 
     items: list[AttemptDuration]
+
+
+class DurationOfTest(BaseModel):
+    """Median and spread of the last durations of a test, or of what attempts take beside tests."""
+
+    model_config = docs.with_example(seconds=1.2, spread=0.1, samples=5)
+
+    seconds: float
+    spread: float = Field(description="Standard deviation of the logarithm")
+    samples: int
+
+
+class CellDurations(BaseModel):
+    """What earlier runs tell of a cell."""
+
+    model_config = docs.with_example(**_HISTORY)
+
+    tests: dict[str, DurationOfTest]
+    setup: DurationOfTest | None
+    shards: list[list[str]] = Field(description="Case lines by shard, as last planned")
+    is_own: bool = Field(description="False: of the same task with other axis values")
+
+
+class CellDurationAnswer(BaseModel):
+    """Durations of a cell; null where nothing like it ever ran."""
+
+    model_config = docs.with_example(history=_HISTORY)
+
+    history: CellDurations | None
 
 
 @router.get("/coverage/files", summary="Show what earlier runs executed of files",
@@ -134,3 +171,25 @@ def attempt_durations(
             for one in found
         ]
     )
+
+
+Asked = Annotated[str, Query(min_length=1, max_length=2000)]
+
+
+@router.get("/pipelines/{pipeline}/cell-durations", summary="Show what the tests of a cell took",
+            operation_id="get_cell_durations")  # fmt: skip
+def cell_durations(
+    service: Serviced,
+    pipeline: Annotated[str, Path(max_length=200, description="Its name", examples=["pre-merge"])],
+    cell: Annotated[Asked, Query(description="Its key", examples=[_TOOK["cell"]])],
+    task: Annotated[Asked, Query(description="Task of the cell", examples=["kernels"])],
+    platform: Annotated[Asked, Query(description="Its platform", examples=["linux-x86_64"])],
+) -> CellDurationAnswer:
+    """What the shards of the pipeline's next plan are cut by."""
+    with service.store.reading() as connection:
+        found = queries_durations.cell_history(connection, pipeline, cell, task, platform)
+    return CellDurationAnswer(history=None if found is None else _plain(found))
+
+
+def _plain(found: CellHistory) -> CellDurations:
+    return CellDurations.model_validate(to_plain(found))

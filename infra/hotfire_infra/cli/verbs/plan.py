@@ -9,15 +9,16 @@ from pathlib import Path
 from hotfire_infra.analysis.quantities import count, duration
 from hotfire_infra.cli.console import data, progress, table
 from hotfire_infra.cli.exit_codes import CliExit
-from hotfire_infra.cli.lines import plan_line
+from hotfire_infra.cli.lines import durations_line, plan_line
 from hotfire_infra.cli.plan_diff_lines import diff_lines
 from hotfire_infra.cli.price_lines import price_lines
 from hotfire_infra.cli.problems import CliError
-from hotfire_infra.cli.selection_lines import selection_lines
+from hotfire_infra.cli.selection_lines import selection_lines, why_not
 from hotfire_infra.cli.session import Session, open_session
 from hotfire_pipelines.explain import explain
 from hotfire_pipelines.plan import Plan, PlannedCell, PlannedCoverage
 from hotfire_pipelines.plan_diff import diff
+from hotfire_pipelines.selected import PlannedOmission
 
 HEADER = ("TASK", "PLATFORM", "VARIANT", "SHARDS", "TESTS", "ESTIMATE", "NOTE")
 USUAL = "pre-merge"
@@ -122,8 +123,12 @@ def print_plan(frozen: Plan, *, as_json: bool) -> None:
     if as_json:
         data(frozen.to_json())
         return
-    data(table(HEADER, [_row(frozen, cell) for cell in frozen.cells], frozenset({3, 4, 5})))
+    rows = [_row(frozen, cell) for cell in frozen.cells]
+    rows += [_left_out(frozen, cell) for cell in frozen.unselected]
+    data(table(HEADER, rows, frozenset({3, 4, 5})))
     progress(plan_line(frozen))
+    if told := durations_line(frozen):
+        progress(told)
     for line in selection_lines(frozen):
         progress(line)
     for coverage in frozen.coverage:
@@ -156,7 +161,6 @@ def _row(frozen: Plan, cell: PlannedCell) -> tuple[str, ...]:
     expected = frozen.expected(cell)
     by_task = frozen.estimate.by_task if frozen.estimate else {}
     seconds = sum(by_task.get(task.key, 0.0) for task in tasks)
-    hidden = {"platform", "execution"}
     notes = [
         "emulated" if cell.variant.get("execution") == "emulated" else "",
         "required: when-available" if cell.required == "when-available" else "",
@@ -165,9 +169,19 @@ def _row(frozen: Plan, cell: PlannedCell) -> tuple[str, ...]:
     return (
         cell.task,
         cell.platform,
-        " ".join(value for axis, value in sorted(cell.variant.items()) if axis not in hidden),
+        _axes(cell),
         str(len(tasks)),
         "not known yet" if expected is None else f"{len(expected):,}",
         duration(round(seconds * 1e9)) if seconds else "",
         " · ".join(note for note in notes if note),
     )
+
+
+def _left_out(frozen: Plan, cell: PlannedOmission) -> tuple[str, ...]:
+    note = f"not selected: {why_not(frozen, cell.key)}"
+    return (cell.task, cell.platform, _axes(cell), "", "", "", note)
+
+
+def _axes(cell: PlannedCell | PlannedOmission) -> str:
+    hidden = {"platform", "execution"}
+    return " ".join(value for axis, value in sorted(cell.variant.items()) if axis not in hidden)

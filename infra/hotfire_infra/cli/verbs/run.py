@@ -9,10 +9,14 @@ from hotfire_infra.cli.console import data, progress
 from hotfire_infra.cli.durations import parse_duration
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.following import detach, follow
-from hotfire_infra.cli.lines import plan_line
+from hotfire_infra.cli.lines import durations_line, plan_line
 from hotfire_infra.cli.price_lines import check_budget, price_lines
 from hotfire_infra.cli.problems import CliError
-from hotfire_infra.cli.selection_lines import nothing_selected, selection_lines
+from hotfire_infra.cli.selection_lines import (
+    nothing_selected,
+    selection_lines,
+    unselected_lines,
+)
 from hotfire_infra.cli.session import Session, open_session
 from hotfire_infra.cli.verbs.plan import print_plan, read_plan
 from hotfire_infra.client.protocol import RunWish
@@ -59,8 +63,11 @@ def run(wish: Wish) -> int:
         how = RunWish(reuse=wish.reuse, order=wish.order, is_trusted=wish.is_trusted)
         started = session.client.start_run(plan, wish=how)
         progress(plan_line(plan))
-        for line in (*selection_lines(plan), *(price_lines(plan.price) if plan.price else ())):
+        told = (*selection_lines(plan), *unselected_lines(plan))
+        for line in (*told, *(price_lines(plan.price) if plan.price else ())):
             progress(line)
+        if told := durations_line(plan):
+            progress(told)
         if not wish.wait:
             detach(session)
             data(str(started.number))
