@@ -15,7 +15,6 @@ from hotfire_pipelines.errors import (
 from hotfire_pipelines.expansion import Debt, Expanded, expand
 from hotfire_pipelines.listing import entries_of, query_of
 from hotfire_pipelines.load import PLATFORM_AXIS, Pipeline
-from hotfire_pipelines.matrix import agrees
 from hotfire_pipelines.schema import Override, Required, Requirements, Task, Timeouts
 from hotfire_pipelines.shard_target import ShardTarget
 from hotfire_pipelines.testlist_entries import TestEntry
@@ -166,7 +165,11 @@ def _cell(pipeline: Pipeline, catalogue: Catalogue, name: str, row: Mapping[str,
         variant=Variant({**planned, "execution": platform.execution.value}),
         required=pipeline.required(platform_name),
         requires=platform.requirements(task.role) | task.requires,
-        overrides=tuple(item for item in task.overrides if agrees(matching, item.match)),
+        overrides=tuple(
+            item
+            for item in task.overrides
+            if all(matching.get(axis) in values for axis, values in item.match.items())
+        ),
     )
 
 

@@ -172,18 +172,31 @@ def _check_matrix(document: Document, definition: PipelineFile, name: str, task:
             _known_value(document, definition, axis, value, (*place, axis, index))
     _check_rules(document, definition, name, task.matrix)
     for index, override in enumerate(task.overrides):
-        for axis, value in override.match.items():
+        for axis, values in override.match.items():
             at = ("tasks", name, "overrides", index, "match", axis)
-            if axis == "execution":
-                if value not in ("native", "emulated"):
-                    raise UnknownNameError(
-                        document.at(*at),
-                        f"{value!r} is no execution",
-                        suggest(value, ("native", "emulated")),
-                    )
-                continue
-            _known_axis(document, definition, name, axis, at)
-            _known_value(document, definition, axis, value, at)
+            _check_match(document, definition, name, axis, values, at)
+
+
+def _check_match(
+    document: Document,
+    definition: PipelineFile,
+    task: str,
+    axis: str,
+    values: tuple[str, ...],
+    place: Place,
+) -> None:
+    if axis != "execution":
+        _known_axis(document, definition, task, axis, place)
+    _check_repetition(document, place, values)
+    for number, value in enumerate(values):
+        if axis != "execution":
+            _known_value(document, definition, axis, value, (*place, number))
+        elif value not in ("native", "emulated"):
+            raise UnknownNameError(
+                document.at(*place, number),
+                f"{value!r} is no execution",
+                suggest(value, ("native", "emulated")),
+            )
 
 
 def _check_rules(document: Document, definition: PipelineFile, name: str, matrix: Matrix) -> None:

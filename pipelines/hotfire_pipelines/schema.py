@@ -222,11 +222,22 @@ class Requirements(Strict):
         return {field: items for field, items in asked.items() if items}
 
 
+def _as_list(value: object) -> object:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+OneOrSeveral = Annotated[
+    tuple[AxisValue, ...],
+    Field(min_length=1),
+    BeforeValidator(_as_list, json_schema_input_type=AxisValue | tuple[AxisValue, ...]),
+]
+
+
 class Override(Strict):
     """Other values for the cells that agree with `match`; the last match wins."""
 
-    match: Annotated[dict[AxisName, AxisValue], Field(min_length=1)]
-    """Axis values, or `execution`, that a cell must have."""
+    match: Annotated[dict[AxisName, OneOrSeveral], Field(min_length=1)]
+    """Axes, or `execution`, with the value or one of the values that a cell must have."""
     budget_seconds: Seconds | None = None
     """Instead of the task's."""
     estimate_seconds: Seconds | None = None

@@ -1,17 +1,18 @@
 """The pipelines of Aestus load and freeze against the real repository."""
 
+import functools
 import re
 from pathlib import Path
 
 import pytest
 
-from hotfire_pipelines.catalogue import load_platforms
+from hotfire_pipelines.catalogue import Catalogue, load_platforms
 from hotfire_pipelines.freeze import freeze
 from hotfire_pipelines.load import load_pipeline
 from hotfire_pipelines.plan import Plan, PlannedCell, Source
 from hotfire_testframework.contract.task import TaskSpec
 
-PIPELINES = ("pre-merge", "nightly")
+PIPELINES = ("pre-merge", "post-merge", "nightly", "release")
 EXECUTED = ("linux-x86_64", "l4t-aarch64", "windows-x86_64")
 
 
@@ -25,6 +26,17 @@ def pre_merge(repository: Path) -> Plan:
     return _freeze(repository, "pre-merge")
 
 
+@pytest.fixture(scope="module")
+def release(repository: Path) -> Plan:
+    return _freeze(repository, "release")
+
+
+@pytest.fixture(scope="module")
+def catalogue(repository: Path) -> Catalogue:
+    return load_platforms(repository / "pipelines" / "definitions" / "platforms.yaml")
+
+
+@functools.cache
 def _freeze(repository: Path, name: str) -> Plan:
     definitions = repository / "pipelines" / "definitions"
     return freeze(
@@ -112,9 +124,8 @@ def test_weights_are_pinned_by_content(pre_merge: Plan) -> None:
 
 
 def test_declared_only_platforms_are_in_the_catalogue_but_not_in_pre_merge(
-    pre_merge: Plan, repository: Path
+    pre_merge: Plan, catalogue: Catalogue
 ) -> None:
-    catalogue = load_platforms(repository / "pipelines" / "definitions" / "platforms.yaml")
     used = {platform.name for platform in pre_merge.platforms}
     assert {"drive-agx-qnx", "rhel-9"} <= set(catalogue) - used
     assert all(platform.reach for platform in catalogue.platforms.values())
@@ -123,3 +134,104 @@ def test_declared_only_platforms_are_in_the_catalogue_but_not_in_pre_merge(
 def test_no_path_of_one_machine_is_in_a_definition(repository: Path) -> None:
     for path in (repository / "pipelines" / "definitions").glob("*.yaml"):
         assert not re.search(r"/(home|root|work|tmp)/", path.read_text()), path
+
+
+PRE_MERGE = {
+    *(f"build|platform={name}" for name in EXECUTED),
+    *(f"unit|platform={name}" for name in EXECUTED),
+    *(f"accuracy|platform={name}" for name in EXECUTED),
+    *(f"kernels|platform={name}" for name in (*EXECUTED, "linux-x86_64-sm_90")),
+    "cuda-build|platform=linux-x86_64",
+    "kernels-python|platform=linux-x86_64",
+    "performance|platform=linux-x86_64",
+    "coverage|build_type=coverage,platform=linux-x86_64",
+}
+SHIPPED = {
+    *EXECUTED, "dgx-a100", "dgx-h100", "dgx-h200", "dgx-b200", "jetson-orin", "jetson-thor",
+    "windows-rtx", "rhel-9", "ubuntu-22.04", "ubuntu-24.04",
+}  # fmt: skip
+CATALOGUE = SHIPPED | {
+    "linux-x86_64-sm_90", "drive-agx-qnx",
+    "runner-ubuntu-x86_64", "runner-ubuntu-aarch64", "runner-windows-x86_64",
+}  # fmt: skip
+
+
+def test_pre_merge_has_the_cells_that_everybody_waits_for_and_no_others(pre_merge: Plan) -> None:
+    assert {cell.key for cell in pre_merge.cells} == PRE_MERGE
+
+
+def test_each_pipeline_covers_what_the_one_before_it_does(repository: Path) -> None:
+    plans = [_freeze(repository, name) for name in PIPELINES]
+    cells = [{cell.key for cell in plan.cells} for plan in plans]
+    assert cells[0] < cells[1] < cells[2] == cells[3]
+    assert [len(keys) for keys in cells] == [17, 30, 46, 46]
+    assert all(len(plan.tasks) <= 2 * len(plan.cells) for plan in plans)
+
+
+def test_the_catalogue_holds_every_platform_with_what_it_is_and_costs(catalogue: Catalogue) -> None:
+    assert set(catalogue) == CATALOGUE
+    for name, platform in catalogue.platforms.items():
+        dimensions = platform.dimensions
+        assert {"os", "arch", "accelerator", "toolchain"} <= set(dimensions), name
+        assert platform.description, name
+        assert platform.price > 0, name
+        if dimensions["accelerator"] == "none":
+            continue
+        major, minor = dimensions["compute_capability"].split(".")
+        assert dimensions["accelerator"] == f"nvidia-sm_{major}{minor}", name
+        assert platform.run.devices == (f"nvidia:sm_{major}{minor}",), name
+        assert float(dimensions["gpu_memory_gib"]) > 0, name
+        assert dimensions["gpu_count"] == "1", name
+        assert (dimensions["mig"] == "7") is ("dgx" in name or name == "linux-x86_64-sm_90")
+        assert platform.price > 1, name
+
+
+def test_every_cell_of_release_has_a_gate(release: Plan, repository: Path) -> None:
+    path = repository / "pipelines" / "definitions" / "release.yaml"
+    said = load_pipeline(path).definition.required
+    assert {cell.platform for cell in release.cells} == set(said)
+    always = {cell.platform for cell in release.cells if cell.required == "always"}
+    assert always == SHIPPED
+    # Nothing excuses a failure, and a test that is gone is missing.
+    assert release.policy.fails_on_merge_base == "off"
+    assert release.policy.gone_tests == "block"
+    assert release.waivers == ()
+
+
+def test_every_shipped_platform_is_tested_before_a_release(release: Plan) -> None:
+    for name in SHIPPED:
+        tested = {cell.task for cell in release.cells if cell.platform == name}
+        assert "kernels" in tested, name
+        assert "unit" in tested or name.startswith("dgx"), name
+
+
+def test_a_gpu_is_never_replaced_by_a_processor_in_silence(plan: Plan) -> None:
+    platforms = {platform.name: platform for platform in plan.platforms}
+    for task in plan.tasks:
+        cell = next(cell for cell in plan.cells if cell.key == task.cell)
+        dimensions = platforms[cell.platform].dimensions
+        if cell.task == "kernels" and dimensions["os"] != "qnx":
+            forced = task.spec.env.get("AESTUS_FORCE_IMPL")
+            assert forced == (None if dimensions["accelerator"] == "none" else "cuda"), cell.key
+
+
+def test_the_lists_of_the_pipelines_name_what_is_there(repository: Path) -> None:
+    for name in PIPELINES:
+        path = repository / "pipelines" / "definitions" / f"{name}.yaml"
+        for lists in load_pipeline(path).lists.values():
+            for block in lists.blocks:
+                for entry in block.entries:
+                    assert (repository / entry.test.partition("::")[0]).exists(), entry.source
+
+
+def test_after_a_merge_an_emulated_platform_runs_a_part_of_the_accuracy_suite(
+    repository: Path,
+) -> None:
+    plan = _freeze(repository, "post-merge")
+    listed = {
+        task.cell.partition("=")[2]: [test.test.rpartition("/")[2] for test in task.spec.tests]
+        for task in plan.tasks
+        if task.cell.startswith("accuracy|")
+    }
+    assert listed["linux-x86_64"] == ["accuracy"]
+    assert listed["l4t-aarch64"] == ["test_perplexity.py", "test_tokenizer.py"]
