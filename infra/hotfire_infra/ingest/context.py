@@ -7,8 +7,25 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, select
 
-from hotfire_infra.store.models import Cell, Run, Task
+from hotfire_infra.states import AttemptState
+from hotfire_infra.store.models import Attempt, Cell, Run, Task
 from hotfire_infra.store.rows import AttemptRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What has to be known of an attempt whenever a batch comes: less than a quarter of its row."""
+
+    id: int
+    task_id: int
+    run_id: int
+    state: AttemptState
+    fence: int
+    acked_seq: int
+    acked_bytes: int
+
+
+AnyAttempt = AttemptRow | Standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,18 +40,47 @@ class AttemptContext:
     """Of the run's creation, as yyyymm in UTC."""
 
 
+# Built once: building a statement costs more than executing it, and these come with every batch.
+_STANDING = (
+    select(
+        Attempt.id,
+        Attempt.task_id,
+        Task.run_id,
+        Attempt.state,
+        Attempt.fence,
+        Attempt.acked_seq,
+        Attempt.acked_bytes,
+    )
+    .join(Task, Task.id == Attempt.task_id)
+    .where(Attempt.id == bindparam("the_id"))
+)
+PLACE = (Cell.variant_id, Cell.platform, Run.created_ns)
 _PLACE = (
-    select(Cell.variant_id, Cell.platform, Run.created_ns)
+    select(*PLACE)
     .join(Task, Task.cell_id == Cell.id)
     .join(Run, Run.id == Task.run_id)
     .where(Task.id == bindparam("the_id"))
 )
 
 
-def context_of(connection: Connection, attempt: AttemptRow) -> AttemptContext:
+def standing_of(connection: Connection, attempt_id: int) -> Standing:
+    """Return how far an attempt is."""
+    row = connection.execute(_STANDING, {"the_id": attempt_id}).one()
+    return Standing(
+        id=row[0], task_id=row[1], run_id=row[2], state=row[3], fence=row[4], acked_seq=row[5],
+        acked_bytes=row[6],
+    )  # fmt: skip
+
+
+def context_of(connection: Connection, attempt: AnyAttempt) -> AttemptContext:
     """Look up what the rows of an attempt repeat."""
-    row = connection.execute(_PLACE, {"the_id": attempt.task_id}).one()
-    variant_id, platform, created_ns = row
+    return context_at(attempt, *connection.execute(_PLACE, {"the_id": attempt.task_id}).one())
+
+
+def context_at(
+    attempt: AnyAttempt, variant_id: int, platform: str, created_ns: int
+) -> AttemptContext:
+    """Return what the rows of an attempt repeat; the rest are the values of `PLACE`."""
     moment = time.gmtime(created_ns // 1_000_000_000)
     return AttemptContext(
         attempt_id=attempt.id,

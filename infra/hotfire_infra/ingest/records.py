@@ -79,15 +79,21 @@ def in_flight_after(before: Sequence[str], records: Sequence[AnyRecord]) -> list
     One that cannot be stored is none of them: its result will be a problem of the stream.
     """
     started = dict.fromkeys(before)
+    end = started.pop
     for record in records:
-        kind = record.kind
-        if kind == _START:
-            test = record.test if type(record) is Started else record.body["test"]
-            if len(test) <= LONGEST_NAME or fault_of_test(test) is None:
-                started[test] = None
-        elif kind == _ENDED:
-            test = record.test if type(record) is Ended else record.body["test"]
-            started.pop(test, None)
+        if type(record) is Ended:
+            end(record.test, None)
+            continue
+        if type(record) is Started:
+            test = record.test
+        elif record.kind == _START:
+            test = record["test"]
+        else:
+            if record.kind == _ENDED:
+                end(record["test"], None)
+            continue
+        if len(test) <= LONGEST_NAME or fault_of_test(test) is None:
+            started[test] = None
     return list(started)
 
 

@@ -18,15 +18,14 @@ from sqlalchemy import Connection
 from hotfire_infra.errors import InfraError, StorageFullError
 from hotfire_infra.executors.spool import Spool
 from hotfire_infra.ingest.artifacts import move_artifacts
+from hotfire_infra.ingest.context import Standing, standing_of
 from hotfire_infra.ingest.placing import write_at
 from hotfire_infra.ingest.redaction import redact_records
 from hotfire_infra.ingest.stream import Arrival, store_arrival
 from hotfire_infra.ingest.usual import AnyRecord
 from hotfire_infra.ingest.wire import Batch, read_batch
 from hotfire_infra.states import ATTEMPT_LIVE, AttemptState
-from hotfire_infra.store import queries_lists
 from hotfire_infra.store.database import Store
-from hotfire_infra.store.rows import AttemptRow
 from hotfire_testframework.contract.stream import Record
 from hotfire_testframework.contract.stream_reader import Position, StreamPart
 
@@ -176,7 +175,7 @@ class IngestWriter:
 
         On PostgreSQL the orchestrator may read the copy of the spool into the store at once.
         """
-        attempt = queries_lists.attempt_by_id(connection, delivery.attempt_id)
+        attempt = standing_of(connection, delivery.attempt_id)
         acked = attempt.acked_seq
         last = batch.records[-1].seq if batch.records else acked
         if batch.problem is None and last <= acked and attempt.fence == delivery.fence:
@@ -233,7 +232,7 @@ def _unstorable(error: Exception) -> Exception:
     return IngestRefusedError(f"a value cannot be stored: {what}", kind="unstorable", acked_seq=-1)
 
 
-def _refusal(attempt: AttemptRow, fence: int, batch: Batch) -> IngestRefusedError | None:
+def _refusal(attempt: Standing, fence: int, batch: Batch) -> IngestRefusedError | None:
     acked = attempt.acked_seq
     if attempt.fence != fence:
         return IngestRefusedError(
