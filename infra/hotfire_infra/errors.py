@@ -21,6 +21,7 @@ InfraError
 ├── RequestRefusedError
 ├── DeviceNotFoundError
 ├── ReportRefusedError
+│   └── ReportEmptyError
 ├── ExecutorError
 │   └── AttemptConflictError
 ├── ServiceError
@@ -138,6 +139,10 @@ class ReportRefusedError(InfraError):
     """A report of another tool cannot be imported as it is."""
 
     exit_code = 2
+
+
+class ReportEmptyError(ReportRefusedError):
+    """A report is whole and holds no test."""
 
 
 class DeviceNotFoundError(InfraError):

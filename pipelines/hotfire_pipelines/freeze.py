@@ -187,7 +187,7 @@ def _in_order(cells: Sequence[Cell], links: Links) -> list[Cell]:
 
 def _list_tests(pipeline: Pipeline, cell: Cell, inventory: Inventory, read: CaseReader) -> Listed:
     task = cell.definition
-    if task.harness is Harness.COMMAND:
+    if task.harness is Harness.COMMAND and not task.reports:
         return Listed(cell=cell, cases=(), tests=(str(command_test_id(cell.key)),), left_out=0)
     if task.cases is None:
         recorded = inventory(cell.key)

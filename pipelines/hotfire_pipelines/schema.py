@@ -23,7 +23,7 @@ from hotfire_pipelines.shard_target import Shards
 from hotfire_pipelines.strict import Name as Name
 from hotfire_pipelines.strict import Strict as Strict
 from hotfire_pipelines.strict import Text as Text
-from hotfire_testframework.contract.outcomes import Harness
+from hotfire_testframework.contract.outcomes import Harness, ReportFormat
 from hotfire_testframework.contract.task import check_relative_path
 from hotfire_testframework.errors import DecodeError
 
@@ -166,6 +166,15 @@ class Output(Strict):
 
 
 class Timeouts(Strict):
+class Report(Strict):
+    """A report that the command writes, with the results of its tests."""
+
+    path: WorkPath
+    """File below the work directory."""
+    format: Annotated[ReportFormat, Field(strict=False)]
+    """Who reads it: `junit`, `gtest-json`, `tap`, …"""
+
+
     """Limits of one attempt in seconds; they nest: a test ends before its run."""
 
     setup_s: Seconds = 300
@@ -282,6 +291,8 @@ class Task(Strict):
     outputs: tuple[Output, ...] = ()
     """What it leaves behind."""
     cases: Cases | None = None
+    reports: tuple[Report, ...] = ()
+    """For `harness: command`: the tests are those of these files, not the command itself."""
     """Kernel cases, for `harness: cases`."""
     paths: tuple[Text, ...] = ()
     """For `harness: pytest`."""
@@ -323,6 +334,10 @@ class Task(Strict):
         if (self.cases is not None) != (self.harness is Harness.CASES):
             raise ValueError("`cases:` and `harness: cases` go together")
         if self.harness is not Harness.PYTEST and not self.command:
+        if self.reports and self.harness is not Harness.COMMAND:
+            raise ValueError("`reports:` goes with `harness: command`")
+        if len({report.path for report in self.reports}) != len(self.reports):
+            raise ValueError("two `reports:` have the same path")
             raise ValueError(f"`harness: {self.harness.value}` needs a `command:`")
         if self.harness is Harness.PYTEST and not self.paths:
             raise ValueError("`harness: pytest` needs `paths:`")

@@ -18,6 +18,7 @@ from hotfire_infra.clock import Clock, SystemClock
 from hotfire_infra.executors.protocol import Executor, Life, Observation
 from hotfire_infra.executors.spool import Spool
 from hotfire_infra.ingest.logs import read_logs, write_logs
+from hotfire_infra.ingest.reports import ReadReports, forget_reports, read_reports, write_reports
 from hotfire_infra.ingest.stream import (
     Arrival,
     check_manifest,
@@ -70,6 +71,8 @@ class Look:
     logs: tuple[tuple[int, str, int, int, str], ...]
     stream: StreamVerdict | None
     """Of an attempt that has ended: whether its whole stream can be trusted."""
+    reports: ReadReports | None
+    """Of an attempt that has ended: what its command's reports say, if it was to write any."""
     expires: int
     """When the lease ends by the last heartbeat, on the store's clock."""
     has_expired: bool
@@ -174,6 +177,7 @@ class Attendant:
         if attempt.state is AttemptState.STARTED or is_ended:
             attempt, arrival = self._arrived(attempt, spool)
         expires, has_expired = self._lease(attempt, spool)
+        stream = verify_stream(spool.stream) if is_ended else None
         return Look(
             attempt=attempt,
             spool=spool,
@@ -183,7 +187,8 @@ class Attendant:
             answer=spool.claim_answer() if request is not None else None,
             arrival=arrival,
             logs=tuple(read_logs(self.store, attempt.id, spool, is_final=is_ended or has_expired)),
-            stream=verify_stream(spool.stream) if is_ended else None,
+            stream=stream,
+            reports=None if stream is None else read_reports(spool, ulid, stream.reports),
             expires=expires,
             has_expired=has_expired and not is_ended,
             is_ahead=is_ahead,
@@ -308,6 +313,7 @@ class Attendant:
         if is_silent:
             self.executor.cancel(ulid, grace_seconds=0)
             self.executor.attach(ulid)
+        forget_reports(self.executor.spool(ulid))
         if not is_held:
             self.executor.release(ulid)
         else:
@@ -324,10 +330,14 @@ class Attendant:
         attempt, seen = look.attempt, look.seen
         if look.stream is None:
             return self._silent_ending(connection, look)
+        manifest = check_manifest(connection, attempt, look.stream)
+        if look.reports is not None:
+            write_reports(connection, attempt, look.reports, look.stream.records)
         ending = ending_of(
             seen,
-            check_manifest(connection, attempt, look.stream),
+            manifest,
             is_cancelled=look.is_cancelled,
+            reports=look.reports,
             problem=first_problem(connection, attempt.id),
             evidence=() if seen.exit_code == 0 else reported_evidence(connection, attempt.id),
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from hotfire_infra.executors.protocol import Observation
+from hotfire_infra.ingest.reports import ReadReports
 from hotfire_infra.ingest.stream import ManifestCheck
 from hotfire_infra.orchestrator import classification
 from hotfire_infra.states import ATTEMPT_COUNTED, AttemptState
@@ -69,13 +70,18 @@ def ending_of(
     is_cancelled: bool,
     problem: str = "",
     evidence: Sequence[Evidence] = (),
+    reports: ReadReports | None = None,
 ) -> Ending:
     """Classify an attempt of which nothing runs any more.
 
     `problem` is what its runner met first; `evidence` what its stream holds. Exit code and manifest
-    say how it ended, all evidence together whose trouble that was.
+    say how it ended, all evidence together whose trouble that was. `reports` decide where the runner
+    has only carried out a command that writes down its tests itself.
     """
-    said = _by_exit(seen, manifest, is_cancelled=is_cancelled, problem=problem)
+    if reports is not None and seen.exit_code == RunnerExit.PASSED and manifest.is_valid:
+        said = _by_reports(reports)
+    else:
+        said = _by_exit(seen, manifest, is_cancelled=is_cancelled, problem=problem)
     return weighed(said, [*evidence, *seen.evidence], exit_code=seen.exit_code)
 
 
@@ -92,7 +98,7 @@ def weighed(said: Ending, evidence: Sequence[Evidence], *, exit_code: int | None
         return replace(said, evidence=tuple(evidence))
     faults = [item for item in evidence if item.is_hardware]
     whole = (*evidence, _own_word(said))
-    if said.state in ATTEMPT_COUNTED and not faults:
+    if (said.state in ATTEMPT_COUNTED or said.source == REPORT_SOURCE) and not faults:
         return replace(said, evidence=whole)
     if exit_code in (SIGKILL, RunnerExit.KILLED) and not faults:
         limit = next((item for item in evidence if item.kind == Witness.MEMORY_LIMIT), None)
@@ -113,6 +119,8 @@ def weighed(said: Ending, evidence: Sequence[Evidence], *, exit_code: int | None
     )
 
 
+REPORT_SOURCE = "report"
+"""The runner came to its end, and what its command has written down decides."""
 LEASE_SOURCE = "lease"
 """Nobody saw the attempt end: its time ran out."""
 _SOURCES = {LEASE_SOURCE: Witness.LEASE, "executor": Witness.VANISHED, "manifest": Witness.MANIFEST}
@@ -180,6 +188,48 @@ def _by_exit(
         reason=reason,
         failure_class=None if meaning.failure_class is None else meaning.failure_class.value,
         source="manifest" if is_incomplete else "runner",
+    )
+
+
+def _by_reports(found: ReadReports) -> Ending:
+    """Judge a command by what it has written down; no answer is never a green one."""
+    files = ", ".join(found.files)
+    if found.faults:
+        return Ending(
+            state=AttemptState.ERRORED,
+            reason="; ".join(found.faults),
+            failure_class=FailureClass.HARNESS.value,
+            source=REPORT_SOURCE,
+        )
+    if not found.tests:
+        nothing = classify(RunnerExit.NOTHING_COLLECTED, has_valid_manifest=True)
+        return Ending(
+            state=AttemptState(nothing.end.value),
+            reason=f"{nothing.reason}: no test is in {files}",
+            failure_class=None if nothing.failure_class is None else nothing.failure_class.value,
+            source=REPORT_SOURCE,
+        )
+    if found.errored and not found.failed:
+        return Ending(
+            state=AttemptState.ERRORED,
+            reason=f"tests in {files} could not be asked",
+            failure_class=FailureClass.TEST.value,
+            source=REPORT_SOURCE,
+        )
+    if found.failed or found.exit_code:
+        red = f"tests in {files} failed"
+        alone = f"the command ended with {found.exit_code}, and no test in {files} failed"
+        return Ending(
+            state=AttemptState.FAILED,
+            reason=red if found.failed else alone,
+            failure_class=FailureClass.PRODUCT.value,
+            source=REPORT_SOURCE,
+        )
+    return Ending(
+        state=AttemptState.PASSED,
+        reason=f"all tests in {files} passed",
+        failure_class=None,
+        source=REPORT_SOURCE,
     )
 
 

@@ -42,6 +42,20 @@ class Phase(str, Enum):
     __str__ = str.__str__
 
 
+class ReportFormat(str, Enum):
+    """What other tools write and ingest reads."""
+
+    JUNIT = "junit"
+    GTEST_JSON = "gtest-json"
+    TAP = "tap"
+    REPORTLOG = "reportlog"
+    GOOGLE_BENCHMARK = "google-benchmark"
+    PYTEST_BENCHMARK = "pytest-benchmark"
+    ASV = "asv"
+
+    __str__ = str.__str__
+
+
 class Harness(str, Enum):
     """How the runner drives the tests of a task."""
 

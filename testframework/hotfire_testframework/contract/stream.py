@@ -45,6 +45,7 @@ class Kind(str, Enum):
     COVERAGE = "coverage"
     PROBLEM = "problem"
     EVIDENCE = "evidence"
+    REPORT = "report"
     MANIFEST = "manifest"
 
     __str__ = str.__str__
@@ -231,6 +232,12 @@ _FIELDS: dict[str, dict[str, tuple[Check, bool, str]]] = {
         "detail": (_text, False, "text"),
         "device": (_text, False, "a device's identity"),
         "test": (_text, False, "a test identifier"),
+    },
+    Kind.REPORT.value: {
+        "path": (_text, True, "where the command was to write it"),
+        "format": (_text, True, "a format of reports"),
+        "exit_code": (_integer, True, "an exit code"),
+        "artifact": (_text, False, "an artifact's name"),
     },
     Kind.MANIFEST.value: {
         "count": (_count, True, "the number of records before it"),

@@ -92,6 +92,7 @@ class _Tally:
     collected: set[str] = field(default_factory=set)
     finished: set[str] = field(default_factory=set)
     started: dict[str, None] = field(default_factory=dict)
+    reports: list[Record] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
         if record.kind == Kind.COLLECTED.value:
@@ -101,6 +102,8 @@ class _Tally:
         elif record.kind == Kind.TEST_ATTEMPT.value:
             self.finished.add(record["test"])
             self.started.pop(record["test"], None)
+        elif record.kind == Kind.REPORT.value:
+            self.reports.append(record)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +116,8 @@ class StreamVerdict:
     in_flight: tuple[str, ...]
     manifest: Record | None
     problems: tuple[str, ...]
+    reports: tuple[Record, ...] = ()
+    """Files of other tools that hold the results of the tests; ingest reads them."""
 
     @property
     def is_valid(self) -> bool:
@@ -147,6 +152,7 @@ def verify_stream(path: Path) -> StreamVerdict:
         in_flight=tuple(tally.started),
         manifest=manifest,
         problems=tuple(problems),
+        reports=tuple(tally.reports),
     )
 
 

@@ -11,7 +11,7 @@ from hotfire_testframework.contract.canonical import canonical_json
 from hotfire_testframework.contract.identifiers import TestId
 from hotfire_testframework.contract.jsonform import from_json, parse_json_text, to_json
 from hotfire_testframework.contract.listing import ListedTest
-from hotfire_testframework.contract.outcomes import Harness
+from hotfire_testframework.contract.outcomes import Harness, ReportFormat
 from hotfire_testframework.contract.ulid import Ulid, parse_ulid
 from hotfire_testframework.errors import DecodeError
 
@@ -64,6 +64,17 @@ class OutputSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSpec:
+    """A report that the command writes: a path under the work directory, and what it is."""
+
+    path: str
+    format: ReportFormat
+
+    def __post_init__(self) -> None:
+        check_relative_path("path", self.path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
     """Limits in seconds, nested: test ≤ run; silence is the longest time without any output."""
 
@@ -94,6 +105,8 @@ class TaskSpec:
     emulated: bool = False
     inputs: tuple[InputSpec, ...] = ()
     outputs: tuple[OutputSpec, ...] = ()
+    reports: tuple[ReportSpec, ...] = ()
+    """For command: the tests are those of these reports, not the command itself."""
     cases: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
@@ -124,10 +137,13 @@ class TaskSpec:
             raise DecodeError("cases", [], "at least one case line for the harness cases")
         if self.harness is Harness.PYTEST and not self.paths:
             raise DecodeError("paths", [], "at least one path for the harness pytest")
+        if self.reports and self.harness is not Harness.COMMAND:
+            raise DecodeError("reports", self.harness, "the harness command")
         self._check_tests()
         for field_name, names in (
             ("inputs", [item.name for item in self.inputs]),
             ("outputs", [item.name for item in self.outputs]),
+            ("reports", [item.path for item in self.reports]),
         ):
             if len(set(names)) != len(names):
                 raise DecodeError(field_name, names, "names that differ")

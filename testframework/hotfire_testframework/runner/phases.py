@@ -70,7 +70,7 @@ def _report_last(session: Session, error: RunnerError) -> None:
 def _final(session: Session) -> RunnerExit:
     if session.is_red:
         return RunnerExit.PRODUCT_FAILURE
-    if not session.spool.collected:
+    if not session.spool.collected and not session.spec.reports:
         return RunnerExit.NOTHING_COLLECTED
     outcomes = session.spool.finished.values()
     if session.problems or any(outcome in ("failed", "errored") for outcome in outcomes):

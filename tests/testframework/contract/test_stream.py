@@ -22,9 +22,17 @@ def test_a_stream_of_every_kind_is_read_and_its_manifest_fits():
     verdict = verify_stream(WHOLE)
 
     assert verdict.is_valid
-    streams = (WHOLE, CORPUS / "v1-evidence.jsonl")
+    streams = (WHOLE, CORPUS / "v1-evidence.jsonl", CORPUS / "v1-report.jsonl")
     kinds = {record.kind for path in streams for record in read_stream(path).records}
     assert {kind.value for kind in Kind} <= kinds
+
+
+def test_reports_of_other_tools_are_named_by_the_verdict_of_a_stream():
+    verdict = verify_stream(CORPUS / "v1-report.jsonl")
+
+    assert verdict.is_valid
+    found = [(one["path"], one["format"], one.get("artifact")) for one in verdict.reports]
+    assert found == [("out/results.xml", "junit", "report-1.xml"), ("out/more.tap", "tap", None)]
 
 
 def test_an_unknown_kind_is_kept():

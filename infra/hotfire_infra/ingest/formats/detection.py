@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from hotfire_infra.errors import ReportEmptyError
 from hotfire_infra.ingest.formats.asv import read_asv
 from hotfire_infra.ingest.formats.google_benchmark import read_google_benchmark
 from hotfire_infra.ingest.formats.gtest_json import read_gtest_json
@@ -45,10 +46,11 @@ def read_report(path: Path, reading: Reading) -> Iterator[Reported]:
     """Yield what a report holds; one that holds nothing is refused (ReportRefusedError)."""
     yield from READERS[reading.format](path, reading)
     if reading.tests == 0 and not reading.incomplete:
-        raise reading.refuse(
+        said = reading.refuse(
             "the report holds no test",
             "Nothing was collected: look at the selection of the tool that wrote it.",
         )
+        raise ReportEmptyError(str(said))
     if reading.tests == 0:
         raise reading.refuse(
             f"nothing in it is whole: {reading.incomplete}", "Write the report again."

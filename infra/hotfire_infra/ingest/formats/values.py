@@ -9,18 +9,10 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from hotfire_infra.errors import ReportRefusedError
+from hotfire_testframework.contract.outcomes import ReportFormat
 
-
-class Format(StrEnum):
-    """What can be imported."""
-
-    JUNIT = "junit"
-    GTEST_JSON = "gtest-json"
-    TAP = "tap"
-    REPORTLOG = "reportlog"
-    GOOGLE_BENCHMARK = "google-benchmark"
-    PYTEST_BENCHMARK = "pytest-benchmark"
-    ASV = "asv"
+Format = ReportFormat
+"""What can be imported."""
 
 
 class Dialect(StrEnum):

@@ -1,4 +1,8 @@
-"""Harness `command`: the command is one test; it passes with exit 0."""
+"""Harness `command`: the command is one test; it passes with exit 0.
+
+With `reports` the tests are those that the command writes down, and ingest reads them. Then the
+command is a test only where it did not come to an end of its own: its report may say nothing of that.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ from hotfire_testframework.runner.deaths import (
     find_guest_signal,
     judge_death,
 )
+from hotfire_testframework.runner.reports import forget_reports, keep_reports
 from hotfire_testframework.runner.session import (
     CancelledError,
     RunTimeoutError,
@@ -34,14 +39,17 @@ TAIL_LINES = 40
 def run_command(session: Session, deadline: float) -> None:
     """Run the one command and record it as a test."""
     test = session.spec.test or str(command_test_id(session.attempt.task))
-    session.spool.emit(Kind.COLLECTED, {"harness": "command", "tests": [test]})
+    reports = session.spec.reports
+    if reports:
+        forget_reports(session)
+    else:
+        _begin(session, test)
     events = Tail(session.directory.events / "command.jsonl")
     environment = {**session.environment, "HOTFIRE_EVENTS": str(events.path)}
     launcher = session.placeholders.launcher
     argv = [*launcher, *session.placeholders.fill_argv((*session.spec.command, *session.spec.args))]
     error_offset = _size(session)
     memory_before = read_counters()
-    session.start_test(test, 1)
     began = time.monotonic()
 
     def pump() -> bool:
@@ -60,23 +68,40 @@ def run_command(session: Session, deadline: float) -> None:
             watch=Watch(pump=pump, test_began=lambda: began),
         )
     except OSError as error:
+        if reports:
+            _begin(session, test)
         _refuse_start(session, test, argv[0], error)
+    if reports:
+        keep_reports(session, end.returncode)
+        if end.ended is Ended.ITSELF and end.returncode >= 0:
+            _keep_artifacts(session, end)
+            return
+        _begin(session, test)
     body = {"test": test, "try": 1, "duration_ns": duration_since(began)}
     body.update(_judge(session, end, error_offset, memory_before))
     _finish(session, end, body)
 
 
+def _begin(session: Session, test: str) -> None:
+    session.spool.emit(Kind.COLLECTED, {"harness": "command", "tests": [test]})
+    session.start_test(test, 1)
+
+
 def _finish(session: Session, end: CommandEnd, body: dict[str, Any]) -> None:
-    session.require_killed(end)
-    if end.ended is Ended.CANCELLED:
-        raise CancelledError(session.stop.reason)
-    for name in end.artifacts:
-        record_artifact(session.directory, session.spool, name)
+    _keep_artifacts(session, end)
     session.end_test(body)
     if end.ended is Ended.RUN_TIMEOUT:
         raise RunTimeoutError("run", session.spec.timeouts.run_s)
     if body.get("failure_class") == FailureClass.INFRA_NODE.value:
         raise RunnerError(str(body["message"]), RunnerExit.LAUNCHER_DIED)
+
+
+def _keep_artifacts(session: Session, end: CommandEnd) -> None:
+    session.require_killed(end)
+    if end.ended is Ended.CANCELLED:
+        raise CancelledError(session.stop.reason)
+    for name in end.artifacts:
+        record_artifact(session.directory, session.spool, name)
 
 
 def _judge(
