@@ -9,6 +9,7 @@ from pathlib import Path
 from hotfire_infra.analysis.quantities import count, duration
 from hotfire_infra.cli.console import data, progress, table
 from hotfire_infra.cli.exit_codes import CliExit
+from hotfire_infra.cli.here import here_line, reasons_here
 from hotfire_infra.cli.lines import durations_line, plan_line
 from hotfire_infra.cli.plan_diff_lines import diff_lines
 from hotfire_infra.cli.price_lines import price_lines
@@ -123,10 +124,13 @@ def print_plan(frozen: Plan, *, as_json: bool) -> None:
     if as_json:
         data(frozen.to_json())
         return
-    rows = [_row(frozen, cell) for cell in frozen.cells]
+    here = reasons_here(frozen)
+    rows = [_row(frozen, cell, here.get(cell.key)) for cell in frozen.cells]
     rows += [_left_out(frozen, cell) for cell in frozen.unselected]
     data(table(HEADER, rows, frozenset({3, 4, 5})))
     progress(plan_line(frozen))
+    if lacking := here_line(frozen, here):
+        progress(lacking)
     if told := durations_line(frozen):
         progress(told)
     for line in selection_lines(frozen):
@@ -156,12 +160,13 @@ def _coverage_line(coverage: PlannedCoverage) -> str:
     )
 
 
-def _row(frozen: Plan, cell: PlannedCell) -> tuple[str, ...]:
+def _row(frozen: Plan, cell: PlannedCell, reason: str | None) -> tuple[str, ...]:
     tasks = [task for task in frozen.tasks if task.cell == cell.key]
     expected = frozen.expected(cell)
     by_task = frozen.estimate.by_task if frozen.estimate else {}
     seconds = sum(by_task.get(task.key, 0.0) for task in tasks)
     notes = [
+        f"not executable here: {reason}" if reason else "",
         "emulated" if cell.variant.get("execution") == "emulated" else "",
         "required: when-available" if cell.required == "when-available" else "",
         f"{count(cell.left_out, 'test')} left out by the budget" if cell.left_out else "",
