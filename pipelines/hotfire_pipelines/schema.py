@@ -165,7 +165,6 @@ class Output(Strict):
     """File or folder below the work directory."""
 
 
-class Timeouts(Strict):
 class Report(Strict):
     """A report that the command writes, with the results of its tests."""
 
@@ -175,6 +174,7 @@ class Report(Strict):
     """Who reads it: `junit`, `gtest-json`, `tap`, …"""
 
 
+class Timeouts(Strict):
     """Limits of one attempt in seconds; they nest: a test ends before its run."""
 
     setup_s: Seconds = 300
@@ -290,9 +290,9 @@ class Task(Strict):
     """What it reads."""
     outputs: tuple[Output, ...] = ()
     """What it leaves behind."""
-    cases: Cases | None = None
     reports: tuple[Report, ...] = ()
     """For `harness: command`: the tests are those of these files, not the command itself."""
+    cases: Cases | None = None
     """Kernel cases, for `harness: cases`."""
     paths: tuple[Text, ...] = ()
     """For `harness: pytest`."""
@@ -333,11 +333,11 @@ class Task(Strict):
     def _fits_its_harness(self) -> Self:
         if (self.cases is not None) != (self.harness is Harness.CASES):
             raise ValueError("`cases:` and `harness: cases` go together")
-        if self.harness is not Harness.PYTEST and not self.command:
         if self.reports and self.harness is not Harness.COMMAND:
             raise ValueError("`reports:` goes with `harness: command`")
         if len({report.path for report in self.reports}) != len(self.reports):
             raise ValueError("two `reports:` have the same path")
+        if self.harness is not Harness.PYTEST and not self.command:
             raise ValueError(f"`harness: {self.harness.value}` needs a `command:`")
         if self.harness is Harness.PYTEST and not self.paths:
             raise ValueError("`harness: pytest` needs `paths:`")
