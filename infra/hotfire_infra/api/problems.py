@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Mapping
@@ -164,14 +165,24 @@ def validation_problem(error: RequestValidationError) -> dict[str, Any]:
     return document(422, detail, kind="invalid-request", errors=places)
 
 
+class ProblemResponse(JSONResponse):
+    """A problem document; what it quotes may be half a character, which no answer can carry."""
+
+    media_type = MEDIA_TYPE
+
+    def render(self, content: Any) -> bytes:
+        """Return the document as bytes."""
+        return json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
+
+
 def response_of(error: Exception) -> JSONResponse:
     """Return the response for an error of any room; our own defects are logged whole."""
     if isinstance(error, RequestValidationError):
-        return JSONResponse(validation_problem(error), 422, media_type=MEDIA_TYPE)
+        return ProblemResponse(validation_problem(error), 422)
     status, body, headers = problem_of(error)
     if status >= 500 and status not in {503, 507}:
         log.error("a request failed: %s", error, exc_info=error)
-    return JSONResponse(body, status, headers, MEDIA_TYPE)
+    return ProblemResponse(body, status, headers)
 
 
 def install_problems(app: FastAPI) -> None:

@@ -162,6 +162,9 @@ class Gatekeeper:
                 "set `access.proxies` and `access.public_url` in service.yaml",
             )
         check_announced(visit.headers, cap_of(visit.path, self.limits))
+        if "\0" in visit.path or b"%00" in visit.scope.get("query_string", b""):
+            # PostgreSQL knows no text with one: it would be a fault of the query.
+            raise Refused(422, "an address with a NUL in it names nothing")
         if visit.path in PROBES and self.access.embedded_user is None:
             # Anybody may ask, and every answer costs a query.
             self._slow_down(self._requests, f"probe:{visit.origin.address}")

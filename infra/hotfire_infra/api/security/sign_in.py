@@ -31,6 +31,7 @@ from hotfire_infra.store.database import Store
 FLOW_COOKIE = "hotfire_sign_in"
 FLOW_SECONDS = 600
 FORM_BYTES = 4096
+FORM_FIELDS = 4
 TOKEN_SESSION_HOURS = 12.0
 
 _STYLE = "body{font:16px/1.5 system-ui;margin:4rem auto;max-width:30rem;padding:0 1rem}"
@@ -187,7 +188,10 @@ def _attach_token(router: APIRouter, acts: SignIn) -> None:
     @router.post("/login/token", include_in_schema=False)
     async def by_token(request: Request) -> Response:
         body = (await request.body())[:FORM_BYTES]
-        form = parse_qs(body.decode("utf-8", "replace"), max_num_fields=4)
+        try:
+            form = parse_qs(body.decode("utf-8", "replace"), max_num_fields=FORM_FIELDS)
+        except ValueError:
+            return _page(acts, "/", "this is not the form of this page; fill it in again", 422)
         secret, back = form.get("token", [""])[0].strip(), local_path(form.get("next", ["/"])[0])
         address = origin_of(request.scope, acts.section).address
         access: Access = request.app.state.access
