@@ -5,14 +5,16 @@
 Cases are drawn by a fixed lot: the culprit is uniform among 64 commits, or there is none. Ours asks
 `hotfire_infra.analysis.culprit.Search`; as the same observations always ask for the same commit, its
 decisions are remembered over the cases. The peer is bisection that first runs the head again (it
-passes: a flake), ×1 and ×3: a commit counts as bad only if all three runs of it fail. Two rows more
-are what flakes cost to notice: runs until the alarm after a rate of 0.05 % becomes 5 %.
+passes: a flake), ×1 and ×3: a commit counts as bad only if all three runs of it fail. The last rows
+are what flakes cost to notice: runs until the alarm after a rate of 0.05 % became 5 %, for a test of
+known rate and for one with 500 runs of history, and runs to a false alarm (stated: 10,000).
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ from functools import partial
 from benchmarks.report import Row, print_report
 
 from hotfire_infra.analysis.culprit import Search
+from hotfire_infra.analysis.flake_changes import ARL0, RateRise, last_rise
 
 COMMITS = 64
 RIGHT = 0.995
@@ -211,6 +214,66 @@ def speed_row(commits: int, goal_ms: float | None, searches: int) -> Row:
     )
 
 
+BEFORE, NOW = 0.0005, 0.05
+CUSUM = 41.0
+"""Mean runs of the CUSUM that knows both rates, at the same ARL0 (statistics of the reference)."""
+
+
+def runs_to_alarm(lot: random.Random, now: float) -> int:
+    """Return the runs until a rise from BEFORE is noticed; a false alarm where `now` is BEFORE."""
+    watch = RateRise(BEFORE)
+    while not watch.append(lot.random() < now):
+        pass
+    return watch.runs
+
+
+def runs_after_history(lot: random.Random, history: int) -> int | None:
+    """Return the runs until a rise is noticed whose rate before was learned; None: alarmed before."""
+    tries = [lot.random() < BEFORE for _ in range(history)]
+    if last_rise(tries) is not None:
+        return None
+    while (rise := last_rise(tries)) is None or rise.at < history:
+        # Only a failure can raise the alarm: look when one comes.
+        gap = next(i for i in range(100_000) if lot.random() < NOW)
+        tries += [False] * gap + [True]
+    return rise.at - history + 1
+
+
+def rise_rows(cases: int, alarms: int, seed: int) -> list[Row]:
+    """Return delays and runs to a false alarm."""
+    lot = random.Random(seed)
+    known = statistics.fmean(runs_to_alarm(lot, NOW) for _ in range(cases))
+    learned = [runs_after_history(lot, 500) for _ in range(cases // 10)]
+    after_history = statistics.fmean(runs for runs in learned if runs is not None)
+    false = statistics.fmean(runs_to_alarm(lot, BEFORE) for _ in range(alarms))
+    name = f"{100 * BEFORE:g} % becomes {100 * NOW:g} %"
+    peer = "CUSUM that knows both rates"
+    rows = [
+        Row(
+            name=f"{name}, {what}",
+            ours=runs,
+            peer=CUSUM,
+            peer_name=peer,
+            unit="runs",
+            goal="≤ 55",
+            better="lower",
+            met=runs <= 55,
+        )
+        for what, runs in (("rate known", known), ("after 500 runs", after_history))
+    ]
+    near = Row(
+        name=f"to a false alarm at {100 * BEFORE:g} %",
+        ours=false,
+        peer=ARL0,
+        peer_name="as stated",
+        unit="runs",
+        goal="within 30 %",
+        better="higher",
+        met=0.7 <= false / ARL0 <= 1.3,
+    )
+    return [*rows, near]
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -220,6 +283,11 @@ def main() -> None:
     cases = QUICK_CASES if arguments.quick else CASES
     rows = [row for setting in SETTINGS for row in rows_of(setting, cases, arguments.seed)]
     rows += [speed_row(64, 5.0, 100), speed_row(4096, None, 3)]
+    rows += (
+        rise_rows(500, 60, arguments.seed)
+        if arguments.quick
+        else rise_rows(4000, 400, arguments.seed)
+    )
     print_report("culprit", rows)
 
 
