@@ -8,6 +8,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, select
 
 from hotfire_infra.analysis.excuses import Exonerated
+from hotfire_infra.analysis.order_words import UNTRUSTED
 from hotfire_infra.analysis.quantities import count, utc
 from hotfire_infra.analysis.report import CellReport, Notice
 from hotfire_infra.analysis.waiving import NOT_WAIVED
@@ -16,14 +17,16 @@ from hotfire_infra.store.models import Finding, Run
 
 
 def notices_of(connection: Connection, run_id: int) -> tuple[Notice, ...]:
-    """Return the notices of a run: what was invalidated since, then what was found in it."""
+    """Return the notices of a run: its trust, what was invalidated since, what was found in it."""
+    is_trusted = connection.execute(select(Run.is_trusted).where(Run.id == run_id)).scalar()
+    trust = () if is_trusted else (Notice(kind="untrusted", text=UNTRUSTED),)
     query = select(Finding.kind, Finding.text, Finding.body).where(Finding.run_id == run_id)
     found = (
         Notice(kind=row.kind, text=row.text, body=row.body or {})
         for row in connection.execute(query.order_by(Finding.id))
     )
     decisions = invalidations_of_run(connection, run_id)
-    return (*(_invalidated(decision) for decision in decisions), *found)
+    return (*trust, *(_invalidated(decision) for decision in decisions), *found)
 
 
 def merge_base_of(connection: Connection, run_id: int) -> str | None:

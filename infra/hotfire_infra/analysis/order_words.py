@@ -8,6 +8,10 @@ from hotfire_infra.analysis.quantities import NANOSECONDS, duration
 from hotfire_infra.analysis.report import HoldReport, RunReport
 
 DEFAULT_TEAM = "default"
+UNTRUSTED = (
+    "its tasks get no secrets, and trusted runs take no result over from it (--untrusted, or asked "
+    "for below `access.trusted_role` of the service)"
+)
 
 
 def order_words(report: RunReport) -> str:

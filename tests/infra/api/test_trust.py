@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
 
+from hotfire_infra.analysis.reporting import StoreReports
 from hotfire_infra.api.access import Principal
 from hotfire_infra.api.problems import ApiError
 from hotfire_infra.api.trust import (
@@ -15,6 +17,7 @@ from hotfire_infra.api.trust import (
     place_in_queue,
     place_of_retry,
 )
+from hotfire_infra.cli.main import main
 from hotfire_infra.configuration import Configuration
 from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.secret_files import SecretBook
@@ -141,3 +144,65 @@ def test_the_word_of_a_developer_makes_no_run_trusted(store, ask, plan, role, is
     refusal = SecretBook().refusal(["HUB_TOKEN"], run)
     assert refusal is not None
     assert ("untrusted" in refusal) is not is_trusted
+    # Who asked is told at once, and every reader of the run sees it.
+    assert answer.json()["is_trusted"] is is_trusted
+    kinds = [notice.kind for notice in StoreReports(store).find(ulid).notices]
+    assert ("untrusted" in kinds) is not is_trusted
+
+
+def test_a_developers_run_at_a_service_says_in_its_first_lines_that_it_is_untrusted(
+    store, tmp_path, monkeypatch, capsys, make_service, served, make_token_file
+):
+    checkout = make_checkout(tmp_path / "library")
+    monkeypatch.chdir(checkout)
+    monkeypatch.setenv("HOTFIRE_HOME", str(tmp_path / "client"))
+    service = make_service(Configuration(access=AccessSection(required=True)))
+    with served(service) as address:
+        for role, is_trusted in ((Role.DEVELOPER, False), (Role.OPERATOR, True)):
+            monkeypatch.setenv("HOTFIRE_TOKEN_FILE", str(make_token_file(role)))
+            assert main(["--server", address, "run", "small", "--detach"]) == 0
+            said = capsys.readouterr()
+            assert (" trust untrusted: its tasks get no secrets" in said.err) is not is_trusted
+            assert main(["--server", address, "show", said.out.strip()]) == 0
+            shown = capsys.readouterr().out
+            assert ("untrusted: its tasks get no secrets" in shown) is not is_trusted
+
+
+@pytest.fixture
+def make_token_file(store, tmp_path):
+    def make(role):
+        with store.writing() as connection:
+            wish = TokenWish(name=f"cli-{role}", role=role)
+            _, secret = credentials.create_token(
+                connection, wish, created_by="tester", now_ns=store.clock.wall_ns()
+            )
+        path = tmp_path / f"{role}.token"
+        path.write_text(secret)
+        path.chmod(0o600)
+        return path
+
+    return make
+
+
+PIPELINE = """
+schema: hotfire.dev/pipeline/1
+name: small
+axes: {platform: {values: [here]}}
+tasks:
+  unit: {harness: command, command: ["true"], matrix: {platform: [here]}}
+"""
+PLATFORMS = """
+schema: hotfire.dev/platforms/1
+platforms: {here: {dimensions: {os: linux}, reach: [local]}}
+"""
+
+
+def make_checkout(root):
+    definitions = root / "pipelines" / "definitions"
+    definitions.mkdir(parents=True)
+    (definitions / "platforms.yaml").write_text(PLATFORMS)
+    (definitions / "small.yaml").write_text(PIPELINE)
+    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
+    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "First"]):
+        subprocess.run(["git", *identity, *arguments], cwd=root, check=True)
+    return root

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, field
 
+from hotfire_infra.analysis.order_words import UNTRUSTED
 from hotfire_infra.cli.console import data, progress
 from hotfire_infra.cli.durations import parse_duration
 from hotfire_infra.cli.exit_codes import CliExit
@@ -63,6 +64,8 @@ def run(wish: Wish) -> int:
         how = RunWish(reuse=wish.reuse, order=wish.order, is_trusted=wish.is_trusted)
         started = session.client.start_run(plan, wish=how)
         progress(plan_line(plan))
+        if not started.is_trusted:
+            progress(f" trust untrusted: {UNTRUSTED}")
         told = (*selection_lines(plan), *unselected_lines(plan))
         for line in (*told, *(price_lines(plan.price) if plan.price else ())):
             progress(line)
