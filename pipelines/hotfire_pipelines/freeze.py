@@ -366,6 +366,7 @@ def _policy(pipeline: Pipeline) -> Policy:
         rerun_tasks=said.exonerate.rerun_tasks,
         gone_tests=said.gone.tests.value,
         gone_share=said.gone.share,
+        accuracy={task: gate.figures() for task, gate in sorted(said.accuracy.items())},
     )
 
 

@@ -134,6 +134,8 @@ class Policy:
     rerun_tasks: int = 3
     gone_tests: str = "report"
     gone_share: float = 0.1
+    accuracy: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Gates by accuracy task: tolerance, alpha, power, discordance, perhaps items."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +205,8 @@ class Plan:
         if self.policy == Policy():
             # A new word of the policy keeps the digest of plans that do not use it.
             plain.pop("policy")
+        elif not self.policy.accuracy:
+            plain["policy"].pop("accuracy", None)
         if not self.unselected:
             plain.pop("unselected")
         return plain

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from hotfire_pipelines.accuracy_gates import AccuracyGate
 from hotfire_pipelines.demands import Budget, Selection, Sufficient
 from hotfire_pipelines.list_choice import ListChoice
 from hotfire_pipelines.shard_target import Shards
@@ -437,6 +438,8 @@ class PipelineFile(Strict):
     """Failures that do not block."""
     gone: Gone = Gone()
     """Tests that were taken out or renamed."""
+    accuracy: dict[Text, AccuracyGate] = Field(default={})
+    """Gates by accuracy task; `*` is for those not named. Without one nothing blocks."""
     selection: Selection | None = None
     """What a change may leave out; none: nothing."""
     budget: Budget = Budget()

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from hotfire_infra.errors import PlanRefusedError
+from hotfire_infra.orchestrator.accuracy_gates import refuse_blind_gates
 from hotfire_infra.orchestrator.run_order import RunOrder, priority_of, supersedes
 from hotfire_infra.orchestrator.supersession import supersede
 from hotfire_infra.source.stamp import StoredSource
@@ -70,6 +71,7 @@ def create_run(
         restore(plan.waivers, "plan")
     except PlanError as error:  # Else it would be found out when the gate needs them.
         raise PlanRefusedError(str(error)) from error
+    refuse_blind_gates(store, plan)
     ulid = request.ulid or new_ulid()
     blobs = [store.blobs.put_bytes(plan.to_json().encode())]
     plan_sha256 = blobs[0].sha256

@@ -104,6 +104,30 @@ def run_to_compare(
     return tuple(dict.fromkeys((*found[:1], *found[-1:])))
 
 
+def items_of_tasks(connection: Connection, pipeline: str) -> Mapping[str, int]:
+    """Return how many samples each task took in the last run of a pipeline that passed.
+
+    On the platform where it took the fewest; empty before the first such run.
+    """
+    run = (
+        select(Run.id)
+        .join(Cell, Cell.run_id == Run.id)
+        .join(Task, Task.cell_id == Cell.id)
+        .join(Attempt, Attempt.task_id == Task.id)
+        .join(AccuracySample, AccuracySample.attempt_id == Attempt.id)
+        .where(Run.pipeline == pipeline, Run.purpose == "result", Run.verdict == "passed")
+        .order_by(Run.id.desc())
+        .limit(1)
+    )
+    found = connection.execute(run).scalar()
+    if found is None:
+        return {}
+    fewest: dict[str, int] = {}
+    for (_, task, _), (_, size) in _sizes(connection, _samples(int(found), "last")).items():
+        fewest[task] = min(size, fewest.get(task, size))
+    return fewest
+
+
 def _samples(run_id: int, name: str) -> Subquery:
     """The samples of a run that count, with the place of each among those of its key."""
     sample = AccuracySample.__table__.c

@@ -59,11 +59,13 @@ def declared_gates(store: Store, connection: Connection, run_id: int) -> Mapping
 def gates_of(plan: Mapping[str, Any]) -> Mapping[str, Gate]:
     """Return the gates of a plan in its JSON form."""
     said = plan.get("policy", {}).get("accuracy", {})
+    return {task: gate_of(figures) for task, figures in said.items()}
+
+
+def gate_of(figures: Mapping[str, Any]) -> Gate:
+    """Return a gate from its figures in a plan; ValueError for figures that no gate has."""
     known = Gate.__dataclass_fields__
-    return {
-        task: Gate(**{name: value for name, value in gate.items() if name in known})
-        for task, gate in said.items()
-    }
+    return Gate(**{name: value for name, value in figures.items() if name in known})
 
 
 def _compared(

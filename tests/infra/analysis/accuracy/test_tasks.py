@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from hotfire_infra.analysis.accuracy.differences import mean_difference
 from hotfire_infra.analysis.accuracy.gates import Gate
 from hotfire_infra.analysis.accuracy.recording import analyse_accuracy
 from hotfire_infra.analysis.accuracy.tasks import compare_accuracy
+from hotfire_infra.errors import PlanRefusedError
 from hotfire_infra.executors.fake import Script
 from hotfire_infra.store.models import Finding
 from hotfire_infra.store.queries_accuracy import paired_counts, run_to_compare
+from hotfire_pipelines.plan import Policy
 
 TEST = "accuracy/pytest/test_gsm8k"
 
@@ -179,3 +182,42 @@ def test_a_decline_in_small_steps_shows_against_the_oldest_run(runs):
     assert "regressed" not in lines[0]
     assert lines[1].startswith("against run 1: gsm8k")
     assert "regressed" in lines[1]
+
+
+def gated(runs, **figures):
+    """Let the plan declare a gate on gsm8k."""
+    runs.plan = replace(runs.plan, policy=Policy(accuracy={"gsm8k": figures}))
+
+
+def test_a_declared_gate_blocks_the_run_and_says_why(runs):
+    gated(runs, tolerance=0.03, alpha=2e-4)
+    assert runs.run(sample(i, 1) for i in range(900)).verdict == "passed"
+    red = runs.run(sample(i, int(i >= 45)) for i in range(900))
+    assert red.verdict == "failed"
+    (reason,) = (line for line in red.reasons if "accuracy" in line)
+    assert reason.startswith("accuracy regressed: against run 1: gsm8k on here: 900 pairs")
+    # What failed is no reference for the next one: a regressed main disarms nothing.
+    assert runs.run(sample(i, int(i >= 45)) for i in range(900)).verdict == "failed"
+
+
+def test_a_gate_that_cannot_see_its_tolerance_makes_no_run(runs):
+    runs.run(sample(i, 1) for i in range(300))
+    gated(runs, tolerance=0.01)
+    with pytest.raises(PlanRefusedError, match=r"gate gsm8k: tolerates 1 point, but 300 items"):
+        runs.stand.start(runs.plan)
+    gated(runs, tolerance=0.08)
+    assert runs.stand.start(runs.plan)
+
+
+def test_declared_items_are_judged_before_the_first_run(runs):
+    gated(runs, tolerance=0.01, items=1319)
+    with pytest.raises(PlanRefusedError, match=r"1,319 items .* items are needed"):
+        runs.stand.start(runs.plan)
+    gated(runs, tolerance=0.01)
+    assert runs.stand.start(runs.plan)
+
+
+def test_figures_of_a_foreign_plan_are_checked_too(runs):
+    gated(runs, tolerance=4)
+    with pytest.raises(PlanRefusedError, match=r"gate gsm8k: tolerance is 4, expected a share"):
+        runs.stand.start(runs.plan)
