@@ -45,10 +45,16 @@ class Fate:
     """Rules that name it, counted from 1."""
     doubt: str = ""
     """Why it selects everything, if it does."""
+    moved_to: str | None = None
 
     @property
     def words(self) -> str:
         """Say it in a few words."""
+        moved = f"moved to {self.moved_to}: " if self.moved_to else ""
+        return moved + self._meaning
+
+    @property
+    def _meaning(self) -> str:
         if self.doubt:
             return "in doubt, everything"
         if not self.rules:
@@ -117,7 +123,7 @@ def choose(
     reasons = {key: one.words() for key, one in found.items()}
     for node in nodes:
         if node.key not in found:
-            reasons[node.key] = _unconcerned(node, changes, fates, ruled_out.get(node.key, ()))
+            reasons[node.key] = _unconcerned(changes, fates, ruled_out.get(node.key, ()))
     return Chosen(
         selected=frozenset(found), reasons=reasons, files=tuple(fates), doubts=tuple(doubts)
     )
@@ -160,7 +166,7 @@ def fate_of(selection: Selection | None, change: Change, definitions: Collection
     if path in definitions:
         doubt = f"{path} is what the plan is made from"
     elif not named and selection is not None and matches(selection.paths_ignore, path):
-        return Fate(path=path, kind=change.kind.value)
+        return Fate(path=path, kind=change.kind.value, moved_to=change.moved_to)
     elif change.kind is ChangeKind.DELETED:
         where = f"moved to {change.moved_to}" if change.moved_to else "deleted"
         doubt = f"{path} was {where}, and whoever still names it is not known"
@@ -169,7 +175,9 @@ def fate_of(selection: Selection | None, change: Change, definitions: Collection
     elif selection is not None and not named:
         hint = ", which is not tracked" if change.kind is ChangeKind.UNTRACKED else ""
         doubt = f"no rule of `selection:` names {path}{hint}"
-    return Fate(path=path, kind=change.kind.value, rules=named, doubt=doubt)
+    return Fate(
+        path=path, kind=change.kind.value, rules=named, doubt=doubt, moved_to=change.moved_to
+    )
 
 
 def _concerned(selection: Selection, graph: _Graph, fate: Fate, proofs: Proofs) -> dict[str, str]:
@@ -220,21 +228,19 @@ def _take_needed(graph: _Graph, found: dict[str, _Reasons]) -> None:
                 queue.append(earlier)
 
 
-def _unconcerned(
-    node: Node, changes: Changes, fates: Sequence[Fate], proofs: Iterable[str]
-) -> tuple[str, ...]:
+def _unconcerned(changes: Changes, fates: Sequence[Fate], proofs: Iterable[str]) -> tuple[str, ...]:
     proofs = tuple(dict.fromkeys(proofs))
     if proofs:
         return proofs
     if not fates:
         return (f"nothing changed since {changes.since}",)
     ignored = sum(not fate.rules and not fate.doubt for fate in fates)
-    files = "the one changed file" if len(fates) == 1 else f"all {len(fates)} changed files"
     if ignored == len(fates):
+        files = "the one changed file" if len(fates) == 1 else f"all {len(fates)} changed files"
         return (f"paths-ignore covers {files}",)
-    changed = "the one file" if len(fates) == 1 else f"none of the {len(fates)} files"
-    verb = "does not concern" if len(fates) == 1 else "concerns"
-    return (f"{changed} changed since {changes.since} {verb} {node.task}",)
+    if len(fates) == 1:
+        return ("the one changed file does not concern it",)
+    return (f"none of the {len(fates)} changed files concerns it",)
 
 
 def _graph(nodes: Sequence[Node], wires: Sequence[Wire]) -> _Graph:

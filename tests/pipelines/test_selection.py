@@ -57,7 +57,7 @@ def test_a_rule_selects_its_tasks_what_reads_from_them_and_what_they_need() -> N
     narrow = chosen("tests/unit/test_a.cpp")
     assert tasks(narrow) == {"build", "unit"}
     assert narrow.reasons["build@board"] == ("needed by unit@board",)
-    assert narrow.reasons["lint@pc"] == ("the one file changed since main does not concern lint",)
+    assert narrow.reasons["lint@pc"] == ("the one changed file does not concern it",)
 
 
 def test_ignored_files_select_nothing_unless_a_rule_names_them() -> None:

@@ -53,8 +53,24 @@ def _rows(found: PlanDiff) -> Iterator[tuple[str, str, str, str]]:
         yield ("removed", "cell", key, "was not selected")
     for cell in found.cells_changed:
         yield from _cell_rows(cell)
-    yield from _some("added", "edge", "", found.edges_added)
-    yield from _some("removed", "edge", "", found.edges_removed)
+    # The edges of a cell that came or went say nothing that the cell does not.
+    ends = (*found.cells_added, *found.cells_removed)
+    yield from _some("added", "edge", "", _without(found.edges_added, ends))
+    yield from _some("removed", "edge", "", _without(found.edges_removed, ends))
+
+
+def _without(edges: Sequence[str], cells: Sequence[str]) -> list[str]:
+    known = set(cells)
+    return [edge for edge in edges if not known & {_cell(end) for end in _ends(edge)}]
+
+
+def _ends(edge: str) -> tuple[str, str]:
+    earlier, _, later = edge.rpartition(" (")[0].partition(" → ")
+    return earlier, later
+
+
+def _cell(task: str) -> str:
+    return task.partition("#")[0]
 
 
 def _cell_rows(cell: ChangedCell) -> Iterator[tuple[str, str, str, str]]:

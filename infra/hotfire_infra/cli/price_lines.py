@@ -14,6 +14,8 @@ from hotfire_pipelines.pricing import exceeded
 
 def price_lines(price: Price) -> list[str]:
     """Return ` price  0.4 GPU-hours (0.2–0.8), …` with the budget and the hints below it."""
+    if not price.tasks:
+        return []
     parts = []
     if price.gpu_hours.expected:
         parts.append(f"{_range(price.gpu_hours, _hours)} GPU-hours")
@@ -40,7 +42,7 @@ def check_budget(plan: Plan, *, may_exceed: bool, again: str) -> None:
 
 
 def _basis(price: Price) -> str:
-    if not price.tasks or price.measured >= 0.995:
+    if price.measured >= 0.995:
         return "all measured"
     if price.measured < 0.005:
         return "nothing measured yet, all declared"
@@ -50,7 +52,7 @@ def _basis(price: Price) -> str:
 def _budget(price: Price) -> str:
     budget = price.budget
     parts = [
-        f"{significant(value)} {word}"
+        f"{value:g} {word}"
         for value, word in ((budget.gpu_hours, "GPU-hours"), (budget.node_hours, "node-hours"))
         if value is not None
     ]

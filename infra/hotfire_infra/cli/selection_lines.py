@@ -16,7 +16,7 @@ SHOWN_DOUBTS = 5
 
 
 def selection_lines(plan: Plan) -> Iterator[str]:
-    """Yield the changed files with their meaning, then the doubts, then one line per left-out cell."""
+    """Yield the changed files with their meaning, then the doubts, then how much is left out."""
     selection = plan.selection
     if selection is None:
         return
@@ -32,8 +32,21 @@ def selection_lines(plan: Plan) -> Iterator[str]:
     if len(selection.doubts) > SHOWN_DOUBTS:
         yield f" and {len(selection.doubts) - SHOWN_DOUBTS} more doubts"
     yield _outcome(plan, selection)
+
+
+def unselected_lines(plan: Plan) -> Iterator[str]:
+    """Yield the cells that are left out, those with one reason together."""
+    cells: dict[str, list[str]] = {}
     for cell in plan.unselected:
-        yield f"   – {short(cell)}: {'; '.join(selection.reasons.get(cell.key, ()))}"
+        cells.setdefault(why_not(plan, cell.key), []).append(short(cell))
+    for reason, names in cells.items():
+        yield f"   – {', '.join(names)}: {reason}"
+
+
+def why_not(plan: Plan, key: str) -> str:
+    """Return why a cell is not selected."""
+    reasons = plan.selection.reasons.get(key, ()) if plan.selection else ()
+    return "; ".join(reasons) or "the plan does not say why"
 
 
 def nothing_selected(plan: Plan) -> CliError:
@@ -50,5 +63,5 @@ def _outcome(plan: Plan, selection: PlannedSelection) -> str:
     total = len(plan.cells) + len(plan.unselected)
     if selection.doubts:
         return f" selected all {count(total, 'cell')}: in doubt nothing is left out"
-    left = f", {len(plan.unselected)} not selected:" if plan.unselected else ""
+    left = f", {len(plan.unselected)} not selected" if plan.unselected else ""
     return f" selected {len(plan.cells)} of {count(total, 'cell')}{left}"

@@ -16,6 +16,7 @@ from hotfire_infra.cli.price_lines import price_lines
 from hotfire_infra.cli.problems import CliError
 from hotfire_infra.cli.selection_lines import selection_lines, why_not
 from hotfire_infra.cli.session import Session, open_session
+from hotfire_pipelines.errors import PlanError
 from hotfire_pipelines.explain import explain
 from hotfire_pipelines.plan import Plan, PlannedCell, PlannedCoverage
 from hotfire_pipelines.plan_diff import diff
@@ -102,7 +103,10 @@ def read_plan(name: str) -> Plan:
             f"{name}: {error.strerror or error}",
             next_command=f"hotfire plan {USUAL} -o json > {name}",
         ) from error
-    return Plan.from_json(content)
+    try:
+        return Plan.from_json(content)
+    except PlanError as error:
+        raise PlanError(f"{name}: {error}") from error
 
 
 def print_explanations(frozen: Plan, words: str, *, as_json: bool) -> None:
