@@ -57,6 +57,15 @@ def test_platforms_of_other_machines_are_refused_with_the_fact_that_differs(
         "linux-x86_64-sm_90": "no NVIDIA device",
         "rhel-9": "needs distribution rhel-9, this machine has debian-12",
         "drive-agx-qnx": "needs os qnx, this machine has linux",
+        "dgx-a100": "no NVIDIA device",
+        "dgx-h100": "no NVIDIA device",
+        "dgx-h200": "no NVIDIA device",
+        "dgx-b200": "no NVIDIA device",
+        "jetson-orin": "needs arch aarch64, this machine has x86_64",
+        "jetson-thor": "needs arch aarch64, this machine has x86_64",
+        "windows-rtx": "needs os windows, this machine has linux",
+        "ubuntu-22.04": "needs distribution ubuntu-22.04, this machine has debian-12",
+        "ubuntu-24.04": "needs distribution ubuntu-24.04, this machine has debian-12",
     }
 
 
