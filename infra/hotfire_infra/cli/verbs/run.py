@@ -69,8 +69,8 @@ def run(wish: Wish) -> int:
         told = (*selection_lines(plan), *unselected_lines(plan))
         for line in (*told, *(price_lines(plan.price) if plan.price else ())):
             progress(line)
-        if told := durations_line(plan):
-            progress(told)
+        if durations := durations_line(plan):
+            progress(durations)
         if not wish.wait:
             detach(session)
             data(str(started.number))
