@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, Select, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.dml import ReturningInsert
 
 from hotfire_infra.store.models import Environment, Variant
 from hotfire_infra.store.names import fault_of_test
@@ -201,13 +204,13 @@ def add_messages(connection: Connection, rows: Sequence[tuple[str, str]]) -> dic
 def intern_variant(connection: Connection, axes: Mapping[str, str]) -> int:
     """Return the key of a variant, adding it if it was never seen."""
     digest = variant_hash(axes)
-    return _intern_one(connection, Variant, {"hash": digest}, {"axes": dict(axes)})
+    return _intern_one(connection, _VARIANT, digest, {"axes": dict(axes)})
 
 
 def intern_environment(connection: Connection, fields: Mapping[str, Any]) -> int:
     """Return the key of an environment, stored once per digest of its canonical JSON."""
     digest = _digest_of(json.dumps(fields, sort_keys=True))
-    return _intern_one(connection, Environment, {"sha256": digest}, {"fields": dict(fields)})
+    return _intern_one(connection, _ENVIRONMENT, digest, {"fields": dict(fields)})
 
 
 @lru_cache(maxsize=256)
@@ -216,16 +219,39 @@ def _digest_of(text: str) -> str:
     return hashlib.sha256(canonical_json(json.loads(text))).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    """Of one dictionary; built once, for building one costs more than executing it."""
+
+    key: InstrumentedAttribute[str]
+    find: Select[Any]
+    add: ReturningInsert[Any]
+
+
+def _statements(key: InstrumentedAttribute[str]) -> _Statements:
+    model: Any = key.class_
+    find = select(model.id).where(key == bindparam("digest"))
+    return _Statements(key, find, insert(model).returning(model.id))
+
+
+_VARIANT = _statements(Variant.hash)
+_ENVIRONMENT = _statements(Environment.sha256)
+
+
 def _intern_one(
-    connection: Connection, model: Any, identity: Mapping[str, str], rest: Mapping[str, Any]
+    connection: Connection, statements: _Statements, digest: str, rest: Mapping[str, Any]
 ) -> int:
-    query = select(model.id).filter_by(**identity)
-    known = connection.execute(query).scalar()
+    wanted = {"digest": digest}
+    known = connection.execute(statements.find, wanted).scalar()
     if known is not None:
         return int(known)
+    row = {statements.key.key: digest, **rest}
+    if not is_postgres(connection):
+        # Whoever writes is alone (BEGIN IMMEDIATE).
+        return int(connection.execute(statements.add, row).scalar_one())
     try:
         with connection.begin_nested():
-            connection.execute(insert(model).values(**identity, **rest))
+            connection.execute(statements.add, row)
     except IntegrityError:
-        pass  # Another writer interned it between the two statements (PostgreSQL only).
-    return int(connection.execute(query).scalar_one())
+        pass  # Another writer interned it between the two statements.
+    return int(connection.execute(statements.find, wanted).scalar_one())
