@@ -45,7 +45,8 @@ def create_app(reports: Reports, service: Service | None = None) -> FastAPI:
     if service is None:
         install_access(app, Access(None, "reader"))
     install_problems(app)
-    nouns = (runs, cells, attempts, ingest, blobs, history, planning, operations, schedules)
+    # Routes are tried in this order, and nothing is asked for as often as ingest.
+    nouns = (ingest, runs, cells, attempts, blobs, history, planning, operations, schedules)
     for module in (*nouns, decisions):
         app.include_router(module.router, prefix=PREFIX)
     install_openapi(app)
