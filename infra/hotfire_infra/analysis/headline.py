@@ -7,6 +7,7 @@ from typing import Protocol
 
 from hotfire_infra.analysis.quantities import percent
 from hotfire_infra.analysis.report import RunReport
+from hotfire_infra.store.queries_unselected import NOT_SELECTED
 
 GREEN = frozenset({"passed", "flaky"})
 
@@ -33,18 +34,27 @@ def headline(report: RunReport) -> str:
         decided = sum(cell.verdict is not None for cell in report.cells)
         return f"{report.state}: {decided} of {len(report.cells)} cells decided"
     excused = {cell.key for cell in report.cells if cell.is_excused}
-    return final_headline(report.cells, report.verdict or report.state, excused)
+    left_out = sum(
+        len(cells)
+        for notice in report.notices
+        if notice.kind == NOT_SELECTED and isinstance(cells := notice.body.get("cells"), list)
+    )
+    return final_headline(report.cells, report.verdict or report.state, excused, left_out)
 
 
 def final_headline(
-    cells: Sequence[JudgedCell], word: str, excused: Collection[str] = frozenset()
+    cells: Sequence[JudgedCell],
+    word: str,
+    excused: Collection[str] = frozenset(),
+    left_out: int = 0,
 ) -> str:
     """Return `passed on 3 of 4 platforms, 23 of 24 cells, none missing.` for a finished run.
 
     A platform passes when at least one of its cells passed and no other is anything but skipped:
     what was only built for it, and could not be executed here, has not passed.
     `word` is the verdict of the run; any but `passed` is said first. `excused` are the keys of cells
-    whose failures are all exonerated: they keep no platform from passing, and are no pass.
+    whose failures are all exonerated: they keep no platform from passing, and are no pass. `left_out`
+    is the number of cells that the plan did not select for its change: they have no verdict.
     """
     judged = [cell for cell in cells if cell.key not in excused] if excused else cells
     platforms = sorted({cell.platform for cell in cells if cell.platform})
@@ -54,7 +64,8 @@ def final_headline(
     parts = [f"{green} of {len(cells)} cells", *trouble, _missing(cells)]
     on = f" on {passed} of {len(platforms)} platforms" if platforms else ""
     lead = f"{word}{on}" if word == "passed" else f"{word}: passed{on}"
-    return ", ".join([lead, *parts]) + "."
+    unselected = [f"{left_out} not selected"] if left_out else []
+    return ", ".join([lead, *parts, *unselected]) + "."
 
 
 def coverage_line(report: RunReport) -> str:

@@ -20,6 +20,7 @@ from hotfire_infra.store.dictionaries import intern_variant
 from hotfire_infra.store.models import Cell, Edge, Inventory, Run, SourceStamp, Task
 from hotfire_infra.store.postgres import serialise
 from hotfire_infra.store.queries_pending import SAID_BY
+from hotfire_infra.store.queries_unselected import record_unselected
 from hotfire_infra.store.transitions import Move, record_history
 from hotfire_pipelines.errors import PlanError
 from hotfire_pipelines.plan import Plan
@@ -67,6 +68,8 @@ def create_run(
             f"the plan is for revision {planned[0]!r} with patch {planned[1]!r}, the source is "
             f"{request.source.revision!r} with patch {request.source.patch_digest!r}; plan again"
         )
+    if plan.unselected and not plan.cells:  # Nothing would run, and nothing is no pass.
+        raise PlanRefusedError("no cell of the plan is selected, so there is nothing to run")
     try:
         restore(plan.waivers, "plan")
     except PlanError as error:  # Else it would be found out when the gate needs them.
@@ -102,6 +105,7 @@ def create_run(
                     kind=edge.kind,
                 )
             )
+        record_unselected(connection, run_id, plan)
         _supersede(connection, request, run_id, store.clock.wall_ns())
         if within is not None:
             within(connection, run_id, tasks)

@@ -22,6 +22,7 @@ from hotfire_infra.orchestrator.waiving import apply_waivers
 from hotfire_infra.states import RunState, RunVerdict
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
+from hotfire_infra.store.queries_unselected import unselected_of
 from hotfire_infra.store.transitions import Move, move
 
 log = logging.getLogger(__name__)
@@ -82,10 +83,11 @@ class Finalizer:
         with self.store.reading() as connection:
             cells = queries.cells_of(connection, run_id)
             gate = gate_cells(connection, run_id, cells)
+            left_out = len(unselected_of(connection, run_id))
         red = {cell.key for cell in cells if cell.verdict == "failed"}
         blocking = {one.key for one in gate if one.verdict == "failed" and not one.is_exonerated}
         invalid = {one.key for one in gate if one.verdict == "errored"}
-        return final_headline(cells, verdict.value, red - blocking - invalid)
+        return final_headline(cells, verdict.value, red - blocking - invalid, left_out)
 
     def _move(self, run_id: int, state: RunState, reason: str, values: dict[str, object]) -> None:
         step = Move(

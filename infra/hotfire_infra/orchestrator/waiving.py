@@ -13,6 +13,7 @@ from hotfire_infra.orchestrator.lock import HeldLock
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Run
+from hotfire_infra.store.queries_unselected import unselected_of
 from hotfire_pipelines.waivers import Waivers, restore
 
 NANOSECONDS = 1_000_000_000
@@ -31,9 +32,10 @@ def apply_waivers(store: Store, lock: HeldLock, facts: RunFacts) -> None:
         purpose = connection.execute(select(Run.purpose).where(Run.id == run.id)).scalar()
         cells = queries.cells_of(connection, run.id)
         tests = read_tests(connection, run.id, cells)
+        left_out = [cell["variant"] for cell in unselected_of(connection, run.id)]
     if purpose != RESULT:
         return  # What a run on the merge base fails with is evidence, not something to let pass.
-    found = assess(waivers, cells, tests, _day(run.created_ns))
+    found = assess(waivers, cells, tests, _day(run.created_ns), left_out)
     with lock.writing() as connection:
         record(connection, run.id, found, waivers, store.clock.wall_ns())
 

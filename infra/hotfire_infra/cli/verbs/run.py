@@ -66,13 +66,13 @@ def run(wish: Wish) -> int:
         progress(plan_line(plan))
         if not started.is_trusted:
             progress(f" trust untrusted: {UNTRUSTED}")
-        told = (*selection_lines(plan), *unselected_lines(plan))
-        for line in (*told, *(price_lines(plan.price) if plan.price else ())):
+        narrowed = (*selection_lines(plan), *unselected_lines(plan))
+        for line in (*narrowed, *(price_lines(plan.price) if plan.price else ())):
             progress(line)
         if durations := durations_line(plan):
             progress(durations)
         if not wish.wait:
-            detach(session)
+            detach(session, started.number)
             data(str(started.number))
             return CliExit.OK
         return follow(
