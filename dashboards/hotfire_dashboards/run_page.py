@@ -81,6 +81,8 @@ class FailureRow:
     repro: str
     excuse: str
     """Why it does not block; empty if it does."""
+    flake: str
+    """How often it fails by chance, and whether this looks like it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,7 +260,9 @@ def _cell_row(cell: CellReport) -> CellRow:
 def _failure_row(report: RunReport, cause: Cause) -> FailureRow:
     failure = cause.example
     lines = failure.message.strip().splitlines()
-    blame = f"{failure.outcome} · {failure.failure_class or 'class not known yet'}"
+    # Of what is over nothing more will be known: a cancelled or lost test has no class.
+    blame = failure.failure_class or ("" if report.is_final else "class not known yet")
+    blame = " · ".join(filter(None, (failure.outcome, blame)))
     cells = ", ".join(cause.cells[:4]) + (" …" if len(cause.cells) > 4 else "")
     return FailureRow(
         look=appearance(failure.outcome),
@@ -271,6 +275,7 @@ def _failure_row(report: RunReport, cause: Cause) -> FailureRow:
         rest_words=f"{count(len(lines) - HEAD_LINES, 'more line')}",
         repro=command("repro", failure.test, "--run", str(report.number)),
         excuse=_excuse(failure),
+        flake=failure.flake,
     )
 
 

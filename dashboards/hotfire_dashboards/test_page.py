@@ -70,6 +70,8 @@ class TestPage:
     strips: tuple[Strip, ...]
     rows: tuple[OccurrenceRow, ...]
     series: tuple[tuple[str, str], ...]
+    flakes: tuple[tuple[str, str], ...]
+    """(variant, line) of each in which it ever failed."""
     address: str
     json_address: str
     live: bool = False
@@ -96,6 +98,7 @@ def test_page(history: TestHistory) -> TestPage:
         strips=_strips(history),
         rows=tuple(_row(one) for one in history.occurrences),
         series=tuple((words, series_address(key)) for key, words in history.series),
+        flakes=tuple((_axes(note.variant), note.words) for note in history.flakes),
         address=test_address(history.test),
         json_address=test_document_address(history.test),
     )
@@ -148,6 +151,10 @@ def _row(one: TestOccurrence) -> OccurrenceRow:
         message=one.message.strip().partition("\n")[0],
         evidence=", ".join(f"{key} {value}" for key, value in _pairs(one.evidence)),
     )
+
+
+def _axes(variant: Mapping[str, str]) -> str:
+    return " ".join(value for _, value in sorted(variant.items()))
 
 
 def _pairs(values: Mapping[str, object]) -> tuple[tuple[str, str], ...]:

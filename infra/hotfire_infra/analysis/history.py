@@ -57,6 +57,26 @@ class TestOccurrence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FlakeNote:
+    """What the tries of a test in one variant say: a flake, a new failure, how often it fails."""
+
+    variant: Mapping[str, str]
+    kind: str
+    """`new failure`, `known flake`, `first flake`, `undecided` or `no failure` (at present)."""
+    words: str
+    """All of it as one line."""
+    broken: float
+    """Posterior probability that the newest source is broken."""
+    rate: float
+    """Of false failures: posterior mean, and its 95 % interval from `low` to `high`."""
+    low: float
+    high: float
+    runs: int
+    """Passed and failed tries; what errored, was lost or preempted does not count."""
+    failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TestHistory:
     """All recorded results of one test identifier, newest run first."""
 
@@ -64,6 +84,8 @@ class TestHistory:
     occurrences: tuple[TestOccurrence, ...]
     series: tuple[tuple[str, str], ...] = ()
     """(series key, words for it) of the measurements this test makes."""
+    flakes: tuple[FlakeNote, ...] = ()
+    """One for each variant in which it ever failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,8 @@ class FailedTest:
     """Why it does not block, with the evidence; empty if it does."""
     not_waived: str = ""
     """Why the waivers in whose scope it lies do not waive it; empty without one."""
+    flake: str = ""
+    """How often it fails by chance, and whether this looks like it; empty where nothing is known."""
 
     @property
     def first_line(self) -> str:

@@ -17,6 +17,7 @@ from hotfire_infra.analysis.coverage import (
     union_of_files,
 )
 from hotfire_infra.analysis.exoneration import exonerated_counts, exonerations_of
+from hotfire_infra.analysis.flake_notes import flake_notes, with_flakes
 from hotfire_infra.analysis.history import (
     RunSummary,
     SeriesHistory,
@@ -52,19 +53,21 @@ from hotfire_infra.store.queries_measurements import (
     series_called,
     series_of_test,
 )
+from hotfire_infra.store.queries_pages import history_page
 from hotfire_infra.store.queries_pending import pending_of_runs, said_by, superseded_by
 from hotfire_infra.store.queries_tests import (
     CellFigures,
     ResultRow,
     coverage_bitmaps_of_run,
     figures_of_cells,
-    results_of_test,
     similar_tests,
     test_key,
 )
 from hotfire_infra.store.rows import CellRow, RunRow, RunSnapshot, SourceRow, TestRow
 from hotfire_testframework.contract.metrics import METRICS
 
+MOST_RESULTS = 300
+"""Of a test, the newest first."""
 NOT_GREEN = ("failed", "errored", "flaky")
 MOST_MISSING = 20
 """Missing tests listed by name; a cell that lost more has one cause, and its count says it."""
@@ -151,14 +154,16 @@ class StoreReports:
         """Return the history of a test; None for an identifier without a result."""
         with self._store.reading() as connection:
             key = test_key(connection, identifier)
-            results = results_of_test(connection, key) if key is not None else ()
-            if key is None or not results:
+            page = history_page(connection, key, limit=MOST_RESULTS) if key is not None else None
+            if key is None or page is None or not page.items:
                 return None
             series = series_of_test(connection, key)
+            flakes = flake_notes(connection, key)
         return TestHistory(
             test=identifier,
-            occurrences=tuple(_occurrence(row) for row in results),
+            occurrences=tuple(_occurrence(row) for row in page.items),
             series=tuple((key, f"{metric} · {machine}") for key, metric, machine in series),
+            flakes=flakes,
         )
 
     def series(self, key: str) -> SeriesHistory | None:
@@ -230,6 +235,7 @@ def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunRep
         replace(_cell(cell, tests, measured, figures), notes=notes.get(cell.id, ()))
         for cell in whole.cells
     ]
+    cells = with_flakes(connection, run.id, cells, [cell.id for cell in whole.cells])
     exonerations = exonerations_of(connection, run.id)
     notices = notices_of(connection, run.id)
     return RunReport(

@@ -30,6 +30,19 @@ TEST_HISTORY_EXAMPLE: dict[str, Any] = {
         }
     ],
     "series": [],
+    "flakes": [
+        {
+            "variant": _VARIANT,
+            "kind": "known flake",
+            "words": "fails in 0.7 % [0.33, 1.2] of 1,205 runs: known flake, p = 0.997",
+            "broken": 0.003,
+            "rate": 0.007,
+            "low": 0.0033,
+            "high": 0.012,
+            "runs": 1205,
+            "failures": 8,
+        }
+    ],
 }
 SERIES_EXAMPLE: dict[str, Any] = {
     "key": DIGEST,

@@ -104,6 +104,8 @@ def _print_failure(report: RunReport, failure: FailedTest, others: int) -> None:
         data(f"     {line}")
     if others:
         data(f"     … and {count(others, 'more test')} say the same")
+    if failure.flake:
+        data(f"     {failure.flake}")
     if failure.exoneration:
         data(f"     does not block: {failure.exoneration}")
     if failure.not_waived:
@@ -158,6 +160,9 @@ def _show_test(history: TestHistory, *, as_json: bool) -> None:
     shown = next((one for one in newest if one.outcome not in {"passed", "skipped"}), newest[0])
     for line in shown.message.strip().splitlines():
         data(f"     {line}")
+    for note in history.flakes:
+        axes = " ".join(value for _, value in sorted(note.variant.items()))
+        data(f"   {note.words}   {axes}".rstrip())
     data(f"   {repro_command(history.test, shown.run)}")
 
 
