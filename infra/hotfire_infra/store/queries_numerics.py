@@ -1,0 +1,83 @@
+"""SELECTs on the numeric errors that kernel cases report with their results."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from hotfire_infra.store.models import Attempt, Cell, Result, Run, Task, Test
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseErrorRow:
+    """One result of a kernel case: how far its worst element was from the reference."""
+
+    run_number: int
+    platform: str
+    name: str
+    """The case line."""
+    impl: str
+    """Implementation that ran, with its instruction set where that says more."""
+    max_ulp: float
+    max_relative: float
+    over_bound: float
+
+
+def case_errors(
+    connection: Connection, kernel: str, *, last_runs: int = 60
+) -> Iterator[CaseErrorRow]:
+    """Yield the errors of a kernel's cases (`gemm`) in its last runs, oldest run first.
+
+    Of a test that ran again the last result counts for callers, which it comes behind. Results of
+    invalidated attempts, and of runs for another question, are left out.
+    """
+    recent = (
+        select(Run.id)
+        .where(Run.purpose == "result", Run.verdict.is_not(None))
+        .order_by(Run.id.desc())
+        .limit(last_runs)
+    )
+    query = (
+        select(Run.number, Cell.platform, Test.name, Result.metrics)
+        .join(Test, Test.id == Result.test_id)
+        .join(Attempt, Attempt.id == Result.attempt_id)
+        .join(Task, Task.id == Attempt.task_id)
+        .join(Cell, Cell.id == Task.cell_id)
+        .join(Run, Run.id == Cell.run_id)
+        .where(
+            Run.id.in_(recent.scalar_subquery()),
+            Attempt.purpose == "result",
+            Attempt.invalidation_id.is_(None),
+            Test.name.startswith(f"{kernel}.", autoescape=True),
+        )
+        .order_by(Run.id, Result.attempt_id, Result.seq)
+    )
+    for row in connection.execute(query):
+        metrics = row.metrics or {}
+        if "max_ulp" in metrics:
+            yield CaseErrorRow(
+                run_number=row.number,
+                platform=row.platform,
+                name=row.name,
+                impl=_implementation(metrics),
+                max_ulp=_figure(metrics.get("max_ulp")),
+                max_relative=_figure(metrics.get("max_rel")),
+                over_bound=_figure(metrics.get("error_over_bound")),
+            )
+
+
+def _implementation(metrics: Mapping[str, Any]) -> str:
+    parts = (str(metrics.get(name) or "") for name in ("impl", "isa"))
+    return " ".join(dict.fromkeys(part for part in parts if part))
+
+
+def _figure(value: Any) -> float:
+    """JSON has no infinity: executables write `"inf"` and `"nan"`."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
