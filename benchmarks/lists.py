@@ -21,7 +21,7 @@ from benchmarks.grown_store import CELLS, TESTS, grown
 from benchmarks.report import Row, print_report
 from sqlalchemy import Connection
 
-from hotfire_infra.store import queries, queries_lists, queries_measurements, queries_tests
+from hotfire_infra.store import queries, queries_lists, queries_measurements
 from hotfire_infra.store import queries_pages as pages
 from hotfire_infra.store.audit import AuditFilter, audit_log
 from hotfire_infra.store.database import Store
@@ -55,7 +55,6 @@ LISTS: dict[str, Callable[[Connection], Any]] = {
     "history of a test and variant": lambda c: (
         pages.history_page(c, 8, limit=LIMIT, variant_id=4).items
     ),
-    "results of a test": lambda c: queries_tests.results_of_test(c, 8, limit=LIMIT),
     "points of a series": lambda c: pages.points_page(c, SERIES, limit=LIMIT).items,
     "series of a test": lambda c: queries_measurements.series_of_test(c, 8),
     "series called": lambda c: queries_measurements.series_called(c, SERIES[:63]),

@@ -117,3 +117,54 @@ def test_planted_imports_of_the_runner_are_found() -> None:
     assert imports_beyond_the_standard_library("m.py", "import json\nimport numpy\n") == [
         "m.py:2 numpy"
     ]
+
+
+def import_graph(texts: dict[str, str]) -> dict[str, set[str]]:
+    """Which module imports which, wherever the import stands; `texts` by module name."""
+    graph: dict[str, set[str]] = {}
+    for module, text in texts.items():
+        named = {name for _, name in imported_modules(text)}
+        found = {name if name in texts else name.rpartition(".")[0] for name in named}
+        # A module may read a constant of the package that it is a part of.
+        graph[module] = {
+            name for name in found & texts.keys() if not f"{module}.".startswith(f"{name}.")
+        }
+    return graph
+
+
+def circles(graph: dict[str, set[str]]) -> list[str]:
+    """One line for each module that comes back to itself by its imports."""
+    found = []
+    for start in sorted(graph):
+        seen, open_ = set(), list(graph[start])
+        while open_:
+            module = open_.pop()
+            if module not in seen:
+                seen.add(module)
+                open_ += graph[module]
+        if start in seen:
+            found.append(start)
+    return found
+
+
+def test_no_modules_import_each_other_in_a_circle(root):
+    """Nor late or for types only: what needs each other is one thing, or lacks a third."""
+    texts = {
+        ".".join(path.relative_to(root / folder).with_suffix("").parts).removesuffix(
+            ".__init__"
+        ): path.read_text(encoding="utf-8")
+        for folder in SOURCE_ROOTS
+        for path in (root / folder).rglob("hotfire_*/**/*.py")
+    }
+    assert len(texts) > 300
+    assert circles(import_graph(texts)) == []
+
+
+def test_a_circle_is_found_wherever_the_import_stands():
+    texts = {
+        "a.one": "def late():\n    from a.two import x\n",
+        "a.two": "from a import three\n",
+        "a.three": "if TYPE_CHECKING:\n    from a.one import y\n",
+        "a.four": "import a.one\n",
+    }
+    assert circles(import_graph(texts)) == ["a.one", "a.three", "a.two"]

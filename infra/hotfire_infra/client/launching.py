@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from hotfire_infra.client.catalogue import (
     freeze_plan,
@@ -12,22 +12,48 @@ from hotfire_infra.client.catalogue import (
     recorded_inventories,
     recorded_knowledge,
 )
-from hotfire_infra.client.protocol import RunWish
+from hotfire_infra.client.protocol import AS_PLANNED, RunWish
+from hotfire_infra.executors.protocol import Executor
 from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.sections.schedules import ScheduleSection
-from hotfire_infra.source.stamp import read_stamp, store_source
+from hotfire_infra.source.merge_base import MergeBase
+from hotfire_infra.source.stamp import StoredSource, read_stamp, store_source
 from hotfire_infra.source.worktree import revision_at, worktree_of
+from hotfire_infra.store.database import Store
+from hotfire_infra.store.rows import RunRow
+from hotfire_pipelines.plan import Plan
 from hotfire_testframework.contract.ulid import Ulid
 
-if TYPE_CHECKING:
-    from hotfire_infra.client.embedded import EmbeddedClient
+
+class Recorder(Protocol):
+    """Records runs in a store that it executes: the embedded client."""
+
+    @property
+    def store(self) -> Store:
+        """The store."""
+
+    @property
+    def executor(self) -> Executor:
+        """Who will carry attempts out."""
+
+    def record_run(
+        self,
+        plan: Plan,
+        source: StoredSource,
+        base: MergeBase | None,
+        *,
+        requested_by: str | None = None,
+        wish: RunWish = AS_PLANNED,
+        ulid: Ulid | None = None,
+    ) -> RunRow:
+        """Record a run whose source archive is a blob already, once for a `ulid`."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckoutLauncher:
     """Launches by way of a client, which knows store, cache and executor."""
 
-    client: EmbeddedClient
+    client: Recorder
 
     def tip(self, section: ScheduleSection) -> str:
         """Return the commit at the schedule's branch or revision."""

@@ -68,17 +68,6 @@ def similar_tests(connection: Connection, text: str, limit: int = 500) -> tuple[
     return tuple(f"{row.module}/{row.scheme}/{row.name}" for row in rows)
 
 
-def results_of_test(
-    connection: Connection, test_id: int, *, limit: int = 300
-) -> tuple[ResultRow, ...]:
-    """Return the results of a test, newest first, with evidence and environment."""
-    # Late: it builds on this module.
-    from hotfire_infra.store.queries_pages import result_keys
-
-    keys = result_keys(connection, test_id, limit=limit).items
-    return results_with_keys(connection, keys)
-
-
 def results_with_keys(
     connection: Connection, keys: Sequence[tuple[int, ...]]
 ) -> tuple[ResultRow, ...]:
