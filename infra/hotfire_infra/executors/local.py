@@ -201,12 +201,7 @@ class LocalExecutor:
 
     def logs(self, attempt: Ulid, stream: str, offset: int) -> bytes:
         """Read the file that the runner writes."""
-        try:
-            with self.spool(attempt).log(stream).open("rb") as file:
-                file.seek(offset)
-                return file.read()
-        except FileNotFoundError:
-            return b""
+        return self.spool(attempt).read_log(stream, offset)
 
     def cancel(self, attempt: Ulid, *, grace_seconds: float) -> None:
         """Write the request with its deadline, then SIGTERM; a shorter grace than before counts."""

@@ -99,12 +99,7 @@ class PushedExecutor:
 
     def logs(self, attempt: Ulid, stream: str, offset: int) -> bytes:
         """Read the copy."""
-        try:
-            with self.spool(attempt).log(stream).open("rb") as file:
-                file.seek(offset)
-                return file.read()
-        except FileNotFoundError:
-            return b""
+        return self.spool(attempt).read_log(stream, offset)
 
     def cancel(self, attempt: Ulid, *, grace_seconds: float) -> None:
         """Leave the request; the answer to the next heartbeat passes it on."""

@@ -31,6 +31,15 @@ class Spool:
         """Return the file of one output stream."""
         return self.root / f"{name}.log"
 
+    def read_log(self, name: str, offset: int) -> bytes:
+        """Return one output stream from a byte on; nothing before there is any."""
+        try:
+            with self.log(name).open("rb") as file:
+                file.seek(offset)
+                return file.read()
+        except FileNotFoundError:
+            return b""
+
     def claim_request(self) -> Mapping[str, Any] | None:
         """Return who wants to run this attempt, once somebody does."""
         return read_object(self.root / "claim.request")
