@@ -45,6 +45,17 @@ def test_infrastructure_and_product_failures_do_not_look_alike(client):
     assert 'class="trouble" href="#cell-accuracy-platform-l4t-aarch64"' in html
 
 
+def test_what_was_cancelled_promises_no_class(literals, client_of):
+    cells = literals.green_cells()
+    lost = dataclasses.replace(literals.failure(), outcome="missing", failure_class=None)
+    cells[1] = dataclasses.replace(cells[1], verdict="missing", failures=(lost,))
+    over = literals.run_report(cells, state="cancelled", verdict="cancelled", number=8)
+    goes = dataclasses.replace(over, state="running", verdict=None, number=9)
+    client = client_of(literals.LiteralReports([over, goes]))
+    assert "class not known yet" not in client.get("/r/8").text
+    assert "missing · class not known yet" in client.get("/r/9").text
+
+
 def test_hostile_test_name_is_text_everywhere(client, literals):
     from hotfire_dashboards.addresses import test_address
 

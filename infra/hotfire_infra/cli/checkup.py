@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from hotfire_infra.analysis.appearance import appearance
+from hotfire_infra.analysis.quantities import count
 from hotfire_infra.cli.console import data, symbol
 from hotfire_infra.configuration import Configuration, read_configuration
 from hotfire_infra.errors import InfraError
@@ -37,7 +38,8 @@ def check_up(settings: Settings) -> tuple[Finding, ...]:
         findings += _server(settings, settings.server)
         return tuple(findings)
     findings.append(check_home(settings.home))
-    if findings[-1].level is not Level.FAIL:
+    # To look must make nothing: a home that is not there has no database to look at.
+    if findings[-1].level is not Level.FAIL and settings.home.exists():
         findings += _store(settings, configuration)
     findings += _secrets(settings, configuration)
     return tuple(findings)
@@ -137,6 +139,20 @@ def print_findings(findings: Sequence[Finding]) -> None:
         data(f" {mark} {one.level.value:4} {one.name.ljust(width)}  {one.said}")
         if one.remedy and one.level is not Level.OK:
             data(f"        {' ' * width}  → {one.remedy}")
+
+
+def closing_line(findings: Sequence[Finding]) -> str:
+    """Return the last line: whether all is in order, else what is not."""
+    by_level = {
+        level: [one.name for one in findings if one.level is level]
+        for level in (Level.FAIL, Level.WARN)
+    }
+    failed, warned = by_level[Level.FAIL], by_level[Level.WARN]
+    look = f"look at {', '.join(warned)}" if warned else ""
+    if failed:
+        return "; ".join(filter(None, (f"not in order: {', '.join(failed)}", look)))
+    checks = count(len(findings), "check")
+    return f"in order ({checks}), but {look}" if look else f"all in order ({checks})"
 
 
 def worst(findings: Sequence[Finding]) -> Level:

@@ -122,11 +122,11 @@ def _heartbeat(snapshot: RunSnapshot) -> str:
     return f" … {done}; running: {names or f'nothing, {waits}'}"
 
 
-def detach(session: Session) -> None:
+def detach(session: Session, number: int) -> None:
     """Leave a process behind that carries out what this store has to do; a service needs none."""
     if session.settings.server is not None:
         progress(f"the service at {session.settings.server} carries it out")
-        progress("next:  hotfire watch latest")
+        progress(f"next:  hotfire watch {number}")
         return
     log = session.settings.home / "detached.log"
     with log.open("ab") as output:
@@ -138,7 +138,7 @@ def detach(session: Session) -> None:
             start_new_session=True,
         )
     progress(f"a process of its own carries it out; its words go to {log}")
-    progress("next:  hotfire watch latest")
+    progress(f"next:  hotfire watch {number}")
 
 
 def seconds_since(start_ns: int | None) -> str:

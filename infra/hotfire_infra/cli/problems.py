@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -69,6 +70,20 @@ def explain(error: BaseException) -> Problem:
         return _explain_room(error, names)
     if "TyperException" in names:
         return _explain_usage(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f"{error.filename}: " if error.filename else ""
+        return Problem(
+            message=f"{where}no room left on the disk ({error.strerror}); free space first",
+            next_command="the same command again",
+            code=CliExit.INFRASTRUCTURE,
+        )
+    if isinstance(error, OSError) and error.errno == errno.EROFS:
+        return Problem(
+            message=f"{error.filename or 'a file'} cannot be written: its file system is mounted "
+            "read-only; mount it for writing, or name another folder in HOTFIRE_HOME",
+            next_command="hotfire config doctor",
+            code=CliExit.USAGE,
+        )
     if isinstance(error, OSError) and error.filename:
         text = f"{error.filename}: {error.strerror or error}"
         return Problem(message=text, next_command="hotfire config doctor", code=CliExit.USAGE)

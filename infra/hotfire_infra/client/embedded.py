@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -19,7 +20,12 @@ from hotfire_infra.client.driver import Driver
 from hotfire_infra.client.launching import CheckoutLauncher
 from hotfire_infra.client.protocol import AS_PLANNED, LogText, RunWish, WatchEvent
 from hotfire_infra.configuration import Configuration, read_configuration
-from hotfire_infra.errors import InfraError, PlanRefusedError, RequestRefusedError
+from hotfire_infra.errors import (
+    InfraError,
+    PlanRefusedError,
+    RequestRefusedError,
+    StorageFullError,
+)
 from hotfire_infra.executors.local import LocalExecutor
 from hotfire_infra.executors.protocol import Executor
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
@@ -382,4 +388,7 @@ def _write_bundle(path: Path) -> None:
         aside.write_bytes(build_bundle())
         aside.replace(path)
     except OSError as error:
-        raise InfraError(f"the runner cannot be written to {path}: {error}") from error
+        said = f"the runner cannot be written to {path}: {error.strerror or error}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFullError(f"{said}; free space, then `hotfire run --resume`") from error
+        raise InfraError(said) from error

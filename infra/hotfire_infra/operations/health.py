@@ -16,6 +16,7 @@ from hotfire_infra.errors import InfraError
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Lock
 from hotfire_infra.store.schema import HEAD, stored_revision
+from hotfire_infra.store.trouble import READ_ONLY, is_read_only
 
 HEARTBEAT_LIMIT_SECONDS = 60.0
 """An orchestrator gives a sign of life every round; a round that stores much takes seconds."""
@@ -168,9 +169,16 @@ def check_home(home: Path) -> Finding:
     name = "home"
     try:
         status = home.stat()
+    except FileNotFoundError:
+        said = f"{home} is not there yet: whatever is recorded first makes it"
+        return Finding(name=name, level=Level.WARN, said=said, remedy=f"mkdir -m 700 {home}")
     except OSError as error:
-        said = f"{home} is not there: {error.strerror}"
+        said = f"{home} cannot be looked at: {error.strerror}"
         return Finding(name=name, level=Level.FAIL, said=said, remedy=f"mkdir -m 700 {home}")
+    if is_read_only(home):
+        said = f"{home} cannot be written: {READ_ONLY}"
+        remedy = "mount it for writing, or name another folder in HOTFIRE_HOME"
+        return Finding(name=name, level=Level.FAIL, said=said, remedy=remedy)
     if not os.access(home, os.W_OK | os.X_OK):
         said = f"{home} cannot be written by uid {os.getuid()}"
         return Finding(name=name, level=Level.FAIL, said=said, remedy=f"chown {os.getuid()} {home}")

@@ -26,7 +26,7 @@ class Beside:
     name: str
     _jobs: dict[str, threading.Thread] = field(default_factory=dict)
 
-    def begin(self, key: str, job: Callable[[], None]) -> bool:
+    def begin(self, key: str, job: Callable[[], object]) -> bool:
         """Start a job, unless it is under way or there is no room; return whether it was started."""
         self._jobs = {key: thread for key, thread in self._jobs.items() if thread.is_alive()}
         if key in self._jobs or len(self._jobs) >= MOST:
@@ -46,7 +46,7 @@ class Beside:
         return not any(thread.is_alive() for thread in self._jobs.values())
 
 
-def _attempt(key: str, job: Callable[[], None]) -> None:
+def _attempt(key: str, job: Callable[[], object]) -> None:
     try:
         job()
     except InfraError as error:

@@ -56,12 +56,27 @@ def _explain_sqlite(said: str, path: Path) -> StoreError | None:
         return _damaged(path, said.partition(" with text")[0])
     # A reading engine of ours says "readonly" too, of a file that could be written: our defect.
     is_closed = "readonly database" in said and not os.access(path, os.W_OK)
+    if (is_closed or "unable to open" in said) and is_read_only(path.parent):
+        return DatabaseUnusableError(
+            f"{path} cannot be opened for writing: {READ_ONLY}, or name another folder in HOTFIRE_HOME"
+        )
     if is_closed or "unable to open" in said:
         return DatabaseUnusableError(
             f"{path} cannot be opened for writing: {said}; make its folder writable, "
             "or name another one in HOTFIRE_HOME"
         )
     return None
+
+
+READ_ONLY = "its file system is mounted read-only; mount it for writing"
+
+
+def is_read_only(folder: Path) -> bool:
+    """Say whether a folder lies on a file system that nobody can write to."""
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def _damaged(path: Path, said: str) -> DatabaseDamagedError:

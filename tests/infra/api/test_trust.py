@@ -163,6 +163,7 @@ def test_a_developers_run_at_a_service_says_in_its_first_lines_that_it_is_untrus
             assert main(["--server", address, "run", "small", "--detach"]) == 0
             said = capsys.readouterr()
             assert (" trust untrusted: its tasks get no secrets" in said.err) is not is_trusted
+            assert f"next:  hotfire watch {said.out.strip()}" in said.err
             assert main(["--server", address, "show", said.out.strip()]) == 0
             shown = capsys.readouterr().out
             assert ("untrusted: its tasks get no secrets" in shown) is not is_trusted

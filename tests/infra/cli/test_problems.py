@@ -1,5 +1,7 @@
 """Errors: one message, one next command, one code; nothing leaves as a traceback."""
 
+import errno
+
 import pytest
 
 from hotfire_infra import errors as infra_errors
@@ -57,6 +59,33 @@ def test_mistake_in_the_configuration_leads_to_the_command_that_reads_it(tmp_pat
 )
 def test_errors_of_every_room_map_to_their_code(error, code):
     assert explain(error).code == code
+
+
+@pytest.mark.parametrize("name", [None, "serve.new"])
+def test_a_full_disk_is_said_as_such_wherever_it_is_met(name):
+    problem = explain(OSError(errno.ENOSPC, "No space left on device", name))
+    assert "no room left on the disk (No space left on device)" in problem.message
+    assert (problem.next_command, problem.code) == ("the same command again", 3)
+
+
+def test_a_read_only_file_system_is_said_as_such():
+    problem = explain(OSError(errno.EROFS, "Read-only file system", "/srv/.hotfire"))
+    assert problem.message.startswith("/srv/.hotfire cannot be written: its file system is mounted")
+    assert problem.code == CliExit.USAGE
+
+
+def test_a_disk_that_is_full_when_a_service_starts_leads_back_to_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOTFIRE_HOME", str(tmp_path / "home"))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    assert main(["serve", "--port", "0"]) == CliExit.INFRASTRUCTURE
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert "the runner cannot be written" in lines[0]
+    assert "free space, then `hotfire serve`" in lines[0]
+    assert lines[-1] == "next:  hotfire serve"
 
 
 def test_a_defect_says_that_it_is_ours_and_how_to_see_more():

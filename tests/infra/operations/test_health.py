@@ -6,7 +6,7 @@ import shutil
 import pytest
 from sqlalchemy import text
 
-from hotfire_infra.cli.checkup import check_up, worst
+from hotfire_infra.cli.checkup import check_up, closing_line, worst
 from hotfire_infra.operations import health
 from hotfire_infra.operations.health import (
     Level,
@@ -97,7 +97,15 @@ def test_a_home_that_others_write_is_seen(tmp_path, mode, level):
     home.mkdir()
     home.chmod(mode)
     assert check_home(home).level is level
-    assert check_home(tmp_path / "nowhere").level is Level.FAIL
+
+
+def test_a_home_that_nothing_has_made_yet_is_no_failure_and_looking_makes_none(tmp_path):
+    home = tmp_path / "nowhere"
+    checks = check_up(settings(home))
+    assert found(checks)["home"].level is Level.WARN
+    assert "is not there yet" in found(checks)["home"].said
+    assert closing_line(checks) == "in order (2 checks), but look at home"
+    assert not home.exists()
 
 
 def settings(home, **environ):
@@ -113,6 +121,14 @@ def test_doctor_looks_at_everything_of_a_good_home(store):
     checks = found(check_up(settings(store.home)))
     assert set(checks) == {"configuration", "home", "disk", "database", "clock", "orchestrator"}
     assert worst(checks.values()) is not Level.FAIL
+
+
+def test_doctor_ends_with_what_it_came_to(store):
+    store.home.chmod(0o700)
+    checks = check_up(settings(store.home))
+    assert closing_line(checks).startswith(("all in order (6 checks)", "in order (6 checks), but"))
+    store.home.chmod(0o777)
+    assert closing_line(check_up(settings(store.home))).startswith("not in order: home")
 
 
 def test_doctor_names_file_and_line_of_a_wrong_configuration(store):

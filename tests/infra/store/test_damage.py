@@ -8,12 +8,14 @@ import shutil
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import literal_column, select, text
 
 from hotfire_infra.cli.problems import explain
 from hotfire_infra.errors import DatabaseDamagedError, DatabaseUnusableError
+from hotfire_infra.operations.health import Level, check_home
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import open_store
 from hotfire_infra.store.models import Run
@@ -53,6 +55,20 @@ def test_a_database_that_cannot_be_opened_names_its_file(home: Path) -> None:
     with pytest.raises(DatabaseUnusableError, match="hotfire.db cannot be opened") as caught:
         open_store(home)
     assert explain(caught.value).code == 2
+
+
+def test_a_read_only_file_system_is_named_as_such(home: Path, monkeypatch) -> None:
+    told = os.statvfs(home)
+    read_only = SimpleNamespace(f_flag=told.f_flag | os.ST_RDONLY)
+    monkeypatch.setattr(os, "statvfs", lambda _: read_only)
+    (home / "hotfire.db").unlink()
+    (home / "hotfire.db").mkdir()
+    with pytest.raises(DatabaseUnusableError, match="mounted read-only; mount it for writing"):
+        open_store(home)
+    finding = check_home(home)
+    assert finding.level is Level.FAIL
+    assert "mounted read-only" in finding.said
+    assert "chown" not in finding.remedy
 
 
 @pytest.mark.parametrize("seed", range(15))

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hotfire_infra.analysis.appearance import appearance
-from hotfire_infra.cli.checkup import check_up, print_findings, worst
+from hotfire_infra.cli.checkup import check_up, closing_line, print_findings, worst
 from hotfire_infra.cli.console import data, progress, symbol
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.errors import SourceError
@@ -32,7 +32,10 @@ class Ability:
 
 
 def doctor(*, as_json: bool) -> int:
-    """Print whether all is in order, and what can be built and run here; 3 when something failed."""
+    """Print what can be built and run here, and whether all is in order: 3 when something failed.
+
+    A warning is no failure, nor is a platform that this machine cannot execute.
+    """
     settings = read_settings()
     findings = check_up(settings)
     code = CliExit.INFRASTRUCTURE if worst(findings) is Level.FAIL else CliExit.OK
@@ -48,6 +51,7 @@ def doctor(*, as_json: bool) -> int:
     data(f" cache  {settings.cache}")
     print_findings(findings)
     _print_abilities(abilities)
+    data(f" {closing_line(findings)}")
     return code
 
 

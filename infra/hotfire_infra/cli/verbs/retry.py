@@ -15,6 +15,6 @@ def retry(ref: str, *, wait: bool, everything: bool) -> int:
         progress(f"run {child.number} retries run {child.parent_number}")
         if wait:
             return follow(session, str(child.number))
-        detach(session)
+        detach(session, child.number)
     data(str(child.number))
     return CliExit.OK

@@ -75,8 +75,9 @@ def fire(name: str) -> int:
         outcome = operations.fire(name)
     if not outcome.startswith("started"):
         raise CliError(f"{name}: {outcome}", next_command="hotfire schedules list")
-    data(outcome.rpartition(" ")[2])
-    progress("next:  hotfire watch latest")
+    number = outcome.rpartition(" ")[2]
+    data(number)
+    progress(f"next:  hotfire watch {number}")
     return CliExit.OK
 
 

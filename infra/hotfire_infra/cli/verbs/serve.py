@@ -12,6 +12,7 @@ from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.problems import CliError
 from hotfire_infra.cli.session import SERVE_FILE
 from hotfire_infra.client.embedded import EmbeddedClient
+from hotfire_infra.errors import StorageFullError
 from hotfire_infra.operations.logs import set_up_logging
 from hotfire_infra.settings import read_settings
 
@@ -19,13 +20,27 @@ from hotfire_infra.settings import read_settings
 def serve(host: str, port: int, *, executes: bool) -> int:
     """Serve until told to end; where, stands on stdout and in `serve.json` of the home."""
     try:
-        from hotfire_infra.api.service import Service
-        from hotfire_infra.api.serving import bind, serve_on
+        import hotfire_infra.api.serving  # noqa: F401 - only whether it can be
     except ImportError as error:
         raise CliError(
             f"the server's packages are not installed: {error.name} is missing",
             next_command="make setup",
         ) from error
+    try:
+        return _serve(host, port, executes=executes)
+    except StorageFullError as error:
+        # The same remedy for whoever serves.
+        raise CliError(
+            str(error).replace("hotfire run --resume", "hotfire serve"),
+            next_command="hotfire serve",
+            code=CliExit.INFRASTRUCTURE,
+        ) from error
+
+
+def _serve(host: str, port: int, *, executes: bool) -> int:
+    from hotfire_infra.api.service import Service
+    from hotfire_infra.api.serving import bind, serve_on
+
     settings = read_settings()
     opened = EmbeddedClient.open(settings)
     try:
