@@ -1,0 +1,136 @@
+"""What earlier runs tell whoever plans: lines that ran, and what attempts took; on both dialects."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import update
+
+from hotfire_infra.executors.fake import Script
+from hotfire_infra.orchestrator.creation import RunRequest, create_run
+from hotfire_infra.source.stamp import StoredSource
+from hotfire_infra.store import results
+from hotfire_infra.store.invalidations import Predicate, invalidate
+from hotfire_infra.store.models import Attempt, Run
+from hotfire_infra.store.queries_coverage import coverage_of_files
+from hotfire_infra.store.queries_prices import PRICED_RUNS, samples_of
+from hotfire_pipelines.plan import Source
+
+ONE = "m/s/one"
+SHA = "ab" * 32
+FIRST, SECOND = "1" * 40, "2" * 40
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def dialect(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def run(stand, plan, revision=FIRST, patch=""):
+    """Finish a run of a revision; return it with its attempts."""
+    planned = replace(plan, source=Source(repository="here", revision=revision,
+                                          patch_digest=patch or None))  # fmt: skip
+    source = StoredSource(repository="here", revision=revision, patch_digest=patch, subject="S",
+                          archive_sha256=None)  # fmt: skip
+    request = RunRequest(plan=planned, source=source, requested_by="tester")
+    return stand.finish(create_run(stand.store, request)).run
+
+
+def cover(
+    store, run, *, suite="native", path="src/a.cpp", sha=SHA, executable=b"\xff", hit=b"\x07"
+):
+    """Record coverage with the attempt of a run."""
+    with store.writing() as connection:
+        attempt = connection.execute(
+            Attempt.__table__.select().order_by(Attempt.id.desc()).limit(1)
+        ).one()
+        row = (run.id, attempt.id, suite, "here", "c++", path, sha, executable, hit)
+        results.insert_rows(connection, results.COVERAGE, [row])
+
+
+def throw_away(store):
+    """Take back all results of the fake machine."""
+    predicate = Predicate(environment={"machine": "fake"})
+    invalidate(store, predicate, reason="wrong", requested_by="operator")
+
+
+def covered(store, *revisions, paths=("src/a.cpp",)):
+    with store.reading() as connection:
+        return coverage_of_files(connection, revisions, paths)
+
+
+def took(store, pipeline="small"):
+    with store.reading() as connection:
+        return samples_of(connection, pipeline)
+
+
+def test_the_nearest_revision_counts_and_of_it_the_newest_run(make_stand, make_plan, store):
+    stand, plan = make_stand(), make_plan({"unit": [ONE]})
+    cover(store, run(stand, plan, FIRST), hit=b"\x01")
+    cover(store, run(stand, plan, SECOND), hit=b"\x02")
+    newest = run(stand, plan, SECOND)
+    cover(store, newest, hit=b"\x04")
+    [fact] = covered(store, SECOND, FIRST)
+    assert (fact.run, fact.revision, fact.hit, fact.executable) == (3, SECOND, 4, 255)
+    assert [fact.hit for fact in covered(store, FIRST, SECOND)] == [1]
+    assert covered(store, "3" * 40) == ()
+    assert covered(store, SECOND, paths=("src/b.cpp",)) == ()
+    assert covered(store, SECOND, paths=()) == ()
+
+
+def test_every_suite_has_its_own_newest_run(make_stand, make_plan, store):
+    stand, plan = make_stand(), make_plan({"unit": [ONE]})
+    cover(store, run(stand, plan, FIRST), suite="python")
+    cover(store, run(stand, plan, SECOND), suite="native")
+    found = {fact.suite: fact.revision for fact in covered(store, SECOND, FIRST)}
+    assert found == {"native": SECOND, "python": FIRST}
+
+
+def test_a_dirty_tree_and_an_unfinished_or_invalid_run_prove_nothing(make_stand, make_plan, store):
+    stand, plan = make_stand(), make_plan({"unit": [ONE]})
+    cover(store, run(stand, plan, FIRST, patch="cd" * 32))
+    assert covered(store, FIRST) == ()
+    clean = run(stand, plan, FIRST)
+    cover(store, clean)
+    assert len(covered(store, FIRST)) == 1
+    with store.writing() as connection:
+        connection.execute(update(Run).where(Run.id == clean.id).values(state="running"))
+    assert covered(store, FIRST) == ()
+    with store.writing() as connection:
+        connection.execute(update(Run).where(Run.id == clean.id).values(state="finalized"))
+    throw_away(store)
+    assert covered(store, FIRST) == ()
+
+
+def test_a_suite_that_failed_has_lines_missing_and_proves_nothing(make_stand, make_plan, store):
+    stand = make_stand(lambda _attempt: Script(outcomes={ONE: "failed"}))
+    cover(store, run(stand, make_plan({"unit": [ONE]}), FIRST))
+    assert covered(store, FIRST) == ()
+
+
+def test_passed_attempts_of_a_pipeline_are_samples_newest_first(make_stand, make_plan, store):
+    stand, plan = make_stand(), make_plan({"unit": [ONE], "build": [ONE]})
+    assert took(store) == ()
+    for _ in range(2):
+        run(stand, plan)
+    found = took(store)
+    assert [one.cell for one in found].count("unit") == 2
+    assert {(one.task, one.platform, one.shards) for one in found} == {
+        ("unit", "here", 1), ("build", "here", 1)
+    }  # fmt: skip
+    assert all(one.seconds >= 0 for one in found)
+    assert took(store, "another") == ()
+
+
+def test_failed_invalid_and_old_attempts_are_no_samples(make_stand, make_plan, store):
+    plan = make_plan({"unit": [ONE]})
+    stand = make_stand(lambda _attempt: Script(outcomes={ONE: "failed"}))
+    run(stand, plan)
+    assert took(store) == ()
+    with store.writing() as connection:
+        connection.execute(update(Attempt).values(state="passed"))
+    assert len(took(store)) == 1
+    throw_away(store)
+    assert took(store) == ()
+    assert PRICED_RUNS >= 10
