@@ -17,6 +17,7 @@ from hotfire_infra.api.routers import (
     ingest,
     operations,
     planning,
+    reproduction,
     runs,
     schedules,
 )
@@ -47,7 +48,7 @@ def create_app(reports: Reports, service: Service | None = None) -> FastAPI:
     install_problems(app)
     # Routes are tried in this order, and nothing is asked for as often as ingest.
     nouns = (ingest, runs, cells, attempts, blobs, history, planning, operations, schedules)
-    for module in (*nouns, decisions):
+    for module in (*nouns, decisions, reproduction):
         app.include_router(module.router, prefix=PREFIX)
     install_openapi(app)
     return app

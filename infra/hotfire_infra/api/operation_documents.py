@@ -287,6 +287,23 @@ class BlobDocument(BaseModel):
     size: int
 
 
+class ReproductionDocument(BaseModel):
+    """What an attempt was told to do."""
+
+    model_config = with_example(
+        attempt={
+            "attempt": "01JD3Q7A0000000000000000AA",
+            "run": "12",
+            "task": "kernels|platform=here",
+            "spec": {"harness": "command", "command": ["make", "check"]},
+            "inputs": [{"name": "source", "path": "/srv/blob", "unpack": True, "sha256": DIGEST}],
+        }
+    )
+
+    attempt: dict[str, Any]
+    """`attempt.json` of docs/formats/runner.md; never with a token or a secret."""
+
+
 class ArtifactDocument(BaseModel):
     """A named output of an attempt."""
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hotfire_infra.cli.problems import CliError
 from hotfire_testframework.contract.outcomes import Harness
 from hotfire_testframework.contract.task import AttemptSpec, TaskSpec
 from hotfire_testframework.contract.ulid import new_ulid
@@ -30,19 +29,12 @@ class Reproduction:
         return shlex.join(self.argv)
 
 
-def prepare(home: Path, attempt: str, test: str | None) -> Reproduction:
+def prepare(home: Path, recorded: AttemptSpec, test: str | None) -> Reproduction:
     """Write `attempt.json` of a reproduction: the recorded attempt without its claim.
 
     Inputs are the blobs of the recorded attempt, so source, artifacts and weights are the same
     bytes; setup, launcher and environment are the task's own.
     """
-    path = home / "attempts" / attempt / "attempt.json"
-    if not path.exists():
-        raise CliError(
-            f"attempt {attempt} left nothing on this machine ({path} is gone)",
-            next_command="hotfire retry latest",
-        )
-    recorded = AttemptSpec.parse(path.read_bytes())
     spec = narrowed(recorded.spec, test) if test else recorded.spec
     ulid = new_ulid()
     directory = home / "repro" / ulid

@@ -45,6 +45,7 @@ from hotfire_infra.store.audit import local_entry, record_audit
 from hotfire_infra.store.database import Store, open_store
 from hotfire_infra.store.rows import AttemptRow, HolderRow, RunRow, RunSnapshot, TestRow
 from hotfire_pipelines.plan import Plan
+from hotfire_testframework.contract.task import AttemptSpec
 from hotfire_testframework.contract.ulid import Ulid
 from hotfire_testframework.runner.bundle import build_bundle, bundle_sha256
 
@@ -253,6 +254,16 @@ class EmbeddedClient:
             run_id = queries.find_run(connection, ref).id
             own = queries.attempts_of(connection, run_id, cell_key=cell)
             return own or queries.origins_of_cell(connection, run_id, cell or "")
+
+    def recorded_attempt(self, attempt: str) -> AttemptSpec:
+        """Return what an attempt was told to do; its inputs are where they were then."""
+        path = self._store.attempts / attempt / "attempt.json"
+        if not path.exists():
+            raise RequestRefusedError(
+                f"attempt {attempt} left nothing on this machine ({path} is gone); "
+                "`hotfire retry latest`"
+            )
+        return AttemptSpec.parse(path.read_bytes())
 
     def runs(self, *, limit: int = 20, pipeline: str | None = None) -> tuple[RunRow, ...]:
         """Return the newest runs."""

@@ -18,6 +18,7 @@ from hotfire_infra.client.catalogue import (
 )
 from hotfire_infra.client.connection import API_VERSION, Connection, read_token
 from hotfire_infra.client.event_reader import events_of
+from hotfire_infra.client.inputs import bring
 from hotfire_infra.client.planning import Known, facts_of
 from hotfire_infra.client.protocol import AS_PLANNED, LogText, RunWish, WatchEvent
 from hotfire_infra.errors import (
@@ -48,6 +49,7 @@ from hotfire_pipelines.history import CellHistory, Recorded
 from hotfire_pipelines.load import Pipeline
 from hotfire_pipelines.plan import Plan
 from hotfire_pipelines.pricing import Sample
+from hotfire_testframework.contract.task import AttemptSpec
 from hotfire_testframework.contract.ulid import new_ulid
 from hotfire_testframework.runner.bundle import bundle_sha256
 
@@ -134,7 +136,7 @@ class HttpClient:
         return found
 
     def _coverage(self, revisions: Sequence[str], paths: Sequence[str]) -> Sequence[LineFacts]:
-        asked = {"revision": list(revisions), "path": list(paths)}
+        asked = {"revision": list(revisions), "file": list(paths)}
         return facts_of(self._connection.get("/coverage/files", **asked))
 
     def _samples(self, pipeline: str) -> Sequence[Sample]:
@@ -279,6 +281,10 @@ class HttpClient:
         found = self._pages(f"/runs/{run_name(ref)}/attempts", {"cell": cell})
         blank = {"task_id": 0, "cell_id": 0, "run_id": 0, "environment_id": None}
         return tuple(_rows(AttemptRow, found, **blank))
+
+    def recorded_attempt(self, attempt: str) -> AttemptSpec:
+        """Bring what an attempt was told to do, and its inputs, to this machine."""
+        return bring(self._connection, attempt, self._settings.home, self._settings.cache)
 
     def runs(self, *, limit: int = 20, pipeline: str | None = None) -> tuple[RunRow, ...]:
         """Return the newest runs."""

@@ -16,6 +16,7 @@ from hotfire_infra.store.rows import (
     TestRow,
 )
 from hotfire_pipelines.plan import Plan
+from hotfire_testframework.contract.task import AttemptSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +126,12 @@ class Client(Protocol):
 
     def attempts(self, ref: str, *, cell: str | None = None) -> tuple[AttemptRow, ...]:
         """Return the attempts of a run, oldest first; of a cell that was reused, their origins."""
+
+    def recorded_attempt(self, attempt: str) -> AttemptSpec:
+        """Return what an attempt (its ULID) was told to do, with its inputs as files of this machine.
+
+        From a service they are brought here, each content once.
+        """
 
     def runs(self, *, limit: int = 20, pipeline: str | None = None) -> tuple[RunRow, ...]:
         """Return the newest runs."""

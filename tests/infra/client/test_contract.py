@@ -18,6 +18,7 @@ from hotfire_infra.analysis.reporting import StoreReports
 from hotfire_infra.api.service import Service
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.main import main
+from hotfire_infra.cli.reproduction import prepare
 from hotfire_infra.client import Client
 from hotfire_infra.client.connection import Connection, read_token
 from hotfire_infra.client.embedded import EmbeddedClient
@@ -29,10 +30,12 @@ from hotfire_infra.errors import (
     PlanRefusedError,
     RequestRefusedError,
     RunNotFoundError,
+    ServiceError,
     VersionMismatchError,
 )
 from hotfire_infra.settings import Settings
 from hotfire_infra.states import RunState, RunVerdict
+from hotfire_testframework.contract.exit_codes import RunnerExit
 
 IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
 PLATFORMS = """
@@ -154,6 +157,25 @@ def test_a_red_test_is_found_and_a_retry_is_a_child_of_the_same_source(client, c
     again, _ = finish(client, "2")
     assert again.run.verdict is RunVerdict.FAILED
     assert client.show("1").run.state is RunState.FINALIZED
+
+
+def test_a_failure_is_done_again_by_hand_with_the_inputs_that_it_had(
+    client, checkout, finish, tmp_path
+):
+    client.start_run(client.plan("small"))
+    done, _ = finish(client)
+    assert done.run.verdict is RunVerdict.FAILED
+    (check,) = client.attempts("latest", cell="check|platform=here")
+    (checkout / "hello.txt").write_text("right\n")
+    told = client.recorded_attempt(check.ulid)
+    assert [item.name for item in told.inputs] == ["out"]
+    assert all(Path(item.path).is_file() for item in told.inputs)
+    prepared = prepare(tmp_path / "by-hand", told, None)
+    again = subprocess.run(prepared.argv, check=False, capture_output=True)
+    assert again.returncode == RunnerExit.PRODUCT_FAILURE, again.stderr
+    assert (prepared.directory / "stdout.log").read_text() == "wrong\n"
+    with pytest.raises((RequestRefusedError, RunNotFoundError, ServiceError)):
+        client.recorded_attempt("01JD3Q7A0000000000000000AA")
 
 
 def test_runs_are_found_by_number_latest_and_prefix(client, checkout):

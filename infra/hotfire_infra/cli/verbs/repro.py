@@ -19,12 +19,6 @@ from hotfire_testframework.contract.exit_codes import RunnerExit
 def repro(what: str, ref: str, platform: str | None, *, execute: bool) -> int:
     """Prepare the reproduction; print its command, or execute it."""
     with open_session() as session:
-        if session.settings.server is not None:
-            raise CliError(
-                "the inputs of a reproduction are on the machine of the service; run this there, "
-                "or run the pipeline here without HOTFIRE_SERVER",
-                next_command=f"hotfire logs {ref}",
-            )
         prepared = _prepare(session, what, ref, platform)
     if not prepared.is_narrowed:
         progress("runs the whole cell: there is no narrower command for it")
@@ -40,7 +34,7 @@ def _prepare(session: Session, what: str, ref: str, platform: str | None) -> Rep
     home = session.settings.home
     attempt = _attempt_of_test(session, what, ref, platform)
     if attempt is not None:
-        return prepare(home, attempt, what)
+        return prepare(home, session.client.recorded_attempt(attempt), what)
     report = session.reports.find(ref)
     cell = cell_of_failure(report, what) or find_cell(report, what)
     if cell is None:
@@ -51,7 +45,7 @@ def _prepare(session: Session, what: str, ref: str, platform: str | None) -> Rep
             f"{cell.key} never ran in run {report.number}: {cell.reason or cell.word}",
             next_command=f"hotfire show {report.number}",
         )
-    return prepare(home, attempts[-1].ulid, None)
+    return prepare(home, session.client.recorded_attempt(attempts[-1].ulid), None)
 
 
 def _attempt_of_test(session: Session, test: str, ref: str, platform: str | None) -> str | None:
