@@ -15,7 +15,7 @@ LISTS = (
     "runs/latest/attempts", "runs/latest/pending", "runs/latest/exonerations",
     "runs/latest/measurements", "runs/latest/accuracy?against=latest", "runs/latest/report", "runs/latest/snapshot", "runs/latest/results",
     "tests/history?test=m/s/bad", "tests/similar?text=m", "pipelines/small/inventories",
-    "pipelines/small/attempt-durations", "coverage/files?revision=a&path=b",
+    "pipelines/small/attempt-durations", "coverage/files?revision=a&file=b",
     "pipelines/small/cell-durations?cell=a&task=b&platform=c",
 )  # fmt: skip
 

@@ -124,7 +124,7 @@ def coverage_of_files(
         list[Revision],
         Query(max_length=100, description="Commits, the nearest first", examples=[[_REVISION]]),
     ],
-    path: Annotated[
+    file: Annotated[
         list[File],
         Query(max_length=100, description="Files from the root of the source",
               examples=[["inference/src/gemm.cpp"]]),
@@ -132,7 +132,7 @@ def coverage_of_files(
 ) -> CoverageAnswer:  # fmt: skip
     """Of each suite and platform the nearest revision with a finalized run counts."""
     with service.store.reading() as connection:
-        found = queries_coverage.coverage_of_files(connection, revision, path)
+        found = queries_coverage.coverage_of_files(connection, revision, file)
     return CoverageAnswer(
         items=[
             CoveredFile(
