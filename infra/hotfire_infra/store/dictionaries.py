@@ -46,13 +46,14 @@ def keys_of_tests(connection: Connection, identifiers: Sequence[str]) -> list[in
     if None not in keys:
         return keys
     unknown = dict.fromkeys(
-        name for name, key in zip(identifiers, keys, strict=True) if key is None
+        [name for name, key in zip(identifiers, keys, strict=True) if key is None]
     )
     new = _look_up_tests(connection, [name for name in unknown if fault_of_test(name) is None])
     added = _ADDED.get(connection) or set()
-    if len(kept) + len(new) > KEYS_KEPT:
+    found = {name: key for name, key in new.items() if key not in added}
+    if len(kept) + len(found) > KEYS_KEPT:
         kept.clear()
-    kept.update((name, key) for name, key in new.items() if key not in added)
+    kept.update(found)
     return [
         new.get(name) if key is None else key for name, key in zip(identifiers, keys, strict=True)
     ]
