@@ -76,7 +76,7 @@ class Writer(threading.Thread):
                 self._loop.call_soon_threadsafe(future.set_result, seq)
 
     def _store(self, base: sqlite3.Connection, attempt: int, body: bytes) -> int:
-        records = [DECODE(line) for line in body.split(b"\n") if line]
+        records = [*map(DECODE, body.split(b"\n")[:-1])]
         ended = [record for record in records if type(record) is Ended]
         self._intern(base, ended)
         tests, messages = self._tests, self._messages
@@ -101,20 +101,28 @@ class Writer(threading.Thread):
         return seq
 
     def _intern(self, base: sqlite3.Connection, ended: list[Ended]) -> None:
-        new = {one.test for one in ended if one.test not in self._tests}
-        for test in new:
-            row = base.execute(
-                "INSERT INTO test (module, scheme, name) VALUES (?, ?, ?) RETURNING id",
-                test.split("/", 2),
-            ).fetchone()
-            self._tests[test] = row[0]
-        texts = {one.message for one in ended if one.message and one.message not in self._messages}
+        """Number what is new: nobody else writes, so the keys are known beforehand."""
+        tests, messages = self._tests, self._messages
+        new = dict.fromkeys(one.test for one in ended if one.test not in tests)
+        base.executemany(
+            "INSERT INTO test (id, module, scheme, name) VALUES (?, ?, ?, ?)",
+            [(key, *test.split("/", 2)) for key, test in enumerate(new, len(tests) + 1)],
+        )
+        tests.update(zip(new, range(len(tests) + 1, len(tests) + 1 + len(new)), strict=True))
+        texts = dict.fromkeys(
+            one.message for one in ended if one.message and one.message not in messages
+        )
+        base.executemany(
+            "INSERT INTO message (id, sha256, text) VALUES (?, ?, ?)",
+            [
+                (key, hashlib.sha256(text.encode()).hexdigest(), text)
+                for key, text in enumerate(texts, len(messages) + 1)
+                if text is not None
+            ],
+        )
         for text in texts:
-            digest = hashlib.sha256(text.encode()).hexdigest()
-            row = base.execute(
-                "INSERT INTO message (sha256, text) VALUES (?, ?) RETURNING id", (digest, text)
-            ).fetchone()
-            self._messages[text] = row[0]
+            if text is not None:
+                messages[text] = len(messages) + 1
 
 
 class Application:
