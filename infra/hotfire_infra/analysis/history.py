@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hotfire_infra.analysis.accuracy.tasks import TaskComparison
+from hotfire_infra.analysis.numerics.history import ErrorHistory
 from hotfire_infra.analysis.report import HoldReport, RunReport, Source
 from hotfire_infra.store.queries_measurements import MeasurementRow
 
@@ -154,6 +155,10 @@ class CommandReports(Reports, Protocol):
 
     def accuracy(self, before: int, after: int) -> tuple[TaskComparison, ...]:
         """Return the accuracy of run `after` against run `before`, by their numbers."""
+        ...
+
+    def kernel_errors(self, kernel: str) -> tuple[ErrorHistory, ...]:
+        """Return the numeric errors of a kernel's cases over its last runs; none for no kernel."""
         ...
 
     def holds(self) -> tuple[HoldReport, ...]:

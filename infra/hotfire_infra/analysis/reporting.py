@@ -26,6 +26,7 @@ from hotfire_infra.analysis.history import (
     TestOccurrence,
 )
 from hotfire_infra.analysis.notices import merge_base_of, notices_of, with_excuses
+from hotfire_infra.analysis.numerics.history import ErrorHistory, error_histories
 from hotfire_infra.analysis.performance import latest_points
 from hotfire_infra.analysis.quantities import NANOSECONDS, iso_utc
 from hotfire_infra.analysis.report import (
@@ -53,6 +54,7 @@ from hotfire_infra.store.queries_measurements import (
     series_called,
     series_of_test,
 )
+from hotfire_infra.store.queries_numerics import case_errors
 from hotfire_infra.store.queries_pages import history_page
 from hotfire_infra.store.queries_pending import pending_of_runs, said_by, superseded_by
 from hotfire_infra.store.queries_tests import (
@@ -144,6 +146,11 @@ class StoreReports:
             earlier, later = (find_run(connection, str(number)).id for number in (before, after))
             gates = declared_gates(self._store, connection, later)
             return compare_accuracy(connection, earlier, later, gates)
+
+    def kernel_errors(self, kernel: str) -> tuple[ErrorHistory, ...]:
+        """Return the numeric errors of a kernel's cases, by group, over its last runs."""
+        with self._store.reading() as connection:
+            return error_histories(case_errors(connection, kernel))
 
     def similar_tests(self, text: str) -> tuple[str, ...]:
         """Return recorded identifiers that a mistyped one may have meant."""

@@ -121,3 +121,19 @@ HOLD_EXAMPLE: dict[str, Any] = {
     "directory": "/srv/hotfire/attempts/01JD3Q7A0000000000000000AA/work",
     "refusal": "",
 }
+
+KERNEL_ERRORS_EXAMPLE: dict[str, Any] = {
+    "group": {"kernel": "gemm", "dtype": "f32", "shape": "small", "arch": "linux-x86_64 avx2"},
+    "runs": [
+        {
+            "run": 12,
+            "ulp": {"cases": 214, "quantiles": [1.0, 3.0, 9.0, 14.0]},
+            "relative": {"cases": 214, "quantiles": [6e-08, 2e-07, 6e-07, 9e-07]},
+            "over_bound": 0.31,
+            "ulp_level": 0.0,
+            "relative_level": 0.0,
+        }
+    ],
+    "ulp_alarms": [],
+    "relative_alarms": [],
+}

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from hotfire_infra.analysis.accuracy.tasks import TaskComparison
 from hotfire_infra.analysis.history import RunSummary, SeriesHistory, TestHistory
+from hotfire_infra.analysis.numerics.history import ErrorHistory
 from hotfire_infra.analysis.report import HoldReport, RunReport
 from hotfire_infra.analysis.transport import decode
 from hotfire_infra.client.connection import Connection
@@ -51,6 +52,13 @@ class HttpReports:
         query = {"against": str(before)}
         answer = self.connection.request("GET", f"/runs/{after}/accuracy", query=query)
         found: tuple[TaskComparison, ...] = decode(tuple[TaskComparison, ...], answer.content)
+        return found
+
+    def kernel_errors(self, kernel: str) -> tuple[ErrorHistory, ...]:
+        """Return the numeric errors of a kernel's cases, by group, over its last runs."""
+        query = {"kernel": kernel}
+        answer = self.connection.request("GET", "/kernels/errors", query=query)
+        found: tuple[ErrorHistory, ...] = decode(tuple[ErrorHistory, ...], answer.content)
         return found
 
     def holds(self) -> tuple[HoldReport, ...]:

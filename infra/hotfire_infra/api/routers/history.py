@@ -10,9 +10,14 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from hotfire_infra.analysis.history import SeriesHistory, TestHistory
+from hotfire_infra.analysis.numerics.history import ErrorHistory
 from hotfire_infra.analysis.transport import encode
 from hotfire_infra.api import documents as docs
-from hotfire_infra.api.history_examples import SERIES_EXAMPLE, TEST_HISTORY_EXAMPLE
+from hotfire_infra.api.history_examples import (
+    KERNEL_ERRORS_EXAMPLE,
+    SERIES_EXAMPLE,
+    TEST_HISTORY_EXAMPLE,
+)
 from hotfire_infra.api.operation_documents import InventoryAnswer, InventoryDocument
 from hotfire_infra.api.problems import ApiError
 from hotfire_infra.api.routers.runs import VIEWERS, Shown
@@ -62,6 +67,23 @@ def similar_tests(
 ) -> SimilarTests:
     """Those of the same module, else the newest."""
     return SimilarTests(items=list(service.reports.similar_tests(text)))
+
+
+@router.get(
+    "/kernels/errors",
+    summary="Show the numeric errors of a kernel's cases over runs",
+    operation_id="get_kernel_errors",
+    response_model=list[ErrorHistory],
+    responses={200: {"content": {"application/json": {"example": [KERNEL_ERRORS_EXAMPLE]}}}},
+)
+def kernel_errors(
+    service: Serviced,
+    kernel: Annotated[
+        str, Query(max_length=200, description="As case lines begin", examples=["gemm"])
+    ],
+) -> Response:
+    """By data type, shape class and what ran; oldest run first. Empty for no kernel."""
+    return Response(encode(service.reports.kernel_errors(kernel)), media_type="application/json")
 
 
 @router.get(

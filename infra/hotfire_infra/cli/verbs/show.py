@@ -26,6 +26,7 @@ from hotfire_infra.cli.finding import cell_of_failure, find_cell, suggest_test
 from hotfire_infra.cli.lines import cell_line, closing_line, performance_lines, widths_of
 from hotfire_infra.cli.problems import CliError
 from hotfire_infra.cli.session import open_reports
+from hotfire_infra.cli.verbs.kernel_errors import show_kernel_errors
 from hotfire_infra.errors import RunNotFoundError
 
 SHOWN_CAUSES = 12
@@ -51,6 +52,10 @@ def show(what: str, ref: str, *, as_json: bool) -> int:
         report = reports.find(ref)
         cell = cell_of_failure(report, what) or find_cell(report, what)
         if cell is None:
+            errors = reports.kernel_errors(what)
+            if errors:
+                show_kernel_errors(errors, as_json=as_json)
+                return CliExit.OK
             raise suggest_test(reports, what, report.number)
         _show_cell(report, cell, as_json=as_json)
     return CliExit.OK

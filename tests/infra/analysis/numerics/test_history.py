@@ -1,8 +1,11 @@
 """Errors of kernel cases over runs, out of the store and by groups."""
 
+import json
+
 import pytest
 
 from hotfire_infra.analysis.numerics.history import LARGEST, error_histories, shape_class
+from hotfire_infra.cli.verbs.kernel_errors import show_kernel_errors
 from hotfire_infra.executors.fake import Script
 from hotfire_infra.store.queries_numerics import CaseErrorRow, case_errors
 from hotfire_testframework.contract.cases import CaseLine
@@ -113,3 +116,15 @@ def test_errors_are_read_from_the_results_of_runs(make_stand, make_plan):
         (1, "avx2", 2.0), (2, "avx2", float("inf")),
     ]  # fmt: skip
     assert rows[0].over_bound == 0.25
+
+
+def test_a_kernel_is_shown_with_its_drift(monkeypatch, capsys):
+    rows = [row(run, ulp=4.0 + 4.0 * (run > 30), relative=1e-6, bound=0.1) for run in range(1, 41)]
+    show_kernel_errors(error_histories(rows), as_json=False)
+    said = capsys.readouterr().out
+    assert "gemm.f32 tiny on linux avx2   1 case   ULP 8.0 8.0 8.0 8.0" in said
+    assert "drift: gemm.f32 tiny on linux avx2: ULP error ×1.8 since run 31" in said
+    show_kernel_errors(error_histories(rows), as_json=True)
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["group"]["kernel"] == "gemm"
+    assert len(told["runs"]) == 40
