@@ -35,7 +35,6 @@ from hotfire_infra.ingest.writer import (
     QueueFullError,
 )
 from hotfire_infra.orchestrator.attendance import GRANTED, LEASE_SECONDS, grant_claim
-from hotfire_infra.sections.limits import LimitsSection
 from hotfire_infra.states import AttemptState
 from hotfire_infra.store import queries_lists
 from hotfire_infra.store.rows import AttemptRow
@@ -197,7 +196,7 @@ async def append(
     stored, what follows never will be. 429: wait for `Retry-After`, then send the same again.
     """
     assert principal.attempt is not None
-    _check_room(service, limits)
+    check_room(service.store.home, limits)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     content = await read_inflated(
         request, limit=limits.records_bytes, inflated=limits.inflated_bytes
@@ -254,7 +253,7 @@ async def append_log(
     ],
 ) -> Stored:
     """Bytes that are there already may be sent again; a gap is 409 with `size`."""
-    _check_room(service, limits)
+    check_room(service.store.home, limits)
     body = await read_inflated(request, limit=limits.records_bytes, inflated=limits.inflated_bytes)
 
     def store() -> int:
@@ -303,7 +302,7 @@ async def put_artifact(
     spool = _spool(service, principal)
     path = _artifact_path(spool, name, limits.nesting)
     await to_thread.run_sync(_live, service, principal, fence)
-    _check_room(service, limits)
+    check_room(service.store.home, limits)
     usage = _usage(request)
     await to_thread.run_sync(lambda: usage.add(spool.root, limits, files=not path.exists()))
     blob = await receive_blob(
@@ -346,10 +345,6 @@ def _usage(request: Request) -> Usage:
     if not hasattr(state, "usage"):
         state.usage = Usage()
     return cast("Usage", state.usage)
-
-
-def _check_room(service: Service, limits: LimitsSection) -> None:
-    check_room(service.store.home, limits)
 
 
 def _link(blob: FilePath, path: FilePath) -> None:
