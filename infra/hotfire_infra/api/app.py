@@ -14,6 +14,7 @@ from hotfire_infra.api.routers import (
     cells,
     decisions,
     history,
+    imports,
     ingest,
     operations,
     planning,
@@ -48,7 +49,7 @@ def create_app(reports: Reports, service: Service | None = None) -> FastAPI:
     install_problems(app)
     # Routes are tried in this order, and nothing is asked for as often as ingest.
     nouns = (ingest, runs, cells, attempts, blobs, history, planning, operations, schedules)
-    for module in (*nouns, decisions, reproduction):
+    for module in (*nouns, decisions, reproduction, imports):
         app.include_router(module.router, prefix=PREFIX)
     install_openapi(app)
     return app

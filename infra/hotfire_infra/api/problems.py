@@ -79,6 +79,7 @@ _STATUS: Mapping[str, int] = {
     "AttemptConflictError": 409,
     "PlanRefusedError": 422,
     "SourceError": 422,
+    "ReportRefusedError": 422,
     "BlobCorruptError": 422,
     "PipelineError": 422,
     "ContractError": 422,

@@ -30,6 +30,7 @@ from hotfire_infra.executors.local import LocalExecutor
 from hotfire_infra.executors.protocol import Executor
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.orchestrator.finalizing import ANALYSES
+from hotfire_infra.orchestrator.importing import ImportOutcome, ImportWish, import_reports
 from hotfire_infra.orchestrator.inputs import missing_model, model_path
 from hotfire_infra.orchestrator.lock import LOCK_NAME, HeldLock
 from hotfire_infra.orchestrator.loop import Orchestrator
@@ -254,6 +255,10 @@ class EmbeddedClient:
             run_id = queries.find_run(connection, ref).id
             own = queries.attempts_of(connection, run_id, cell_key=cell)
             return own or queries.origins_of_cell(connection, run_id, cell or "")
+
+    def import_reports(self, wish: ImportWish) -> ImportOutcome:
+        """Record a run with the results of reports of other tools."""
+        return import_reports(self._store, wish)
 
     def recorded_attempt(self, attempt: str) -> AttemptSpec:
         """Return what an attempt was told to do; its inputs are where they were then."""

@@ -21,14 +21,15 @@ from hotfire_infra.client.event_reader import events_of
 from hotfire_infra.client.inputs import bring
 from hotfire_infra.client.planning import Known, facts_of
 from hotfire_infra.client.protocol import AS_PLANNED, LogText, RunWish, WatchEvent
+from hotfire_infra.client.sending import send_blob, send_reports
 from hotfire_infra.errors import (
     PlanRefusedError,
     RequestRefusedError,
     RunNotFoundError,
-    ServiceError,
     ServiceUnreachableError,
     VersionMismatchError,
 )
+from hotfire_infra.orchestrator.importing import ImportOutcome, ImportWish
 from hotfire_infra.settings import Settings, find_checkout
 from hotfire_infra.source.merge_base import find_merge_base
 from hotfire_infra.source.stamp import StoredSource, read_stamp, store_source
@@ -209,13 +210,8 @@ class HttpClient:
 
     def _send_archive(self, stored: StoredSource, blobs: BlobStore) -> None:
         assert stored.archive_sha256 is not None  # `store_source` takes it
-        path = f"/blobs/sha256/{stored.archive_sha256}"
-        try:
-            self._connection.request("HEAD", path)
-        except (ServiceError, VersionMismatchError, RunNotFoundError):
-            with blobs.path(stored.archive_sha256).open("rb") as archive:
-                headers = {"Content-Type": "application/octet-stream"}
-                self._connection.request("PUT", path, content=archive, headers=headers)
+        archive = blobs.path(stored.archive_sha256)
+        send_blob(self._connection, stored.archive_sha256, archive)
 
     def watch(
         self,
@@ -281,6 +277,10 @@ class HttpClient:
         found = self._pages(f"/runs/{run_name(ref)}/attempts", {"cell": cell})
         blank = {"task_id": 0, "cell_id": 0, "run_id": 0, "environment_id": None}
         return tuple(_rows(AttemptRow, found, **blank))
+
+    def import_reports(self, wish: ImportWish) -> ImportOutcome:
+        """Send the reports; the service reads them."""
+        return send_reports(self._connection, wish)
 
     def recorded_attempt(self, attempt: str) -> AttemptSpec:
         """Bring what an attempt was told to do, and its inputs, to this machine."""

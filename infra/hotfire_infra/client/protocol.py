@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from hotfire_infra.orchestrator.importing import ImportOutcome, ImportWish
 from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.store.rows import (
     AttemptRow,
@@ -126,6 +127,12 @@ class Client(Protocol):
 
     def attempts(self, ref: str, *, cell: str | None = None) -> tuple[AttemptRow, ...]:
         """Return the attempts of a run, oldest first; of a cell that was reused, their origins."""
+
+    def import_reports(self, wish: ImportWish) -> ImportOutcome:
+        """Record a run with the results of reports of other tools; all of them, or none.
+
+        ReportRefusedError says what is wrong with one. The run is folded by whoever executes.
+        """
 
     def recorded_attempt(self, attempt: str) -> AttemptSpec:
         """Return what an attempt (its ULID) was told to do, with its inputs as files of this machine.

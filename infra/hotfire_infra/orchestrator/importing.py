@@ -60,6 +60,9 @@ class ImportWish:
     variant: Mapping[str, str] = field(default_factory=dict)
     """Further planned axes; `execution` is native unless it is among them."""
     metrics: Mapping[str, str] = field(default_factory=dict)
+    root: Path | None = None
+    """Files are told by their paths below it; None: as they are."""
+    is_trusted: bool = True
     limits: Limits = field(default_factory=Limits)
 
 
@@ -78,6 +81,7 @@ class ImportOutcome:
     run_id: int | None
     imported: tuple[Imported, ...]
     known: tuple[Known, ...]
+    run_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,13 +112,22 @@ def import_reports(store: Store, wish: ImportWish) -> ImportOutcome:
             elif report is not None:
                 staged.append(report)
         run_id = _record(store, wish, variant, staged) if staged else None
+        number = _number_of(store, run_id)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     for item in staged:
         _ingest(store, item)
     return ImportOutcome(
-        run_id=run_id, imported=tuple(item.report for item in staged), known=tuple(known)
+        run_id=run_id,
+        imported=tuple(item.report for item in staged),
+        known=tuple(known),
+        run_number=number,
     )
+
+
+def _number_of(store: Store, run_id: int | None) -> int | None:
+    with store.reading() as connection:
+        return connection.execute(select(Run.number).where(Run.id == run_id)).scalar()
 
 
 def _stage(
@@ -126,7 +139,7 @@ def _stage(
     before: Sequence[_Staged],
 ) -> _Staged | Known | None:
     """Write one file's stream aside, unless its content is here already (None: in this import)."""
-    file = str(path)
+    file = str(path if wish.root is None else path.relative_to(wish.root))
     if path.exists() and not path.is_file():
         # A pipe would be read twice, and one without a writer waited for.
         raise ReportRefusedError(f"{file}: no regular file. Name the report itself.")
@@ -254,6 +267,7 @@ def _record(store: Store, wish: ImportWish, variant: Variant, staged: Sequence[_
         plan=plan,
         source=wish.source,
         requested_by=wish.requested_by,
+        is_trusted=wish.is_trusted,
         options={"import": files},
     )
     return create_run(store, request, within=lease)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from dataclasses import replace
 
@@ -207,3 +208,44 @@ def make_checkout(root):
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "First"]):
         subprocess.run(["git", *identity, *arguments], cwd=root, check=True)
     return root
+
+
+def test_an_import_by_a_developer_is_theirs_and_untrusted(store, make_service, enter):
+    asked = enter(make_service(Configuration(access=AccessSection(required=True))))
+    report = b'<testsuite name="s"><testcase classname="c" name="a"/></testsuite>'
+    sha256 = hashlib.sha256(report).hexdigest()
+    for role, status, is_trusted in (
+        (Role.VIEWER, 403, None), (Role.DEVELOPER, 201, False), (Role.OPERATOR, 201, True),
+    ):  # fmt: skip
+        with store.writing() as connection:
+            _, secret = credentials.create_token(
+                connection,
+                TokenWish(name=f"i-{role}", role=role),
+                created_by="tester",
+                now_ns=store.clock.wall_ns(),
+            )
+        headers = {"Authorization": f"Bearer {secret}"}
+        asked.ask("PUT", f"/api/v1/blobs/sha256/{sha256}", content=report, headers=headers)
+        body = {
+            "files": [{"name": "junit.xml", "sha256": sha256}],
+            "source": {"repository": "here", "revision": str(role)},
+        }
+        answer = asked.ask("POST", "/api/v1/imports", json=body, headers=headers)
+        assert answer.status_code == status, answer.text
+        if is_trusted is None:
+            continue
+        with store.reading() as connection:
+            run = queries.run_by_id(connection, answer.json()["run_id"])
+        assert (run.requested_by, run.is_trusted) == (f"token:i-{role}", is_trusted)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b.xml", "", "x\n.xml"])
+def test_a_report_is_laid_out_under_a_plain_name_only(store, make_service, enter, name):
+    asked = enter(make_service())
+    body = {
+        "files": [{"name": name, "sha256": "0" * 64}],
+        "source": {"repository": "r", "revision": "v"},
+    }
+    answer = asked.ask("POST", "/api/v1/imports", json=body)
+    assert answer.status_code == 422
+    assert not list(store.home.glob("imports/*"))

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from hotfire_infra.api.service import Service
 from hotfire_infra.cli.main import main
+from hotfire_infra.client.embedded import EmbeddedClient
+from hotfire_infra.settings import Settings
 
 DATA = Path(__file__).parents[1] / "ingest" / "formats" / "data"
 GREEN = '<testsuite name="s"><testcase classname="c" name="a" time="1"/></testsuite>'
@@ -69,7 +72,47 @@ def test_what_cannot_be_imported_exits_2_with_one_message(capsys, arguments, mes
     assert message in capsys.readouterr().err
 
 
-def test_a_server_is_asked_for_elsewhere(capsys, monkeypatch):
-    monkeypatch.setenv("HOTFIRE_SERVER", "http://127.0.0.1:9")
-    assert main(["import", "green.xml"]) == 2
-    assert "HOTFIRE_SERVER" in capsys.readouterr().err
+@pytest.fixture
+def service(tmp_path, served, monkeypatch):
+    """A service that the command line talks to."""
+    settings = Settings(home=tmp_path / "service", cache=tmp_path / "cache", user="tester")
+    embedded = EmbeddedClient.open(settings)
+    with served(Service.over(embedded, settings)) as address:
+        monkeypatch.setenv("HOTFIRE_SERVER", address)
+        yield embedded
+    embedded.close()
+
+
+def test_reports_are_imported_by_a_service_as_they_are_here(service, capsys):
+    Path("more").mkdir()
+    Path("more/green.xml").write_text(GREEN.replace('"a"', '"b"'), encoding="utf-8")
+    assert main(["import", "green.xml", "more/green.xml", "--platform", "dgx", "-o", "json"]) == 0
+    printed = capsys.readouterr()
+    assert "   more/green.xml: junit, 1 passed" in printed.err
+    document = json.loads(printed.out)
+    assert [cell["task"] for cell in document["cells"]] == ["green.xml", "green.xml-2"]
+    assert document["verdict"] == "passed"
+    assert main(["import", "more/green.xml", "--platform", "dgx"]) == 0
+    printed = capsys.readouterr()
+    assert "more/green.xml: imported before, in run 1" in printed.err
+    assert printed.out == "nothing new: run 1\n"
+    assert list((service.store.home / "imports").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.xml"], "none.xml: cannot be read"),
+        (["pipe"], "no regular file"),
+        (["green.xml", "--format", "tap"], "green.xml"),
+        (["green.xml", "--variant", "Bad Axis=x"], "Bad Axis"),
+    ],
+)
+def test_what_a_service_cannot_import_exits_2_and_leaves_nothing(
+    service, capsys, arguments, message
+):
+    assert main(["import", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert "sent-" not in said
+    assert service.runs() == ()

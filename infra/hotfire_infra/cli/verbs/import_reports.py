@@ -18,11 +18,8 @@ from hotfire_infra.ingest.formats.figures import read_mapping
 from hotfire_infra.ingest.formats.values import Format
 from hotfire_infra.ingest.importing import Imported
 from hotfire_infra.orchestrator.importing import ImportOutcome, ImportWish
-from hotfire_infra.orchestrator.importing import import_reports as record
-from hotfire_infra.settings import Settings, find_checkout, read_settings
+from hotfire_infra.settings import find_checkout
 from hotfire_infra.source.stamp import StoredSource, read_stamp
-from hotfire_infra.store import queries
-from hotfire_infra.store.database import open_store
 
 UNKNOWN = "unknown"
 _HELP = "hotfire import --help"
@@ -45,33 +42,25 @@ class Wish:
 def import_reports(wish: Wish) -> int:
     """Carry out one `hotfire import`: 0 green, 1 not green, 2 (by its errors) refused."""
     axes, metrics = _axes(wish.variant), read_mapping(wish.metrics)
-    _refuse_server(read_settings())
     with open_session() as session:
         source = _source(wish.revision)
         progress(f" import  {len(wish.files)} × {wish.pipeline} @ {source.revision[:12]}")
-        store = open_store(session.settings.home, database=session.settings.database)
-        try:
-            outcome = record(
-                store,
-                ImportWish(
-                    files=wish.files,
-                    source=source,
-                    requested_by=session.settings.user,
-                    format=None if wish.format is None else Format(wish.format),
-                    pipeline=wish.pipeline,
-                    platform=wish.platform,
-                    variant=axes,
-                    metrics=metrics,
-                ),
+        outcome = session.client.import_reports(
+            ImportWish(
+                files=wish.files,
+                source=source,
+                requested_by=session.settings.user,
+                format=None if wish.format is None else Format(wish.format),
+                pipeline=wish.pipeline,
+                platform=wish.platform,
+                variant=axes,
+                metrics=metrics,
             )
-            _tell(outcome)
-            if outcome.run_id is None:
-                return _known(session, outcome, as_json=wish.as_json)
-            with store.reading() as connection:
-                number = queries.run_by_id(connection, outcome.run_id).number
-        finally:
-            store.close()
-        code = follow(session, str(number), as_json=wish.as_json)
+        )
+        _tell(outcome)
+        if outcome.run_number is None:
+            return _known(session, outcome, as_json=wish.as_json)
+        code = follow(session, str(outcome.run_number), as_json=wish.as_json)
     return _exit(code)
 
 
@@ -90,15 +79,6 @@ def _axes(entries: Sequence[str]) -> dict[str, str]:
             raise CliError("name the platform by --platform", next_command=_HELP)
         axes[name] = value
     return axes
-
-
-def _refuse_server(settings: Settings) -> None:
-    if settings.server:
-        raise CliError(
-            f"$HOTFIRE_SERVER is set ({settings.server}), and reports are imported where the store "
-            "is: on the machine of the service, without $HOTFIRE_SERVER",
-            next_command=_HELP,
-        )
 
 
 def _source(revision: str | None) -> StoredSource:
