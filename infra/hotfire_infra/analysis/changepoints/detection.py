@@ -1,0 +1,161 @@
+"""`detect`: a whole series in, its change points out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from hotfire_infra.analysis.changepoints.batch import (
+    PENALTY,
+    Segmentation,
+    segment,
+    without_machines,
+)
+from hotfire_infra.analysis.changepoints.noise import Floats
+from hotfire_infra.analysis.changepoints.records import ChangeKind, Changepoint
+from hotfire_infra.analysis.changepoints.shape import (
+    DRIFT_MARGIN,
+    best_ramp,
+    confidence,
+    is_positive,
+    level_cost,
+    mixture,
+    position_interval,
+)
+from hotfire_infra.analysis.changepoints.spread import spread_change
+
+NOMINAL = 20_000.0
+_SHORTEST_SERIES = 8
+_SHARP = 5.0
+"""Scales from which one step is no slope: that would miss it by more than it could gain."""
+
+
+def detect(
+    values: Sequence[float],
+    *,
+    machine: Sequence[Hashable] | None = None,
+    arl0: float = NOMINAL,
+) -> list[Changepoint]:
+    """Return the change points of a series, in order.
+
+    `values` are positive measurements on any scale (then changes are relative), or any real numbers;
+    `machine` names for each the machine it was measured on, whose constant offset is taken out.
+    A larger `arl0`, observations per false alarm when watched one by one, asks for more evidence.
+    ValueError: a value is not finite, or `machine` has another length.
+    """
+    kept, is_logged = _kept(values)
+    if machine is not None and len(machine) != kept.size:
+        raise ValueError(f"{len(machine)} machines for {kept.size} values")
+    if kept.size < _SHORTEST_SERIES or np.ptp(kept) == 0:
+        return []
+    if machine is not None:
+        kept = without_machines(kept, machine)
+    found = segment(kept, extra=math.log(arl0 / NOMINAL))
+    return describe(found, is_logged=is_logged)
+
+
+def _kept(values: Sequence[float]) -> tuple[Floats, bool]:
+    numbers = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(numbers).all():
+        place = int(np.flatnonzero(~np.isfinite(numbers))[0])
+        raise ValueError(f"observation {place} is {numbers[place]}, not a finite number")
+    is_logged = is_positive(numbers)
+    return (np.log(numbers) if is_logged else numbers.copy()), is_logged
+
+
+def describe(found: Segmentation, *, is_logged: bool) -> list[Changepoint]:
+    """Say of each cut what it is; cuts along one slope become one drift."""
+    points = []
+    for first, last in _runs(found.levels()):
+        drift = _drift(found, first, last, is_logged=is_logged)
+        if drift is not None:
+            points.append(drift)
+        else:
+            points += [_step(found, k, is_logged=is_logged) for k in range(first, last + 1)]
+    points += _spread(found)
+    return sorted(points, key=lambda point: point.index)
+
+
+def _spread(found: Segmentation) -> list[Changepoint]:
+    if found.scale <= 0:
+        return []
+    change = spread_change(found.residuals() / found.scale)
+    if change is None:
+        return []
+    return [
+        Changepoint(
+            index=change.index, low=change.low, high=change.high, kind=ChangeKind.VARIANCE,
+            # Of logarithms the standard deviation is a share: the coefficient of variation.
+            before=change.before * found.scale, after=change.after * found.scale,
+            confidence=confidence(change.gain, found.values.size, 1.0),
+        )
+    ]  # fmt: skip
+
+
+def _runs(levels: Sequence[float]) -> list[tuple[int, int]]:
+    """Return first and last cut of each longest run of cuts in one direction."""
+    rises = [after > before for before, after in pairwise(levels)]
+    runs: list[tuple[int, int]] = []
+    for k, rise in enumerate(rises):
+        if runs and rises[k - 1] == rise:
+            runs[-1] = (runs[-1][0], k)
+        else:
+            runs.append((k, k))
+    return runs
+
+
+def _drift(found: Segmentation, first: int, last: int, *, is_logged: bool) -> Changepoint | None:
+    """Return the slope that explains cuts `first` … `last` better than steps do, if one does."""
+    parts = found.segments()[first : last + 2]
+    begin, end = parts[0][0], parts[-1][1]
+    levels = found.levels()
+    if first == last and abs(levels[last + 1] - levels[first]) > _SHARP * found.scale:
+        return None
+    centre = float(np.median(found.values[begin:end]))
+    z = (found.values[begin:end] - centre) / found.scale
+    ramp = best_ramp(z)
+    if ramp is None:
+        return None
+    steps = sum(level_cost(z[a - begin : b - begin]) for a, b in parts)
+    spared = (last - first) * PENALTY * math.log(found.values.size) * found.growth
+    if ramp.cost + DRIFT_MARGIN * found.growth >= steps + spared:
+        return None
+    return Changepoint(
+        index=begin + ramp.start,
+        low=begin + ramp.low,
+        high=begin + ramp.high,
+        kind=ChangeKind.DRIFT,
+        before=_unit(centre + ramp.before * found.scale, is_logged=is_logged),
+        after=_unit(centre + ramp.after * found.scale, is_logged=is_logged),
+        confidence=confidence(level_cost(z) - ramp.cost, found.values.size, found.growth),
+    )
+
+
+def _step(found: Segmentation, cut: int, *, is_logged: bool) -> Changepoint:
+    (begin, middle), (_, end) = found.segments()[cut : cut + 2]
+    z = (found.values[begin:end] - np.median(found.values[begin:middle])) / found.scale
+    size = middle - begin
+    after = float(np.median(z[size:]))
+    best, low, high = position_interval(z, 0.0, after, found.table, found.growth)
+    gain = level_cost(z) - level_cost(z[:size]) - level_cost(z[size:])
+    modes = mixture(z[:best], z[best:])
+    old, new = (
+        _unit(float(np.median(part)), is_logged=is_logged)
+        for part in (found.values[begin : begin + best], found.values[begin + best : end])
+    )
+    return Changepoint(
+        index=begin + best,
+        low=begin + low,
+        high=begin + high,
+        kind=ChangeKind.MIX if modes else ChangeKind.STEP,
+        before=modes.before if modes else old,
+        after=modes.after if modes else new,
+        confidence=confidence(gain, found.values.size, found.growth),
+    )
+
+
+def _unit(value: float, *, is_logged: bool) -> float:
+    return math.exp(value) if is_logged else value

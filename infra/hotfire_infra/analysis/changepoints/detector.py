@@ -1,0 +1,340 @@
+"""`Detector`: one observation after the other, with a stated rate of false alarms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from hotfire_infra.analysis.changepoints.machines import Machines
+from hotfire_infra.analysis.changepoints.noise import CENTRE, HALF, RHO, SCALE, Floats, inflation
+from hotfire_infra.analysis.changepoints.records import Alert, ChangeKind, Changepoint
+from hotfire_infra.analysis.changepoints.recursion import (
+    CAPACITY,
+    CARRIED,
+    CHANGED,
+    COUNT,
+    EARLIEST,
+    FIRST,
+    FIT_SIZE,
+    MODELLED,
+    NEXT_FIT,
+    NOMINAL,
+    POSITION,
+    STATISTIC,
+    STEADY,
+    append,
+    replay,
+    threshold,
+)
+from hotfire_infra.analysis.changepoints.shape import (
+    best_ramp,
+    confidence,
+    level_cost,
+    mixture,
+    position_interval,
+)
+
+_KNOWN = 12
+"""Observations behind the noise with which a segment of a few is watched."""
+_FEWEST = 4
+"""Observations of a segment before it can end."""
+_REVIEWS = (12, 24, 48)
+"""Ages of a change, in observations, at which its position and its being are looked at again."""
+_LONG = 10
+"""Observations behind a change from which a slope can be told from a step."""
+_SECOND_STEP = 4.0
+"""Log-likelihood that a second step must gain over a slope."""
+_RECENT, _RESTLESS = 24, 1.3
+_STANDS = 0.5
+"""Share of the threshold below which a change, seen from later, is withdrawn."""
+
+
+def _is_ramp(z: Floats, split: int) -> bool:
+    """Whether a slope explains a segment at least as well as one step does."""
+    ramp = best_ramp(z)
+    return ramp is not None and ramp.cost < level_cost(z[:split]) + level_cost(z[split:])
+
+
+class Detector:
+    """Watches a series; false alarms come once in `arl0` observations in the mean.
+
+    That holds for the noise of the series itself, whose scale, autocorrelation and tails are learned
+    from the observations since the last change and residuals from before; it is calibrated on
+    white, outlier-ridden and autocorrelated noise (`benchmarks/README.md`). The first 15
+    observations raise no alert.
+    """
+
+    def __init__(self, *, arl0: float = NOMINAL) -> None:
+        if not arl0 >= 2:
+            raise ValueError(f"arl0 is {arl0}; it counts observations, so 2 at least")
+        self.arl0 = arl0
+        self._next = 0
+        self._is_logged = True
+        self._changes: list[Changepoint] = []
+        self._levels: list[tuple[float, float]] = []
+        """Of each change the levels before and after, as kept."""
+        self._alerted = 0
+        self._machines = Machines()
+        self._values = np.zeros(CAPACITY)
+        self._places = np.zeros(CAPACITY, np.int64)
+        self._before = np.empty(0)
+        self._before_places = np.empty(0, np.int64)
+        self._carried = np.empty(0)
+        self._fit = np.zeros(FIT_SIZE)
+        self._fit[NEXT_FIT] = FIRST
+        self._table = np.zeros(2 * HALF + 1)
+        self._steady = np.zeros(STEADY)
+        self._changed = np.zeros(CHANGED)
+        self._since = np.zeros(CHANGED, np.int64)
+
+    @property
+    def changepoints(self) -> list[Changepoint]:
+        """The changes that stand, in order, as what came later has refined them."""
+        return list(self._changes)
+
+    def append(self, value: float, machine: Hashable | None = None) -> list[Alert]:
+        """Take the next observation; return what it revealed, as a rule nothing.
+
+        ValueError: the value is not finite; the detector is as it was.
+        """
+        if not math.isfinite(value):
+            raise ValueError(f"observation {self._next} is {value}, not a finite number")
+        place = self._next
+        self._next += 1
+        if self._is_logged:
+            if value > 0:
+                value = math.log(value)
+            else:
+                self._unlog()
+        if machine is not None:
+            offset = self._machines.offset(machine, value, self._level())
+            if offset is None:
+                return []
+            value -= offset
+        dropped = append(value, self._values, self._carried, self._fit, self._table,
+                         self._steady, self._changed, self._since)  # fmt: skip
+        count = int(self._fit[COUNT])
+        if dropped:
+            self._places[: count - 1] = self._places[dropped : dropped + count - 1].copy()
+        self._places[count - 1] = place
+        if self._may_alert(count) and self._fit[STATISTIC] > threshold(self._fit, self.arl0):
+            split = int(self._fit[POSITION])
+            if self._fit[STATISTIC] > threshold(self._fit, self.arl0) * self._unrest(split):
+                return self._changed_at(split)
+        if self._changes and count in _REVIEWS:
+            return self._review()
+        return []
+
+    def _level(self) -> float | None:
+        return float(self._fit[CENTRE]) if self._fit[MODELLED] else None
+
+    def _may_alert(self, count: int) -> bool:
+        if self._carried.size >= _KNOWN:
+            return count >= _FEWEST
+        return count >= EARLIEST
+
+    def _unrest(self, split: int) -> float:
+        """By what the noise just before a change exceeds that of the segment, as a variance ratio.
+
+        A spell of unrest makes likelihood ratios larger by its variance; of less than 1.3 scales, chance.
+        """
+        recent = self._values[max(0, split - _RECENT) : split]
+        if recent.size < _RECENT:
+            return 1.0
+        wide = 1.4826 * float(np.median(np.abs(recent - np.median(recent))))
+        ratio = wide / float(self._fit[SCALE])
+        return min(ratio, 3.0) ** 2 if ratio > _RESTLESS else 1.0
+
+    def _unlog(self) -> None:
+        """A value that is not positive came: keep the series as it is, not its logarithms."""
+        self._is_logged = False
+        count = int(self._fit[COUNT])
+        level = math.exp(self._fit[CENTRE])
+        self._values[:count] = np.exp(self._values[:count])
+        self._before = np.exp(self._before)
+        self._carried = self._carried * level
+        self._levels = [(math.exp(old), math.exp(new)) for old, new in self._levels]
+        self._machines.scale(level)
+        self._fit[NEXT_FIT] = 0 if self._fit[MODELLED] else self._fit[NEXT_FIT]
+
+    def _changed_at(self, split: int) -> list[Alert]:
+        """The segment changed at an offset: begin a new one, and say so if it is news."""
+        count = int(self._fit[COUNT])
+        values = self._values[:count].copy()
+        places = self._places[:count].copy()
+        news = int(places[split]) >= self._alerted
+        point, levels = self._described(values, places, split)
+        if news:
+            self._before, self._before_places = values[:split][-CARRIED:], places[:split][-CARRIED:]
+            self._carry(values[:split])
+        elif self._changes:
+            # Among what was seen at the last alert already: that change lies here instead.
+            old_level = self._levels[-1][0]
+            levels = (old_level, levels[1])
+            point = replace(point, before=self._changes[-1].before, kind=self._changes[-1].kind)
+        self._restart(values[split:], places[split:])
+        return self._announce(point, levels, is_new=news)
+
+    def _announce(
+        self, point: Changepoint, levels: tuple[float, float], *, is_new: bool
+    ) -> list[Alert]:
+        self._alerted = self._next if is_new else self._alerted
+        if not is_new:
+            if self._changes:
+                self._changes[-1], self._levels[-1] = point, levels
+            return []
+        if point.kind is ChangeKind.DRIFT and self._changes and self._is_same_way(levels):
+            # The same drift goes on: it was told already, at the latest as a step.
+            last = self._changes[-1]
+            self._changes[-1] = replace(last, kind=ChangeKind.DRIFT, after=point.after)
+            self._levels[-1] = (self._levels[-1][0], levels[1])
+            return []
+        self._changes.append(point)
+        self._levels.append(levels)
+        return [Alert(index=point.index, low=point.low, high=point.high, kind=point.kind)]
+
+    def _is_same_way(self, levels: tuple[float, float]) -> bool:
+        old, new = self._levels[-1]
+        return (new > old) == (levels[1] > levels[0])
+
+    def _described(
+        self, values: Floats, places: Any, split: int
+    ) -> tuple[Changepoint, tuple[float, float]]:
+        scale = float(self._fit[SCALE])
+        growth = inflation(self._fit[RHO], int(self._fit[MODELLED]))
+        old = float(np.median(values[:split]))
+        new = float(np.median(values[split:]))
+        z = (values - old) / scale
+        best, low, high = position_interval(z, 0.0, (new - old) / scale, self._table, growth)
+        gain = level_cost(z) - level_cost(z[:split]) - level_cost(z[split:])
+        is_drift = self._continues(values, split, scale, growth) or (
+            values.size - split >= _LONG and _is_ramp(z, split)
+        )
+        kind = ChangeKind.DRIFT if is_drift else ChangeKind.STEP
+        modes = mixture(z[:split], z[split:]) if kind is ChangeKind.STEP else None
+        point = Changepoint(
+            index=int(places[best]),
+            low=int(places[low]),
+            high=int(places[high]),
+            kind=ChangeKind.MIX if modes else kind,
+            before=modes.before if modes else self._unit(old),
+            after=modes.after if modes else self._unit(new),
+            confidence=confidence(gain, values.size, growth),
+        )
+        return point, (old, new)
+
+    def _continues(self, values: Floats, split: int, scale: float, growth: float) -> bool:
+        """Whether one slope explains the last change and this one better than two steps do."""
+        if not self._changes or self._before.size < _LONG:
+            return False
+        old, new = self._levels[-1]
+        levels = np.median(values[:split]), np.median(values[split:])
+        if (new > old) != (levels[1] > levels[0]):
+            return False
+        z = (np.concatenate([self._before, values]) - levels[0]) / scale
+        begin = self._before.size
+        steps = sum(
+            level_cost(part) for part in (z[:begin], z[begin : begin + split], z[begin + split :])
+        )
+        ramp = best_ramp(z)
+        return ramp is not None and ramp.cost < steps + _SECOND_STEP * growth
+
+    def _unit(self, value: float) -> float:
+        return math.exp(value) if self._is_logged else value
+
+    def _carry(self, values: Floats) -> None:
+        left = values - np.median(values)
+        self._carried = np.concatenate([self._carried, left])[-CARRIED:]
+
+    def _restart(self, values: Floats, places: Any) -> None:
+        """Begin a segment with these observations."""
+        self._fit[COUNT] = 0
+        self._fit[NEXT_FIT] = values.size if self._carried.size >= _KNOWN else FIRST
+        self._fit[STATISTIC] = 0.0
+        if self._carried.size < _KNOWN:
+            self._fit[MODELLED] = 0
+        self._places[: places.size] = places
+        for value in values:
+            append(float(value), self._values, self._carried, self._fit, self._table,
+                   self._steady, self._changed, self._since)  # fmt: skip
+
+    def _review(self) -> list[Alert]:
+        """Look at the last change again: where it lies, and whether it still is one."""
+        count, old_count = int(self._fit[COUNT]), self._before.size
+        if old_count < _FEWEST or self._changes[-1].kind is ChangeKind.DRIFT:
+            return []
+        values = np.concatenate([self._before, self._values[:count]])
+        places = np.concatenate([self._before_places, self._places[:count]])
+        scale = float(self._fit[SCALE])
+        growth = inflation(self._fit[RHO], int(self._fit[MODELLED]))
+        old, new = float(np.median(self._before)), float(np.median(self._values[:count]))
+        z = (values - old) / scale
+        gain = level_cost(z) - level_cost(z[:old_count]) - level_cost(z[old_count:])
+        last = self._changes[-1]
+        if gain < _STANDS * threshold(self._fit, self.arl0):
+            self._changes.pop()
+            self._levels.pop()
+            self._restart(values, places)
+            self._before = np.empty(0)
+            return [Alert(index=last.index, low=last.low, high=last.high, kind=last.kind,
+                          withdraws=last.index)]  # fmt: skip
+        best, low, high = position_interval(z, 0.0, (new - old) / scale, self._table, growth)
+        self._changes[-1] = replace(
+            last, index=int(places[best]), low=int(places[low]), high=int(places[high]),
+            after=last.after if last.kind is ChangeKind.MIX else self._unit(new),
+        )  # fmt: skip
+        return []
+
+    def state(self) -> dict[str, Any]:
+        """Return all that is needed to go on, as JSON takes it; a few kilobytes.
+
+        What follows from the observations (loss, costs) is left out and made again.
+        """
+        count = int(self._fit[COUNT])
+        return {
+            "v": 1,
+            "arl0": self.arl0,
+            "next": self._next,
+            "logged": self._is_logged,
+            "alerted": self._alerted,
+            "changes": [asdict(one) for one in self._changes],
+            "levels": [list(pair) for pair in self._levels],
+            "machines": self._machines.state(),
+            "values": self._values[:count].tolist(),
+            "places": self._places[:count].tolist(),
+            "before": self._before.tolist(),
+            "before_places": self._before_places.tolist(),
+            "carried": self._carried.tolist(),
+            "fit": self._fit.tolist(),
+        }
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> Detector:
+        """Return the detector that gave this state; it goes on as that one would have.
+
+        ValueError: the state is of another version.
+        """
+        if state.get("v") != 1:
+            raise ValueError(f"a detector's state of version {state.get('v')!r}; 1 is known")
+        made = cls(arl0=state["arl0"])
+        made._next, made._alerted = state["next"], state["alerted"]
+        made._is_logged = state["logged"]
+        made._changes = [
+            Changepoint(**{**one, "kind": ChangeKind(one["kind"])}) for one in state["changes"]
+        ]
+        made._levels = [(old, new) for old, new in state["levels"]]
+        made._machines = Machines.restore(state["machines"])
+        count = len(state["values"])
+        made._values[:count], made._places[:count] = state["values"], state["places"]
+        made._before = np.array(state["before"], np.float64)
+        made._before_places = np.array(state["before_places"], np.int64)
+        made._carried = np.array(state["carried"], np.float64)
+        made._fit[:] = state["fit"]
+        if made._fit[MODELLED]:
+            replay(made._values, made._carried, made._fit, made._table,
+                   made._steady, made._changed, made._since)  # fmt: skip
+        return made

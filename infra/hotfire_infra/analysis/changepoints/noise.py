@@ -1,0 +1,142 @@
+"""What a series' noise is like: level, scale, autocorrelation, density; all robust.
+
+Units: observations come as they are kept (logarithms where the series is positive); what is
+`standardised` has the level subtracted and is divided by the scale.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hotfire_infra.analysis.changepoints.compiled import compiled
+
+Floats = NDArray[np.float64]
+
+TICK = 0.04
+"""Resolution of the loss table, in scales."""
+HALF = 450
+"""Ticks of the loss table to either side of 0: 18 scales."""
+CENTRE, SCALE, RHO, OUTLIERS = 0, 1, 2, 3
+"""Places in the array `fit` that describes a noise."""
+
+_CLIP = 2.5
+_CLIPPED_SQUARE = 0.9757
+"""E[min(z², 2.5²)] for z ~ N(0, 1)."""
+_HUBER = 2.0
+_HUBER_SLOPE = 0.9545
+"""P(|z| < 2) for z ~ N(0, 1): the derivative of the mean of z clipped at 2."""
+_OUTLYING = 4.0
+_BANDWIDTH = 0.4
+_PRIOR = 200.0
+"""Observations that the normal density weighs as much as."""
+_FLOOR_PRIOR = 50.0
+_FLOOR_WIDTH = 40.0
+"""The uniform part of the density spreads over so many scales."""
+_SMALLEST = 1e-9
+
+
+@compiled
+def clip(value: float, limit: float) -> float:
+    """Return the value, at most `limit` from 0."""
+    return max(-limit, min(limit, value))
+
+
+@compiled
+def fit_noise(values: Floats, carried: Floats, fit: Floats) -> None:
+    """Fit level, scale and lag-1 autocorrelation.
+
+    `values` belong to one level; `carried` are residuals of earlier levels (mean about 0), which
+    inform about scale and correlation alone. Scale: MAD, then two steps of a winsorised standard
+    deviation (Huber's proposal 2); level: the same with Huber's clip at 2. Correlation: of residuals
+    clipped at 2.5, its bias of -(1 + 3 rho) / n added back (Kendall 1954).
+    """
+    own, old = values.size, carried.size
+    count = own + old
+    level = float(np.median(values))
+    distances = np.empty(count)
+    for i in range(own):
+        distances[i] = abs(values[i] - level)
+    for i in range(old):
+        distances[own + i] = abs(carried[i])
+    scale = 1.4826 * float(np.median(distances))
+    smallest = _SMALLEST * max(abs(level), _SMALLEST)
+    if scale <= smallest:
+        # More than half are equal: a counter, or a clock that ticks coarsely.
+        scale = max(1.25 * float(distances.mean()), smallest)
+    for _ in range(2):
+        squares, pull = 0.0, 0.0
+        for i in range(own):
+            z = (values[i] - level) / scale
+            squares += clip(z, _CLIP) ** 2
+            pull += clip(z, _HUBER)
+        for i in range(old):
+            squares += clip(carried[i] / scale, _CLIP) ** 2
+        width = math.sqrt(squares / max(1, count - 1) / _CLIPPED_SQUARE)
+        level += scale * pull / own / _HUBER_SLOPE
+        scale = max(scale * width, smallest)
+    products, squares, before, outliers = 0.0, 0.0, 0.0, 0
+    for i in range(count):
+        z = carried[i] / scale if i < old else (values[i - old] - level) / scale
+        outliers += abs(z) > _OUTLYING
+        z = clip(z, _CLIP)
+        if i not in (0, old):
+            products += z * before
+        squares += z * z
+        before = z
+    rho = products / squares if squares > 0 else 0.0
+    fit[CENTRE], fit[SCALE] = level, scale
+    fit[RHO] = rho + (1 + 3 * rho) / count
+    fit[OUTLIERS] = outliers
+
+
+@compiled
+def fit_loss(values: Floats, carried: Floats, fit: Floats, table: Floats) -> None:
+    """Fill `table[HALF + k]` with the loss of an observation k ticks from its level.
+
+    The loss is the negative logarithm of the density of the residuals, 0 at the best place: a kernel
+    estimate shrunk towards the normal density, as though that had been seen `_PRIOR` times, above a
+    floor that grows with the share of outliers. So the loss is bounded, and one observation, however
+    far away, never pays for a change.
+    """
+    own, old = values.size, carried.size
+    count = own + old
+    size = 2 * HALF + 1
+    reach = int(3 * _BANDWIDTH / TICK)
+    kernel = np.empty(2 * reach + 1)
+    for i in range(kernel.size):
+        kernel[i] = math.exp(-0.5 * ((i - reach) * TICK / _BANDWIDTH) ** 2)
+    kernel /= kernel.sum() * TICK
+    seen = np.zeros(size)
+    for i in range(count):
+        z = carried[i] if i < old else values[i - old] - fit[CENTRE]
+        seen[int(clip(np.rint(z / fit[SCALE] / TICK), HALF)) + HALF] += 1.0
+    density = np.zeros(size)
+    for k in range(size):
+        if seen[k] > 0:
+            low, high = max(0, k - reach), min(size - 1, k + reach)
+            for j in range(low, high + 1):
+                density[j] += seen[k] * kernel[j - k + reach]
+    floor = (1.0 + fit[OUTLIERS]) / (count + _FLOOR_PRIOR)
+    least = math.inf
+    for k in range(size):
+        normal = math.exp(-0.5 * ((k - HALF) * TICK) ** 2) / math.sqrt(2 * math.pi)
+        mixed = (density[k] + _PRIOR * normal) / (count + _PRIOR)
+        table[k] = -math.log((1 - floor) * mixed + floor / _FLOOR_WIDTH)
+        least = min(least, table[k])
+    table -= least
+
+
+@compiled
+def inflation(rho: float, count: int) -> float:
+    """Return by what a threshold grows for autocorrelated noise whose rho is only estimated.
+
+    The long-run variance of AR(1) noise is (1 + rho) / (1 - rho) times that of white noise. The
+    power, below 1 because changes are decided within few observations, and the allowance for the
+    error of the estimate are fitted to simulations (`benchmarks/arl_fit.py`).
+    """
+    doubt = 1 / math.sqrt(count)
+    bound = min(max(rho + 2.06 * doubt, 0.0), 0.8)
+    return float(((1 + bound) / (1 - bound)) ** (0.825 + 1.611 * doubt))

@@ -1,0 +1,121 @@
+"""The detector that watches: its alarms, its silence, what it takes back, and its state."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from hotfire_infra.analysis.changepoints import Detector
+
+
+def noise(seed, size, share=0.01):
+    return 100 * np.exp(share * np.random.default_rng(seed).standard_normal(size))
+
+
+def alerts_of(values, **options):
+    detector = Detector(**options)
+    alerts = [
+        (place, alert) for place, value in enumerate(values) for alert in detector.append(value)
+    ]
+    return detector, alerts
+
+
+def test_false_alarms_come_about_as_rarely_as_stated():
+    # 48,000 observations at 1 in 2,000: 24 expected; beyond 8 … 48 the odds are below 1e-4.
+    alerts = [a for seed in range(120) for _, a in alerts_of(noise(seed, 400), arl0=2_000)[1]]
+    count = sum(alert.withdraws is None for alert in alerts)
+    assert 8 <= count <= 48
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_step_of_three_scales_is_told_within_a_few_observations(seed):
+    values = noise(seed, 250)
+    values[200:] *= 1.03
+    detector, alerts = alerts_of(values)
+    place, alert = alerts[0]
+    assert 200 <= place <= 207
+    assert alert.kind == "step"
+    assert alert.withdraws is None
+    (point,) = detector.changepoints
+    assert abs(point.index - 200) <= 3
+    assert point.low <= point.index <= point.high
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_lone_spike_raises_no_alarm(seed):
+    values = noise(seed, 200)
+    values[150] *= 1.4
+    assert alerts_of(values)[1] == []
+
+
+def test_an_early_step_is_not_taken_for_noise():
+    values = noise(11, 120)
+    values[35:] *= 1.05
+    detector, _ = alerts_of(values)
+    assert [abs(point.index - 35) <= 3 for point in detector.changepoints] == [True]
+
+
+def test_steps_that_follow_one_another_are_all_told():
+    values = noise(12, 200)
+    values[60:] *= 1.06
+    values[80:] /= 1.06
+    detector, _ = alerts_of(values)
+    assert [point.index for point in detector.changepoints] == pytest.approx([60, 80], abs=2)
+
+
+def test_what_does_not_last_is_withdrawn():
+    withdrawn = []
+    for seed in range(200):
+        values = noise(seed, 120)
+        values[70:74] *= 1.035
+        withdrawn += [a for _, a in alerts_of(values)[1] if a.withdraws is not None]
+    assert withdrawn
+    assert all(alert.withdraws == alert.index for alert in withdrawn)
+
+
+def test_a_slow_drift_is_told_once():
+    told = [len(alerts_of(noise(s, 300) * np.exp(np.linspace(0, 0.06, 300)))[1]) for s in range(10)]
+    assert np.mean(told) <= 2
+
+
+def test_a_machine_that_is_slower_is_no_change():
+    machine = [number // 25 % 2 for number in range(300)]
+    values = noise(13, 300) * np.where(np.array(machine) == 1, 1.05, 1.0)
+    detector = Detector()
+    assert [a for v, m in zip(values, machine, strict=True) for a in detector.append(v, m)] == []
+
+
+def test_a_detector_goes_on_from_its_state_as_if_nothing_had_been():
+    values = noise(14, 700)
+    values[300:] *= 1.03
+    values[450:] *= 0.96
+    values[600] = -1.0  # From here on the series is no logarithm.
+    steady, restored = Detector(arl0=500), Detector(arl0=500)
+    for place, value in enumerate(values):
+        machine = place // 50 % 2
+        assert steady.append(value, machine) == restored.append(value, machine)
+        if place % 13 == 0:
+            restored = Detector.restore(json.loads(json.dumps(restored.state())))
+    assert steady.changepoints == restored.changepoints
+    assert len(json.dumps(steady.state())) < 40_000
+
+
+def test_a_state_of_another_version_is_refused():
+    with pytest.raises(ValueError, match="version 7"):
+        Detector.restore({"v": 7})
+
+
+def test_what_is_no_number_is_refused_and_changes_nothing():
+    detector = Detector()
+    detector.append(1.0)
+    before = detector.state()
+    with pytest.raises(ValueError, match="observation 1 is inf"):
+        detector.append(float("inf"))
+    assert detector.state() == before
+
+
+def test_an_arl0_counts_observations():
+    with pytest.raises(ValueError, match="arl0 is 1"):
+        Detector(arl0=1)
