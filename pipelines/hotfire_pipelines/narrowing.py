@@ -84,4 +84,5 @@ def definition_files(pipeline: Pipeline) -> frozenset[str]:
     """Return the files that a pipeline was read from, as it names them."""
     document = pipeline.document
     places = [*document.keys.values(), *document.values.values()]
-    return frozenset({document.file, *(place.file for place in places)})
+    lists = (found.file for found in pipeline.lists.values())
+    return frozenset({document.file, *lists, *(place.file for place in places)})

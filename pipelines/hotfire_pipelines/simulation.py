@@ -31,26 +31,19 @@ def simulate(loads: Sequence[Load], slots: int) -> float:
     for at, load in enumerate(loads):
         for earlier in set(load.waits_for):
             followers.setdefault(earlier, []).append(at)
-    ready = [at for at, load in enumerate(loads) if not left[load.key]]
+    ready = _Ready(loads, slots)
+    for at, load in enumerate(loads):
+        if not left[load.key]:
+            ready.add(at)
     running: list[tuple[float, int, int]] = []
     busy: set[str] = set()
     now, free = 0.0, slots
     while ready or running:
-        waiting = []
-        while ready:
-            at = heapq.heappop(ready)
-            load = loads[at]
-            wanted = slots if load.is_exclusive else min(load.cpus, slots)
-            if wanted > free or busy & set(load.devices):
-                waiting.append(at)
-                if not free:
-                    break  # Nothing takes no CPU: the rest need not be asked.
-                continue
+        while (found := ready.take(free, busy)) is not None:
+            at, wanted = found
             free -= wanted
-            busy |= set(load.devices)
-            heapq.heappush(running, (now + load.seconds, at, wanted))
-        for at in waiting:
-            heapq.heappush(ready, at)
+            busy |= set(loads[at].devices)
+            heapq.heappush(running, (now + loads[at].seconds, at, wanted))
         if not running:
             raise AssertionError("tasks wait for each other")  # load_pipeline refuses cycles
         now, at, returned = heapq.heappop(running)
@@ -59,5 +52,36 @@ def simulate(loads: Sequence[Load], slots: int) -> float:
         for follower in followers.get(loads[at].key, ()):
             left[loads[follower].key] -= 1
             if not left[loads[follower].key]:
-                heapq.heappush(ready, follower)
+                ready.add(follower)
     return now
+
+
+class _Ready:
+    """Tasks that wait for nothing but room, by what they take: few sorts, however many tasks."""
+
+    def __init__(self, loads: Sequence[Load], slots: int) -> None:
+        self._loads = loads
+        self._slots = slots
+        self._sorts: dict[tuple[int, tuple[str, ...]], list[int]] = {}
+
+    def __bool__(self) -> bool:
+        return any(self._sorts.values())
+
+    def add(self, at: int) -> None:
+        """Let the task at this place begin when it can."""
+        load = self._loads[at]
+        wanted = self._slots if load.is_exclusive else min(load.cpus, self._slots)
+        heapq.heappush(self._sorts.setdefault((wanted, load.devices), []), at)
+
+    def take(self, free: int, busy: set[str]) -> tuple[int, int] | None:
+        """Return the first task that fits, and the slots it takes."""
+        fitting = [
+            (places[0], wanted, places)
+            for (wanted, devices), places in self._sorts.items()
+            if places and wanted <= free and not busy & set(devices)
+        ]
+        if not fitting:
+            return None
+        at, wanted, places = min(fitting)
+        heapq.heappop(places)
+        return at, wanted

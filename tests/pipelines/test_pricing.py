@@ -244,3 +244,11 @@ def test_nothing_is_suggested_for_a_task_that_declares_nothing(house: House) -> 
     price = priced(plan, pipeline, catalogue, [], slots=2).price
     assert price is not None
     assert price.suggestions == ()
+
+
+def test_ten_thousand_tasks_are_scheduled_in_their_order() -> None:
+    tasks = [
+        Load(key=str(at), seconds=1.0, cpus=2, is_exclusive=at % 100 == 0, waits_for=())
+        for at in range(10_000)
+    ]
+    assert simulate(tasks, 3) == 10_000.0

@@ -1,6 +1,7 @@
 """Selection by changed files: more changes never select less, and any doubt selects everything."""
 
 import hashlib
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from hotfire_pipelines.changes import Change, ChangeKind, Changes, LineFacts, mask_of_lines
 from hotfire_pipelines.demands import Selection
 from hotfire_pipelines.errors import PlanError
-from hotfire_pipelines.narrowing import Inquiry
+from hotfire_pipelines.narrowing import Inquiry, definition_files
 from hotfire_pipelines.plan import Plan
 from hotfire_pipelines.selection import Chosen, Node, Wire, choose
 
@@ -241,3 +242,12 @@ def test_a_cell_is_not_both_selected_and_left_out(house: House) -> None:
     value = replace(plan, unselected=(*plan.unselected, both)).to_dict()
     with pytest.raises(PlanError, match="selected twice"):
         Plan.from_json(value)
+
+
+def test_a_pipeline_is_made_from_its_file_and_all_that_it_includes(house: House) -> None:
+    tasks = {"unit": house.pipeline["tasks"].pop("unit")}
+    (house.root / "part.yaml").write_text(json.dumps({"tasks": tasks}))
+    house.pipeline["include"] = ["part.yaml"]
+    pipeline, _ = house.load()
+    names = {path.rpartition("/")[2] for path in definition_files(pipeline)}
+    assert names == {"small.yaml", "part.yaml"}
