@@ -279,6 +279,41 @@ def repro(
 
 
 @app.command()
+def bisect(
+    test: Annotated[str, typer.Argument(metavar="TEST", help="Identifier of the test.")],
+    good: Annotated[str, typer.Option(metavar="REV", help="A commit at which it still passed.")],
+    bad: Annotated[str, typer.Option(metavar="REV", help="A commit at which it fails.")] = "HEAD",
+    variant: Annotated[
+        list[str] | None, typer.Option(metavar="AXIS=VALUE", help="Where it ran in several.")
+    ] = None,
+    false_fail: Annotated[
+        float | None,
+        typer.Option(min=0, max=0.49, help="How often it fails by chance; default: its history."),
+    ] = None,
+    false_pass: Annotated[
+        float | None, typer.Option(min=0, max=0.49, help="How often it passes though broken.")
+    ] = None,
+    max_runs: Annotated[int, typer.Option(min=1, help="Give up after so many.")] = 60,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Find the commit that broke a test. Example: hotfire bisect TEST --good v1.2 --bad main"""
+    from hotfire_infra.cli.verbs import bisect as verb
+
+    return verb.bisect(
+        verb.Wish(
+            test=test,
+            good=good,
+            bad=bad,
+            variant=tuple(variant or ()),
+            false_fail=false_fail,
+            false_pass=false_pass,
+            most_runs=max_runs,
+            as_json=output is Output.JSON,
+        )
+    )
+
+
+@app.command()
 def compare(
     before: Annotated[str, typer.Argument(metavar="A", help="The earlier run.")],
     after: Annotated[str, typer.Argument(metavar="[B]", help="The later run.")] = "latest",

@@ -40,6 +40,8 @@ from hotfire_testframework.contract.task import TaskSpec
 
 OPTION = "reuse"
 """The key in `run.options`."""
+FRESH = "fresh"
+"""The key in `run.options` of the tasks that are executed whatever is known of them already."""
 IMPORTED = "import"
 """Executor of attempts that were read from files: nobody knows what they ran on."""
 CANDIDATES = 50
@@ -80,6 +82,7 @@ class _RunTerms:
     is_trusted: bool
     runner_sha256: str | None
     dimensions: Mapping[str, Mapping[str, str]]
+    fresh: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -143,6 +146,8 @@ class ReuseBook:
         terms = self._terms_of(connection, run)
         if digest is None or terms.scope is Scope.OFF or spec.exclusive or spec.secrets:
             return digest, None
+        if task.key in terms.fresh:
+            return digest, None
         rows = self._candidates(connection, task, terms, digest)
         observed = self._observed(spec) if rows else None
         row = _origin_among(rows, observed)
@@ -158,8 +163,10 @@ class ReuseBook:
             query = select(Run.options, Run.parent_run_id, Run.is_trusted).where(Run.id == run.id)
             row = connection.execute(query).one()
             plan = json.loads(self.store.blobs.read(run.plan_sha256))
+            options = row.options or {}
             self._terms[run.id] = _RunTerms(
-                scope=Scope((row.options or {}).get(OPTION, Scope.OFF)),
+                scope=Scope(options.get(OPTION, Scope.OFF)),
+                fresh=frozenset(options.get(FRESH, ())),
                 parent_id=row.parent_run_id,
                 is_trusted=row.is_trusted,
                 runner_sha256=plan.get("runner_sha256"),

@@ -86,3 +86,35 @@ def failed_tests(connection: Connection, run_id: int, *, limit: int) -> tuple[An
         .limit(limit)
     )
     return tuple(connection.execute(query).all())
+
+
+def tries_in_run(connection: Connection, run_id: int, test_id: int) -> tuple[bool, ...]:
+    """Return whether each try of a test in one run failed, in their order; only tries that count."""
+    query = (
+        select(Result.outcome)
+        .join(Attempt, Attempt.id == Result.attempt_id)
+        .join(Task, Task.id == Attempt.task_id)
+        .where(
+            Task.run_id == run_id,
+            Result.test_id == test_id,
+            Result.outcome.in_(SAYS),
+            Attempt.state.in_(WHOLE),
+            Attempt.purpose == "result",
+            COUNTS,
+        )
+        .order_by(Result.attempt_id, Result.seq)
+    )
+    failed = Outcome.FAILED.value
+    return tuple(outcome == failed for outcome in connection.execute(query).scalars())
+
+
+def runs_for(connection: Connection, purpose: str, key: str) -> tuple[Any, ...]:
+    """Return (id, number, state, options) of the runs of one question, oldest first.
+
+    The question's key stands in the run's options under the name of the purpose.
+    """
+    mine = Run.options[purpose]["key"].as_string() == key
+    query = select(Run.id, Run.number, Run.state, Run.options)
+    return tuple(
+        connection.execute(query.where(Run.purpose == purpose, mine).order_by(Run.id)).all()
+    )

@@ -41,12 +41,12 @@ MEASURED = {
 }
 
 
-def start(stand, plan, *, reuse="any", source=SOURCE, parent=None, is_trusted=True):
+def start(stand, plan, *, reuse="any", source=SOURCE, parent=None, is_trusted=True, fresh=()):
     request = RunRequest(
         plan=plan,
         source=source,
         requested_by="tester",
-        options={"reuse": reuse},
+        options={"reuse": reuse, "fresh": list(fresh)},
         parent_run_id=parent,
         is_trusted=is_trusted,
     )
@@ -66,6 +66,18 @@ def with_source(plan, store, content, revision="a" * 40):
     source = dataclasses.replace(SOURCE, revision=revision, archive_sha256=blob.sha256)
     stamp = dataclasses.replace(plan.source, revision=revision)
     return dataclasses.replace(plan, source=stamp), source
+
+
+def test_a_task_that_must_speak_anew_is_executed_beside_others_that_are_reused(
+    make_stand, make_plan
+):
+    stand, plan = make_stand(), make_plan({"kernels": [ONE], "unit": [TWO]})
+    stand.run(plan)
+    done, _, attempts = again(stand, plan, fresh=["unit"])
+    reasons = {cell.key: cell.reason for cell in done.cells}
+    assert attempts == 1
+    assert reasons["kernels"].startswith("reused from run 1")
+    assert "reused" not in reasons["unit"]
 
 
 def test_an_equal_task_on_an_equal_machine_is_reused_with_its_origin(make_stand, make_plan, store):

@@ -10,7 +10,7 @@ from hotfire_infra.analysis.reporting import StoreReports
 from hotfire_infra.executors.fake import Script
 from hotfire_infra.states import AttemptState
 from hotfire_infra.store.models import Attempt, Result, Run
-from hotfire_infra.store.queries_flakes import tries_of_test
+from hotfire_infra.store.queries_flakes import runs_for, tries_in_run, tries_of_test
 from hotfire_infra.store.queries_pages import variants_of_test
 
 NAME = "m/s/one"
@@ -75,6 +75,19 @@ def test_a_run_for_another_question_never_counts(store, runs):
 def test_what_did_not_say_yes_or_no_is_no_try(store, runs):
     runs("passed", "errored", "skipped")
     assert tries(store) == [False]
+
+
+def test_runs_of_one_question_are_found_by_its_key_with_what_their_tests_said(store, runs):
+    runs("passed", "failed", "passed")
+    with store.writing() as connection:
+        for run, key in ((2, "mine"), (3, "other")):
+            values = {"purpose": "bisect", "options": {"bisect": {"key": key, "commit": "c"}}}
+            connection.execute(update(Run).where(Run.id == run).values(**values))
+    with store.reading() as connection:
+        (row,) = runs_for(connection, "bisect", "mine")
+        test = connection.execute(select(Result.test_id)).scalars().first()
+        assert (row.number, row.options["bisect"]["commit"]) == (2, "c")
+        assert tries_in_run(connection, row.id, test) == (True,)
 
 
 def test_a_failed_test_of_a_run_says_what_is_known_of_it(store, runs):
