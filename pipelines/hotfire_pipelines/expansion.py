@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb, prod
 
@@ -96,10 +96,13 @@ def expand(wanted: Wanted, debt: Sequence[Debt] = ()) -> Expanded:
     forbidden, for more such rows than `max_cells`; CoveringError for what cannot be covered.
     """
     _check_always(wanted)
+    written = wanted
+    # A mapping has no order that means something: the same matrix gives the same cells.
+    wanted = replace(wanted, axes=dict(sorted(wanted.axes.items())))
     depth = min(wanted.strength or len(wanted.axes), len(wanted.axes))
     is_whole = depth == len(wanted.axes)
     seeded = _seeded(wanted)
-    rows, gaps = _whole(wanted) if is_whole else _covering(wanted, depth, seeded)
+    rows, gaps = _whole(wanted, written) if is_whole else _covering(wanted, depth, seeded)
     for number, row in enumerate(wanted.always):
         if not any(agrees(one, row) for one in rows):
             raise _impossible(number, row, "its rules together leave no cell with it")
@@ -154,7 +157,7 @@ def _forbidden(wanted: Wanted) -> list[Rule]:
     ]
 
 
-def _whole(wanted: Wanted) -> tuple[list[Assignment], list[Gap]]:
+def _whole(wanted: Wanted, written: Wanted) -> tuple[list[Assignment], list[Gap]]:
     if not wanted.axes:
         return [], []
     product = Product(wanted.axes, _forbidden(wanted))
@@ -169,7 +172,7 @@ def _whole(wanted: Wanted) -> tuple[list[Assignment], list[Gap]]:
     ceiling = wanted.cap * 100 if wanted.ruling.tests else wanted.cap
     if size > ceiling:
         raise MatrixError(
-            f"the matrix has {size:,} cells ({_shape(wanted)}), `cap:` is {wanted.cap:,}", SMALLER
+            f"the matrix has {size:,} cells ({_shape(written)}), `cap:` is {wanted.cap:,}", SMALLER
         )
     return [row for row in product if not _breaks(wanted, row)], []
 

@@ -43,7 +43,7 @@ def wanted_of(pipeline: Pipeline, name: str, vocabulary: Vocabulary) -> Wanted:
         include=matrix.include,
         exclude=matrix.exclude,
         always=matrix.always,
-        ruling=rule_out(constraints, matrix.axes, vocabulary.axes, settled)
+        ruling=rule_out(constraints, dict(sorted(matrix.axes.items())), vocabulary.axes, settled)
         if constraints
         else Ruling((), (), {}),
         defaults=defaults,
