@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -65,7 +65,7 @@ class Changes:
     """Revision of a run with coverage → what changed from it to the base."""
 
 
-def lines_of_mask(mask: int) -> Iterable[int]:
+def lines_of_mask(mask: int) -> Iterator[int]:
     """Yield the lines of a bitmap, lowest first."""
     while mask:
         lowest = mask & -mask

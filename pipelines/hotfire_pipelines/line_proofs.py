@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from hotfire_pipelines.changes import Change, LineFacts, mask_of_lines
+from hotfire_pipelines.changes import Change, LineFacts, lines_of_mask, mask_of_lines
 
 
 class Proofs:
@@ -30,17 +30,17 @@ class Proofs:
                 for task in self._suites.get(fact.suite, (fact.suite,)):
                     yield fact.suite, task, fact.run
 
-    def rules_out(self, task: str, platform: str, change: Change) -> str:
-        """Return in words the proof that a change runs in no test of a cell; empty without one.
+    def rules_out(self, task: str, platform: str, change: Change) -> tuple[str, str]:
+        """Return in words the proof that a change runs in no test of a cell, else what stands against.
 
         Every suite that knows the task must have measured this platform and this content of the
         file at a revision since which nothing else concerns the task, and the changed lines must
-        be lines that can run and did not.
+        be lines that can run and did not. Both are empty where no suite knows the task,
+        or the lines are not known.
         """
         suites = [suite for suite, tasks in self._suites.items() if task in tasks]
         if not suites or not change.lines or change.sha256 is None:
-            return ""
-        lines = mask_of_lines(change.lines)
+            return "", ""
         runs = set()
         for suite in suites:
             facts = [
@@ -48,17 +48,29 @@ class Proofs:
                 for fact in self._by_path.get(change.path, ())
                 if fact.suite == suite and fact.platform == platform
             ]
-            if not facts or not all(self._is_proof(fact, task, change, lines) for fact in facts):
-                return ""
+            against = [self._against(fact, task, change) for fact in facts]
+            if not facts:
+                return "", f"suite {suite} has not measured {change.path} on {platform}"
+            if any(against):
+                return "", next(words for words in against if words)
             runs |= {fact.run for fact in facts}
         named = ", ".join(str(run) for run in sorted(runs))
         return (
             f"coverage: no changed line of {change.path} ran in suite "
             f"{', '.join(suites)} on {platform} (run {named})"
-        )
+        ), ""
 
-    def _is_proof(self, fact: LineFacts, task: str, change: Change, lines: int) -> bool:
+    def _against(self, fact: LineFacts, task: str, change: Change) -> str:
+        """Say why a measurement is no proof; empty if it is one."""
+        lines = mask_of_lines(change.lines or ())
+        of_run = f"suite {fact.suite} (run {fact.run})"
         later = self._stale.get(fact.revision)
-        is_fresh = later is not None and task not in later
-        is_dead = fact.executable & lines == lines and not fact.hit & lines
-        return is_fresh and fact.sha256 == change.sha256 and is_dead
+        if later is None or task in later:
+            return f"since {of_run} something else has changed that may concern it"
+        if fact.sha256 != change.sha256:
+            return f"{of_run} measured another content of {change.path}"
+        if ran := fact.hit & lines:
+            return f"line {next(lines_of_mask(ran))} ran in {of_run}"
+        if dead := lines & ~fact.executable:
+            return f"line {next(lines_of_mask(dead))} is none that {of_run} could execute"
+        return ""

@@ -146,11 +146,12 @@ def _by_files(
     for change, fate in zip(changes.files, fates, strict=True):
         for key, reason in _concerned(selection, graph, fate, proofs).items():
             node = graph.nodes[key]
-            proof = proofs.rules_out(node.task, node.platform, change)
+            proof, against = proofs.rules_out(node.task, node.platform, change)
             if proof:
                 ruled_out.setdefault(key, []).append(proof)
             else:
-                found.setdefault(key, _Reasons()).add(reason)
+                more = f"; coverage does not rule it out: {against}" if against else ""
+                found.setdefault(key, _Reasons()).add(reason + more)
     for task in selection.always:
         for key in graph.by_task.get(task, ()):
             found.setdefault(key, _Reasons()).add("the selection says `always:`")

@@ -177,26 +177,31 @@ def test_coverage_leaves_a_cell_out_only_where_it_proves_that_no_changed_line_ru
 
 
 @pytest.mark.parametrize(
-    ("known", "between", "edit"),
+    ("known", "between", "edit", "words"),
     [
-        (fact(hit=mask_of_lines([1, 6])), {"r1": ()}, EDIT),
-        (fact(executable=mask_of_lines([1, 5])), {"r1": ()}, EDIT),
-        (fact(sha256="other"), {"r1": ()}, EDIT),
-        (fact(), {}, EDIT),
-        (fact(), {"r1": (Change(path="tests/unit/new.cpp"),)}, EDIT),
-        (fact(), {"r1": (Change(path="unknown"),)}, EDIT),
-        (fact(), {"r1": ()}, replace(EDIT, lines=None)),
-        (fact(), {"r1": ()}, replace(EDIT, lines=())),
-        (fact(), {"r1": ()}, replace(EDIT, sha256=None)),
-        (fact(suite="unit"), {"r1": ()}, EDIT),
+        (fact(hit=mask_of_lines([1, 6])), {"r1": ()}, EDIT, "line 6 ran in suite native (run 12)"),
+        (fact(executable=mask_of_lines([1, 5])), {"r1": ()}, EDIT, "line 6 is none that suite"),
+        (fact(sha256="other"), {"r1": ()}, EDIT, "measured another content of src/a.cpp"),
+        (fact(platform="board"), {"r1": ()}, EDIT, "has not measured src/a.cpp on pc"),
+        (fact(), {}, EDIT, "something else has changed"),
+        (fact(), {"r1": (Change(path="tests/unit/new.cpp"),)}, EDIT, "something else has changed"),
+        (fact(), {"r1": (Change(path="unknown"),)}, EDIT, "something else has changed"),
+        (fact(), {"r1": ()}, replace(EDIT, lines=None), ""),
+        (fact(), {"r1": ()}, replace(EDIT, lines=()), ""),
+        (fact(), {"r1": ()}, replace(EDIT, sha256=None), ""),
+        (fact(suite="unit"), {"r1": ()}, EDIT, "suite native has not measured src/a.cpp on pc"),
     ],
-    ids=["a line ran", "no code there", "other content", "revision unknown", "tests changed since",
-         "doubt since", "lines unknown", "no line", "new file", "no suite knows"],
+    ids=["a line ran", "no code there", "other content", "other platform", "revision unknown",
+         "tests changed since", "doubt since", "lines unknown", "no line", "new file",
+         "no suite knows"],
 )  # fmt: skip
-def test_coverage_that_proves_nothing_leaves_nothing_out(
-    known: LineFacts, between: Any, edit: Change
+def test_coverage_that_proves_nothing_leaves_nothing_out_and_says_why(
+    known: LineFacts, between: Any, edit: Change, words: str
 ) -> None:
-    assert "unit@pc" in chosen(edit, facts=(known,), between=between).selected
+    found = chosen(edit, facts=(known,), between=between)
+    assert "unit@pc" in found.selected
+    assert words in found.reasons["unit@pc"][0]
+    assert ("does not rule it out" in found.reasons["unit@pc"][0]) == bool(words)
 
 
 def test_what_ran_through_a_file_is_selected_beside_the_rules() -> None:
