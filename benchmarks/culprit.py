@@ -29,7 +29,8 @@ COMMITS = 64
 RIGHT = 0.995
 CASES, QUICK_CASES = 40_000, 4_000
 FANO = 8.3
-"""Runs that any search needs where a run errs both ways in 5 % (statistics of the reference)."""
+"""Runs that any search needs where a run errs both ways in 5 % and all have a culprit: Fano's bound,
+(1 − h(0.005) ÷ 6 − 0.005)·6 bits ÷ (1 − h(0.05)) bits a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +190,17 @@ def rows_of(setting: Setting, cases: int, seed: int) -> list[Row]:
                 met=ours.runs <= setting.goal if setting.goal is not None else None,
             )
         )
+    if setting.told_pass > 0 and setting.without == 0:
+        bound = Row(
+            name=f"{setting.name}: runs",
+            ours=ours.runs,
+            peer=FANO,
+            peer_name="Fano's bound",
+            unit="runs",
+            goal=None,
+            better="lower",
+        )
+        rows.append(bound)
     return rows
 
 
