@@ -31,7 +31,7 @@ from hotfire_infra.errors import (
 )
 from hotfire_infra.orchestrator.importing import ImportOutcome, ImportWish
 from hotfire_infra.settings import Settings, find_checkout
-from hotfire_infra.source.merge_base import find_merge_base
+from hotfire_infra.source.merge_base import find_merge_base, with_archive
 from hotfire_infra.source.stamp import StoredSource, read_stamp, store_source
 from hotfire_infra.states import RUN_TERMINAL
 from hotfire_infra.store.blobs import BlobStore
@@ -186,7 +186,12 @@ class HttpClient:
                     f"source is {stored.revision!r} with patch {stored.patch_digest!r}; plan again"
                 )
             self._send_archive(stored, blobs)
-        base = find_merge_base(checkout, self.service()["target_branches"])
+            base = find_merge_base(checkout, self.service()["target_branches"])
+            if base is not None and plan.policy.fails_on_merge_base == "rerun":
+                base = with_archive(checkout, base, blobs)
+                assert base.archive_sha256 is not None  # just taken
+                archive = blobs.path(base.archive_sha256)
+                send_blob(self._connection, base.archive_sha256, archive)
         body = {
             "id": new_ulid(),
             "plan": plan.to_dict(),

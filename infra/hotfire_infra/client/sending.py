@@ -56,7 +56,7 @@ def send_reports(connection: Connection, wish: ImportWish) -> ImportOutcome:
         answer = connection.post("/imports", to_plain(body))
     except ReportRefusedError as error:
         raise ReportRefusedError(_named_here(str(error), wish.files)) from error
-    outcome = from_plain(ImportOutcome, answer)
+    outcome: ImportOutcome = from_plain(ImportOutcome, answer)
     return replace(
         outcome,
         imported=tuple(

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from hotfire_infra.analysis.exoneration import before_the_change, failures_of
+from hotfire_infra.analysis.quantities import count
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.orchestrator.facts import RunFacts
 from hotfire_infra.orchestrator.gone import policy_of
@@ -23,7 +24,7 @@ from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.source.stamp import StoredSource
 from hotfire_infra.states import RUN_TERMINAL
 from hotfire_infra.store.database import Store
-from hotfire_infra.store.models import Run
+from hotfire_infra.store.models import Finding, Run, SourceStamp
 from hotfire_infra.store.rows import RunRow
 from hotfire_infra.store.transitions import publish
 from hotfire_pipelines.plan import Plan, Policy, Source
@@ -31,6 +32,8 @@ from hotfire_testframework.contract.outcomes import Verdict
 
 PURPOSE = "merge-base"
 RERUN = "rerun"
+UNASKED = "merge-base-not-asked"
+"""Finding: why a rerun that the pipeline wants was not made."""
 KNOWN_PLANS = 64
 """A service runs for years: what is remembered is bounded, and read again."""
 
@@ -81,11 +84,16 @@ class MergeBaseRuns:
         run = facts.run
         with self.store.reading() as connection:
             ancestors = ancestors_of(connection, run)
-            archive = _archive_of(connection, run)
-            if not ancestors or archive is None or not self.store.blobs.path(archive).exists():
+            if not ancestors:
                 return False
             tasks = _unanswered(connection, facts, ancestors)[: policy.rerun_tasks]
+            archives = _archives_of(connection, run, ancestors[0]) if tasks else ()
         if not tasks:
+            return False
+        archive = next((one for one in archives if self.store.blobs.path(one).exists()), None)
+        if archive is None:
+            why = "was removed by retention" if archives else "is not here"
+            self._note(run, f"the source of the merge base {ancestors[0][:7]} {why}", tasks)
             return False
         plan = Plan.from_json(self.store.blobs.read(run.plan_sha256))
         request = RunRequest(
@@ -106,6 +114,21 @@ class MergeBaseRuns:
         )
         create_run(self.store, request)
         return True
+
+    def _note(self, run: RunRow, why: str, tasks: Collection[str]) -> None:
+        """Say in the run why nobody asked the merge base; once, whatever dies meanwhile."""
+        text = (
+            f"{count(len(tasks), 'failed task')} could not be executed on the merge base: {why}; "
+            f"a trusted run of it brings it: `hotfire run {run.pipeline}` there"
+        )
+        with self.lock.writing() as connection:
+            mine = (Finding.run_id == run.id, Finding.kind == UNASKED)
+            if connection.execute(select(Finding.id).where(*mine)).first() is None:
+                connection.execute(
+                    insert(Finding).values(
+                        run_id=run.id, kind=UNASKED, text=text, body={"tasks": sorted(tasks)}
+                    )
+                )
 
     def _cancel(self, run_id: int) -> None:
         now = self.store.clock.wall_ns()
@@ -144,10 +167,29 @@ def plan_on(plan: Plan, revision: str, tasks: Collection[str]) -> Plan:
     )
 
 
-def _archive_of(connection: Connection, run: RunRow) -> str | None:
+def _archives_of(connection: Connection, run: RunRow, revision: str) -> tuple[str, ...]:
+    """Return the archives that may be the source of the merge base, the best first.
+
+    One that came with the run is believed only of a trusted run, and one of another run of the merge
+    base only if that was trusted: whoever sends a change must not say what it is compared with.
+    """
     options = connection.execute(select(Run.options).where(Run.id == run.id)).scalar_one() or {}
-    found = options.get(ARCHIVE)
-    return None if found is None else str(found)
+    sent = options.get(ARCHIVE) if run.is_trusted else None
+    query = (
+        select(SourceStamp.archive_sha256, Run.options)
+        .join(Run, Run.source_stamp_id == SourceStamp.id)
+        .where(
+            SourceStamp.repository == run.source.repository,
+            SourceStamp.revision == revision,
+            SourceStamp.patch_digest == "",
+            SourceStamp.archive_sha256.is_not(None),
+            Run.is_trusted,
+        )
+    )
+    # A report that was imported says nothing of the files of its revision.
+    rows = connection.execute(query)
+    known = sorted({str(row.archive_sha256) for row in rows if "import" not in (row.options or {})})
+    return (*((str(sent),) if sent is not None else ()), *known)
 
 
 def _unanswered(connection: Connection, facts: RunFacts, ancestors: tuple[str, ...]) -> list[str]:

@@ -178,6 +178,25 @@ def test_a_failure_is_done_again_by_hand_with_the_inputs_that_it_had(
         client.recorded_attempt("01JD3Q7A0000000000000000AA")
 
 
+def test_a_failure_as_old_as_the_merge_base_is_found_by_one_rerun(
+    subject, client, checkout, finish
+):
+    pipeline = checkout / "pipelines" / "definitions" / "small.yaml"
+    pipeline.write_text(f"{PIPELINE}exonerate: {{fails-on-merge-base: rerun}}\n")
+    for words in (
+        ["commit", "-qam", "Ask the merge base"],
+        ["branch", "-M", "main"],
+        ["checkout", "-qb", "change"],
+        ["commit", "-qm", "The change", "--allow-empty"],
+    ):
+        subprocess.run(["git", *IDENTITY, *words], cwd=checkout, check=True)
+    client.start_run(client.plan("small"))
+    done, _ = finish(client)
+    (excuse,) = subject.reports.find("latest").exonerations
+    assert "fails in the same way on the merge base" in excuse.reason
+    assert done.run.verdict is RunVerdict.PASSED
+
+
 def test_runs_are_found_by_number_latest_and_prefix(client, checkout):
     plan = client.plan("small")
     first, second = client.start_run(plan), client.start_run(plan)

@@ -66,7 +66,25 @@ class Question:
             records=(("test_attempt", {**record, "failure_class": "product"}),),
         )
 
-    def ask(self, policy=None, archive=b"source of the merge base"):
+    def record_base(self, *, is_trusted=True):
+        """Record a run of the merge base that has not executed anything yet."""
+        archive = self.stand.store.blobs.put_bytes(b"source of the merge base").sha256
+        stamp = dataclasses.replace(self.plan.source, revision=BASE)
+        source = StoredSource(
+            repository="here", revision=BASE, patch_digest="", subject="", archive_sha256=archive
+        )
+        request = RunRequest(
+            plan=dataclasses.replace(self.plan, source=stamp),
+            source=source,
+            requested_by="nightly",
+            is_trusted=is_trusted,
+        )
+        run_id = create_run(self.stand.store, request)
+        with self.stand.store.writing() as connection:
+            connection.execute(update(Run).where(Run.id == run_id).values(state="cancelled"))
+        return archive
+
+    def ask(self, policy=None, archive=b"source of the merge base", *, is_trusted=True):
         policy = policy or Policy(fails_on_merge_base="rerun")
         stamp = dataclasses.replace(self.plan.source, revision=CHANGE)
         plan = dataclasses.replace(self.plan, source=stamp, policy=policy)
@@ -81,7 +99,12 @@ class Question:
         if archive is not None:
             options["merge_base_archive"] = self.stand.store.blobs.put_bytes(archive).sha256
         request = RunRequest(
-            plan=plan, source=source, requested_by="tester", merge_base=BASE, options=options
+            plan=plan,
+            source=source,
+            requested_by="tester",
+            merge_base=BASE,
+            options=options,
+            is_trusted=is_trusted,
         )
         return create_run(self.stand.store, request)
 
@@ -128,17 +151,52 @@ def test_a_rerun_is_never_the_latest_run_nor_an_expectation(make_stand, make_pla
     [
         (Policy(), b"x"),
         (Policy(fails_on_merge_base="history"), b"x"),
-        (Policy(fails_on_merge_base="rerun"), None),
     ],
-    ids=["off", "history", "no source"],
+    ids=["off", "history"],
 )
-def test_nothing_is_executed_where_it_is_not_wanted_or_cannot_be(
-    make_stand, make_plan, policy, archive
-):
+def test_nothing_is_executed_where_it_is_not_wanted(make_stand, make_plan, policy, archive):
     question = Question(make_stand, make_plan, BROKEN_BEFORE)
     done = question.stand.finish(question.ask(policy, archive))
     assert done.run.verdict is RunVerdict.FAILED
     assert {revision for revision, _ in question.executed} == {CHANGE}
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_the_source_of_another_run_of_the_merge_base_serves_where_none_came_along(
+    make_stand, make_plan, store, is_trusted
+):
+    question = Question(make_stand, make_plan, BROKEN_BEFORE)
+    archive = question.record_base()
+    done = question.stand.finish(question.ask(archive=None, is_trusted=is_trusted))
+    assert done.run.verdict is RunVerdict.PASSED
+    assert (BASE, "old") in question.executed
+    with store.reading() as connection:
+        rerun = connection.execute(select(Run.id).where(Run.purpose == "merge-base")).scalar_one()
+        assert queries.run_by_id(connection, rerun).source.archive_sha256 == archive
+
+
+@pytest.mark.parametrize("who", ["nobody", "an untrusted run", "the untrusted change", "retention"])
+def test_where_the_source_of_the_merge_base_is_not_there_the_run_says_so(
+    make_stand, make_plan, store, who
+):
+    question = Question(make_stand, make_plan, BROKEN_BEFORE)
+    archive = None
+    if who == "an untrusted run":
+        question.record_base(is_trusted=False)
+    elif who == "retention":
+        store.blobs.path(question.record_base()).unlink()
+    elif who == "the untrusted change":
+        archive = b"what it would like to be compared with"
+    asked = question.ask(archive=archive, is_trusted=who != "the untrusted change")
+    done = question.stand.finish(asked)
+    assert done.run.verdict is RunVerdict.FAILED
+    assert {revision for revision, _ in question.executed} == {CHANGE}
+    notices = {one.kind: one.text for one in StoreReports(store).find(done.run.ulid).notices}
+    missing = "was removed by retention" if who == "retention" else "is not here"
+    assert notices["merge-base-not-asked"].startswith(
+        f"1 failed task could not be executed on the merge base: the source of the merge base "
+        f"bbbbbbb {missing}; a trusted run of it brings it"
+    )
 
 
 def test_a_rerun_stays_within_its_budget(make_stand, make_plan):
