@@ -129,7 +129,9 @@ def _insert_run(
             ulid=ulid,
             number=number,
             pipeline=request.plan.pipeline,
-            source_stamp_id=_source_stamp(connection, request.source),
+            source_stamp_id=_source_stamp(
+                connection, request.source, is_trusted=request.is_trusted
+            ),
             plan_digest=request.plan.digest,
             plan_sha256=plan_sha256,
             state=RunState.PLANNED,
@@ -169,7 +171,7 @@ def _as_said(request: RunRequest) -> str:
     return f", for {request.said_by!r} as the client says" if request.said_by else ""
 
 
-def _source_stamp(connection: Connection, source: StoredSource) -> int:
+def _source_stamp(connection: Connection, source: StoredSource, *, is_trusted: bool) -> int:
     identity = {
         "repository": source.repository,
         "revision": source.revision,
@@ -177,9 +179,11 @@ def _source_stamp(connection: Connection, source: StoredSource) -> int:
     }
     known = connection.execute(select(SourceStamp.id).filter_by(**identity)).scalar()
     if known is not None:
-        # Recorded before without its content (an import, a plan that reads no source).
-        lacking = SourceStamp.archive_sha256.is_(None)
-        step = update(SourceStamp).where(SourceStamp.id == known, lacking)
+        # Recorded before without its content (an import, a plan that reads no source), or with
+        # what somebody untrusted called this commit: secrets must not meet that.
+        step = update(SourceStamp).where(SourceStamp.id == known)
+        if not is_trusted or source.archive_sha256 is None:
+            step = step.where(SourceStamp.archive_sha256.is_(None))
         connection.execute(step.values(archive_sha256=source.archive_sha256))
         return int(known)
     row = insert(SourceStamp).values(

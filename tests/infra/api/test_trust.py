@@ -210,6 +210,21 @@ def make_checkout(root):
     return root
 
 
+def test_what_a_developer_calls_a_commit_is_not_what_a_trusted_run_executes(store, ask, plan):
+    theirs = store.blobs.put_bytes(b"prints secrets").sha256
+    ours = store.blobs.put_bytes(b"the commit").sha256
+
+    def start(role, archive):
+        source = {"repository": "here", "revision": plan.source.revision}
+        answer, _, ulid = ask(role, plan, source={**source, "archive_sha256": archive})
+        assert answer.status_code == 201, answer.text
+        return stored(store, ulid)[0].source.archive_sha256
+
+    assert start(Role.DEVELOPER, theirs) == theirs
+    assert start(Role.OPERATOR, ours) == ours
+    assert start(Role.DEVELOPER, theirs) == ours
+
+
 def test_an_import_by_a_developer_is_theirs_and_untrusted(store, make_service, enter):
     asked = enter(make_service(Configuration(access=AccessSection(required=True))))
     report = b'<testsuite name="s"><testcase classname="c" name="a"/></testsuite>'
