@@ -23,7 +23,7 @@ EFFORT = 300_000
 """A cell costs machine time: a few tenths of a second are well spent on having fewer of them."""
 SMALLER = "Write `strength: 2`, forbid more, or cut the matrix in two tasks; else raise the cap."
 OLDEST = 40
-"""Expansions after which debt does not grow more urgent: by then it has been first for long."""
+"""Ages of debt that are told apart, from the oldest on; the younger ones count as one."""
 
 NO_RULING = Ruling((), (), {})
 
@@ -293,10 +293,13 @@ def _within(
 
     The gain of a row only falls while others are chosen, so that a row whose gain was computed
     again and still leads is the best (lazy greedy). Ages are digits of one number: no amount of
-    younger debt outweighs an older one.
+    younger debt outweighs an older one. Only the oldest ages are told apart, since what is paid is
+    owed anew: were the youngest told apart instead, a long rotation would forget some rows.
     """
     base = comb(len(wanted.axes), depth) + 1
-    owed = {frozenset(item.assignment.items()): base ** min(item.age, OLDEST) for item in debt}
+    ages = sorted({item.age for item in debt}, reverse=True)[: OLDEST - 1]
+    digits = {age: OLDEST - place for place, age in enumerate(ages)}
+    owed = {frozenset(item.assignment.items()): base ** digits.get(item.age, 1) for item in debt}
     chosen = list(must)
     covered = {part for place in chosen for part in _parts(rows[place], depth)}
 

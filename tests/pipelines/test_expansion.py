@@ -79,6 +79,18 @@ def test_debt_is_paid_within_as_many_plans_as_the_whole_needs(matrix, limit):
     assert seen == allowed
 
 
+def test_a_rotation_of_many_plans_forgets_no_row():
+    # 54 rows, one a plan: what was paid is owed anew long before the last row has its turn.
+    axes = {f"x{n}": [f"v{v}" for v in range(size)] for n, size in enumerate((3, 2, 3, 3, 2))}
+    wanted = Wanted(axes=axes, strength=4, max_cells=1)
+    seen, debt = set(), ()
+    for _ in range(110):
+        found = expand(wanted, debt)
+        seen |= occurring(found.rows, 4)
+        debt = found.debt
+    assert seen == occurring(cells(axes, ()), 4)
+
+
 def test_the_oldest_debt_is_paid_first_whatever_else_is_owed():
     wanted = Wanted(axes=SMALL, strength=2, max_cells=1)
     old = Debt(assignment={"gpu": "c", "build": "debug"}, age=2)
