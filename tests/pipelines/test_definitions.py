@@ -235,3 +235,14 @@ def test_after_a_merge_an_emulated_platform_runs_a_part_of_the_accuracy_suite(
     }
     assert listed["linux-x86_64"] == ["accuracy"]
     assert listed["l4t-aarch64"] == ["test_perplexity.py", "test_tokenizer.py"]
+
+
+def test_only_a_change_is_excused_and_a_release_by_nothing(repository: Path) -> None:
+    policies = {name: _freeze(repository, name).policy for name in PIPELINES}
+    assert {name: policy.fails_on_merge_base for name, policy in policies.items()} == {
+        "pre-merge": "history", "post-merge": "off", "nightly": "off", "release": "off",
+    }  # fmt: skip
+    files = {name: _freeze(repository, name).waiver_file for name in PIPELINES}
+    assert files["release"] is None
+    named = {name: found.file for name, found in files.items() if found is not None}
+    assert named == dict.fromkeys(("pre-merge", "post-merge", "nightly"), "waivers/aestus.yaml")
