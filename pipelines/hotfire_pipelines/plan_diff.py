@@ -152,7 +152,10 @@ def _cell(
     *,
     is_one_source: bool,
 ) -> ChangedCell:
-    mine, theirs = ({**cell, "inventory": cell["inventory"] is not None} for cell in cells)
+    # Which tests came and went is told below; here only whether any run has recorded them.
+    mine, theirs = (
+        {**cell, "inventory": None if cell["inventory"] is None else "recorded"} for cell in cells
+    )
     fields = [
         change
         for name in sorted({*mine, *theirs})
