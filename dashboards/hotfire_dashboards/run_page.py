@@ -83,6 +83,8 @@ class FailureRow:
     """Why it does not block; empty if it does."""
     flake: str
     """How often it fails by chance, and whether this looks like it."""
+    cluster: str
+    """Id of the failures that say the same, and since when there are such."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,6 +278,7 @@ def _failure_row(report: RunReport, cause: Cause) -> FailureRow:
         repro=command("repro", failure.test, "--run", str(report.number)),
         excuse=_excuse(failure),
         flake=failure.flake,
+        cluster=failure.cluster,
     )
 
 

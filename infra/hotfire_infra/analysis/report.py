@@ -40,6 +40,8 @@ class FailedTest:
     """Why the waivers in whose scope it lies do not waive it; empty without one."""
     flake: str = ""
     """How often it fails by chance, and whether this looks like it; empty where nothing is known."""
+    cluster: str = ""
+    """Id of the failures that say the same, and since when there are such; empty without a message."""
 
     @property
     def first_line(self) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from hotfire_infra.analysis.accuracy.recording import declared_gates
 from hotfire_infra.analysis.accuracy.tasks import TaskComparison, compare_accuracy
 from hotfire_infra.analysis.attempt_notes import attempt_notes
+from hotfire_infra.analysis.cluster_notes import with_clusters
 from hotfire_infra.analysis.coverage import (
     FileBitmaps,
     LanguageCoverage,
@@ -243,6 +244,7 @@ def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunRep
         for cell in whole.cells
     ]
     cells = with_flakes(connection, run.id, cells, [cell.id for cell in whole.cells])
+    cells = with_clusters(connection, run.id, cells)
     exonerations = exonerations_of(connection, run.id)
     notices = notices_of(connection, run.id)
     return RunReport(

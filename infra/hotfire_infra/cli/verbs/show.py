@@ -109,6 +109,8 @@ def _print_failure(report: RunReport, failure: FailedTest, others: int) -> None:
         data(f"     {line}")
     if others:
         data(f"     … and {count(others, 'more test')} say the same")
+    if failure.cluster:
+        data(f"     cluster {failure.cluster}")
     if failure.flake:
         data(f"     {failure.flake}")
     if failure.exoneration:
