@@ -128,6 +128,15 @@ WRONG_PLATFORMS = [
     ("launcher: [qemu]", "built_as: pcc\n    launcher: [q]", "9:15", "'pcc', which is not", "'pc'"),
     ("    reach: [local]\n  board", "    reach: []\n  board", "5:12", "[] is refused", "docs"),
     ("{os: linux}", "{os: 7}", "4:22", "7 is refused", "in quotes: '7'"),
+    ("launcher: [qemu]", "price: 0\n    launcher: [q]", "9:12", "price: 0 is refused", "docs"),
+    (
+        "launcher: [qemu]",
+        "price: '3'\n    launcher: [q]",
+        "9:12",
+        "'3' is refused",
+        "without quotes",
+    ),
+    ("launcher: [qemu]", "prize: 3\n    launcher: [q]", "9:5", "unknown key 'prize'", "'price'"),
 ]
 
 
