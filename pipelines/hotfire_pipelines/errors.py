@@ -14,6 +14,7 @@ PipelineError
 ├── EmptySelectionError  a query that selects nothing from a test list
 ├── MatrixError          a matrix above its cap, or with rows that contradict its rules
 ├── AliasError           `minmax` or `12.X` where the axis has no such value
+├── SignatureError       a waiver's expression that is none, or cannot be searched in bounded time
 ├── CoveringError        a covering array that cannot be made: strength, names, seeded rows
 └── PlanError            a saved plan that is broken or was edited
 
@@ -118,6 +119,10 @@ class AliasError(PipelineError):
         super().__init__(f"{problem}. {remedy}")
         self.problem = problem
         self.remedy = remedy
+
+
+class SignatureError(PipelineError):
+    """A waiver's expression is none, or cannot be searched in bounded time; the text says why."""
 
 
 class CoveringError(PipelineError):

@@ -14,6 +14,8 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
+from hotfire_pipelines.errors import SignatureError
+
 # The standard library's own parser, so that a text means here what it means there.
 _parser: Any = import_module("re._parser")
 
@@ -28,10 +30,6 @@ _Test = Callable[[str], bool]
 _END = ""
 """What stands before the first and behind the last sign."""
 _SPACES = frozenset("\x1c\x1d\x1e\x1f")
-
-
-class UnsafeSignatureError(ValueError):
-    """The expression is none, or cannot be searched in bounded time; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ class _Machine:
 
     def add(self, state: _Sign | _Place | _Fork) -> int:
         if len(self.states) >= MOST_STATES:
-            raise UnsafeSignatureError("its counted repeats are too large; write a shorter one")
+            raise SignatureError("its counted repeats are too large; write a shorter one")
         self.states.append(state)
         return len(self.states) - 1
 
@@ -131,12 +129,12 @@ class Signature:
 
 @lru_cache(maxsize=256)
 def compile_signature(pattern: str) -> Signature:
-    """Read an expression; UnsafeSignatureError says what is wrong with it."""
+    """Read an expression; SignatureError says what is wrong with it."""
     try:
         re.compile(pattern)
         parsed = _parser.parse(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        raise UnsafeSignatureError(f"it is no regular expression: {error}") from error
+        raise SignatureError(f"it is no regular expression: {error}") from error
     machine = _Machine()
     return Signature(machine, _build(machine, parsed, 0, parsed.state.flags))
 
@@ -163,7 +161,7 @@ def _build_one(machine: _Machine, operation: str, value: Any, to: int, flags: in
             return machine.add(_Place(_place_of(str(value), flags), to))
         case _:
             said = operation.lower().replace("_", " ")
-            raise UnsafeSignatureError(
+            raise SignatureError(
                 f"it has a part that can take for ever ({said}); write it without references back, "
                 "looking ahead or behind, atomic groups and possessive repeats"
             )

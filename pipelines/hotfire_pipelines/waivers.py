@@ -17,8 +17,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hotfire_pipelines.document import Document, read_document
-from hotfire_pipelines.errors import InvalidValueError, PlanError
-from hotfire_pipelines.signatures import UnsafeSignatureError, compile_signature
+from hotfire_pipelines.errors import InvalidValueError, PlanError, SignatureError
+from hotfire_pipelines.signatures import compile_signature
 from hotfire_pipelines.validate import validate
 from hotfire_pipelines.waives_txt import Finding, ImportedWaiver, WaiveList, read_waives_txt
 
@@ -207,7 +207,7 @@ def restore(values: Sequence[Mapping[str, object]], file: str) -> Waivers:
         try:
             waiver = Waiver.model_validate(said)
             is_sound = not compile_signature(waiver.signature).is_in("")
-        except (ValidationError, UnsafeSignatureError) as error:
+        except (ValidationError, SignatureError) as error:
             raise PlanError(f"waiver {place} of the plan cannot be read: {error}") from error
         if not is_sound or waiver.expires - waiver.created > LONGEST or not isinstance(line, int):
             raise PlanError(f"waiver {place} of the plan waives more than a file may. Plan again.")
@@ -232,7 +232,7 @@ def _check(document: Document, number: int, waiver: Waiver) -> None:
         )
     try:
         matches_all = compile_signature(waiver.signature).is_in("")
-    except UnsafeSignatureError as error:
+    except SignatureError as error:
         raise InvalidValueError(
             document.at(*place, "signature"),
             f"{waiver.signature!r} cannot be used: {error}",

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from hotfire_infra.configuration import Configuration, read_configuration
 from hotfire_infra.errors import RequestRefusedError, SourceError
-from hotfire_infra.orchestrator.beside import MOST, Beside
+from hotfire_infra.orchestrator.beside import Beside
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.orchestrator.lock import acquire
 from hotfire_infra.orchestrator.schedules import (
@@ -427,34 +427,6 @@ def test_who_fails_after_another_made_the_run_does_not_deny_it(store, launcher, 
     launcher.problem = "the clone is gone"
     launch(store, launcher, firing, section)
     assert firings(store) == [("11:00", "started run 1")]
-
-
-def test_more_work_than_there_is_room_for_waits_its_turn():
-    beside, release, done = Beside("test"), threading.Event(), []
-
-    def job():
-        release.wait(30)
-        done.append(1)
-
-    assert [beside.begin(str(n), job) for n in range(MOST + 1)] == [True] * MOST + [False]
-    assert not beside.begin("0", job)
-    assert not beside.finish(0)
-    release.set()
-    assert beside.finish(30)
-    assert beside.begin("0", job)
-    assert beside.finish(30)
-    assert len(done) == MOST + 1
-
-
-def test_a_defect_beside_the_round_is_logged(caplog):
-    beside = Beside("test")
-
-    def broken():
-        raise ValueError("a defect")
-
-    assert beside.begin("x", broken)
-    assert beside.finish(30)
-    assert "a defect" in caplog.text
 
 
 @pytest.mark.parametrize(
