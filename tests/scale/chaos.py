@@ -81,6 +81,8 @@ class Chaos:
     delivered: list[int] = field(default_factory=list)
     place: int = 0
     """Of the follower of the outbox: the last event it noted."""
+    died_in: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Tests that attempts were in when they were broken, by task."""
     deaths: Counter[tuple[CrashPoint, bool]] = field(default_factory=Counter)
     """Where the service died, and whether runners that were started ahead waited then."""
     has_room: bool = True
@@ -205,17 +207,23 @@ class Chaos:
         return at
 
     def _victim(self, live: list[AttemptSpec]) -> AttemptSpec | None:
-        """Choose an attempt whose task may lose one more without running out of retries."""
+        """Choose an attempt whose task may lose one more without running out of retries.
+
+        None in a test that another attempt died in: two such deaths convict the test.
+        """
         found = [
             spec
             for spec in live
-            if not doomed(spec.task) and self.interruptions[spec.task] < RETRIES
+            if not doomed(spec.task)
+            and self.interruptions[spec.task] < RETRIES
+            and self.executor.in_flight(spec) not in self.died_in[spec.task]
         ]
         return self.random.choice(found) if found else None
 
     def _interrupt(self, spec: AttemptSpec, how: set[str]) -> None:
         how.add(spec.attempt)
         self.interruptions[spec.task] += 1
+        self.died_in[spec.task] |= {self.executor.in_flight(spec)} - {""}
 
     def _doom(self, spec: AttemptSpec) -> bool:
         """Kill the attempts of some tasks whenever they run."""

@@ -7,6 +7,7 @@ writer, as a runner behind HTTP does, over a line that duplicates, reorders and 
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +94,16 @@ class ScriptedExecutor(FakeExecutor):
             if not (root / "ended").exists() and attempt not in self.dead | self.silent:
                 specs.append(AttemptSpec.parse((root / "attempt.json").read_bytes()))
         return specs
+
+    def in_flight(self, spec: AttemptSpec) -> str:
+        """Return the test that an attempt is in as far as the service knows; empty: in none."""
+        if spec.attempt not in self._acked:
+            return ""
+        lines = self._stream_of(self.spool(spec.attempt), spec)[: self._acked[spec.attempt]]
+        records = [json.loads(line) for line in lines]
+        ended = {one["test"] for one in records if one["kind"] == "test_attempt"}
+        begun = [one["test"] for one in records if one["kind"] == "test_start"]
+        return next((test for test in begun if test not in ended), "")
 
     def waiting(self) -> list[AttemptSpec]:
         """Return the runners that have asked and are not answered: they were started ahead."""
