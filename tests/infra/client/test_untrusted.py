@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from hotfire_infra.client.catalogue import definitions_for, freeze_plan
+from hotfire_infra.client.planning import Known
 from hotfire_infra.errors import PlanRefusedError
 from hotfire_infra.source.stamp import read_stamp
 
@@ -55,10 +56,19 @@ def checkout(tmp_path):
     return folder
 
 
+NOTHING_KNOWN = Known(
+    coverage=lambda revisions, paths: (),
+    samples=lambda pipeline: (),
+    history=lambda pipeline: lambda cell, task, platform: None,
+)
+
+
 def planned(checkout, *, is_trusted, targets=("main",), name="gate"):
     with definitions_for(checkout, name, targets, is_trusted=is_trusted) as folder:
         stamp = read_stamp(checkout)
-        return freeze_plan(lambda _: lambda _: None, checkout, name, stamp, 2, folder)
+        return freeze_plan(
+            lambda _: lambda _: None, checkout, name, stamp, 2, folder, knowledge=NOTHING_KNOWN
+        )
 
 
 def test_the_target_branch_says_what_an_untrusted_change_must_pass(checkout):
@@ -110,3 +120,24 @@ def test_an_untrusted_change_waives_nothing_that_the_target_branch_does_not(chec
     assert [plan.waivers[0]["test"] for plan in plans] == ["*", "m/s/known"]
     assert plans[0].waiver_file != plans[1].waiver_file
     assert plans[0].digest != plans[1].digest
+
+
+def test_an_untrusted_change_is_tested_by_the_lists_of_the_target_branch(checkout):
+    definitions = checkout / "pipelines" / "definitions"
+    gate, tests = definitions / "gate.yaml", definitions / "lists" / "gate.yml"
+    git(checkout, "checkout", "-q", "main")
+    gate.write_text(
+        PIPELINE.replace("harness: command", "harness: pytest").replace(
+            "    command: [COMMAND]\n", "    paths: [.]\n    tests: {list: lists/gate.yml}\n"
+        )
+    )
+    tests.parent.mkdir()
+    tests.write_text("version: 1\ngate: [{tests: [unit, strict]}]\n")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "-q", "-m", "a list")
+    git(checkout, "checkout", "-q", "-b", "lax")
+    tests.write_text("version: 1\ngate: [{tests: [unit]}]\n")
+    git(checkout, "commit", "-q", "-a", "-m", "no strict tests")
+    plans = [planned(checkout, is_trusted=word) for word in (True, False)]
+    listed = [[test.test for test in plan.tasks[0].spec.tests] for plan in plans]
+    assert listed == [["unit"], ["unit", "strict"]]
