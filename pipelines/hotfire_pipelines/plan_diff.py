@@ -38,7 +38,7 @@ class ChangedCell:
     tests_added: tuple[str, ...] = ()
     tests_removed: tuple[str, ...] = ()
     moved: tuple[Changed, ...] = ()
-    """Tests in another shard: `field` is the test, the values are keys of tasks."""
+    """Cases in a shard of another number: `field` is the case, the values are keys of tasks."""
 
     def reversed(self) -> ChangedCell:
         """The same seen from the other side."""
@@ -181,9 +181,10 @@ def _cell(
         tests_added=tuple(sorted(has - had)),
         tests_removed=tuple(sorted(had - has)),
         moved=tuple(
-            Changed(field=test, old=homes[0][test], new=homes[1][test])
+            Changed(field=test, old=homes[0][test].key, new=homes[1][test].key)
             for test in sorted(set(homes[0]) & set(homes[1]))
-            if homes[0][test] != homes[1][test]
+            # From the first of two to the first of three is no move.
+            if homes[0][test].shard[0] != homes[1][test].shard[0]
         ),
     )
 
@@ -204,9 +205,9 @@ def _tests(plan: Plan, cell: Mapping[str, Any]) -> set[str]:
     return set(plan.inventories[cell["inventory"]]) if cell["inventory"] is not None else set()
 
 
-def _homes(tasks: Iterable[PlannedTask]) -> dict[str, str]:
-    """Return the task of each case; of a cell in one piece there is nothing to move."""
-    return {line: task.key for task in tasks for line in task.spec.cases}
+def _homes(tasks: Iterable[PlannedTask]) -> dict[str, PlannedTask]:
+    """Return the task of each case."""
+    return {line: task for task in tasks for line in task.spec.cases}
 
 
 def _by_key(members: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

@@ -139,9 +139,8 @@ def test_tests_that_change_their_shard_are_told_as_moved(house: House) -> None:
     [cell] = [cell for cell in found.cells_changed if cell.key == "kernels|platform=pc"]
     assert cell.fields == (Changed(field="shards", old=1, new=2),)
     assert (cell.tests_added, cell.tests_removed) == ((), ())
-    assert {change.new for change in cell.moved} == {
-        "kernels|platform=pc#1/2",
-        "kernels|platform=pc#2/2",
+    assert {(change.old, change.new) for change in cell.moved} == {
+        ("kernels|platform=pc", "kernels|platform=pc#2/2"),
     }
 
 

@@ -53,20 +53,29 @@ def _rows(found: PlanDiff) -> Iterator[tuple[str, str, str, str]]:
         yield ("removed", "cell", key, "was not selected")
     for cell in found.cells_changed:
         yield from _cell_rows(cell)
-    # The edges of a cell that came or went say nothing that the cell does not.
-    ends = (*found.cells_added, *found.cells_removed)
-    yield from _some("added", "edge", "", _without(found.edges_added, ends))
-    yield from _some("removed", "edge", "", _without(found.edges_removed, ends))
+    added, removed = _between_cells(found.edges_added), _between_cells(found.edges_removed)
+    # The edges of a cell that came or went, or was cut otherwise, say nothing that the cell does not.
+    known = {*found.cells_added, *found.cells_removed}
+    yield from _some("added", "edge", "", _told(added - removed, known))
+    yield from _some("removed", "edge", "", _told(removed - added, known))
 
 
-def _without(edges: Sequence[str], cells: Sequence[str]) -> list[str]:
-    known = set(cells)
-    return [edge for edge in edges if not known & {_cell(end) for end in _ends(edge)}]
+def _between_cells(edges: Sequence[str]) -> set[tuple[str, str, str]]:
+    """Return edges between tasks as (earlier cell, later cell, kind)."""
+    found = set()
+    for edge in edges:
+        ends, _, kind = edge.rpartition(" (")
+        earlier, _, later = ends.partition(" → ")
+        found.add((_cell(earlier), _cell(later), kind.rstrip(")")))
+    return found
 
 
-def _ends(edge: str) -> tuple[str, str]:
-    earlier, _, later = edge.rpartition(" (")[0].partition(" → ")
-    return earlier, later
+def _told(edges: set[tuple[str, str, str]], known: set[str]) -> list[str]:
+    return [
+        f"{earlier} → {later} ({kind})"
+        for earlier, later, kind in sorted(edges)
+        if not known & {earlier, later}
+    ]
 
 
 def _cell(task: str) -> str:
