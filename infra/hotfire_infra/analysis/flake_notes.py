@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 
 from sqlalchemy import Connection
 
 from hotfire_infra.analysis.flake_verdicts import FlakeVerdict, Try, flake_words, judge
 from hotfire_infra.analysis.history import FlakeNote
 from hotfire_infra.analysis.report import CellReport
-from hotfire_infra.store.queries_flakes import axes_of, failed_tests, tries_of_test
+from hotfire_infra.store.queries_flakes import TryRow, axes_of, failed_tests, tries_of_test
 from hotfire_infra.store.queries_pages import variants_of_test
 
 TRIES = 1500
 """Newest ones that are looked at; a rate of two years ago is another test's."""
-JUDGED = 40
+JUDGED = 20
 """Failures of a run that get a line: a run with more has one cause, and it is no flake."""
 
 
@@ -77,4 +78,10 @@ def _judged(
     rows = tries_of_test(connection, test_id, variant_id, limit=TRIES, until_run=until_run)
     if not any(row.failed for row in rows):
         return None
+    return _verdict_of(rows)
+
+
+@lru_cache(maxsize=256)
+def _verdict_of(rows: tuple[TryRow, ...]) -> FlakeVerdict | None:
+    # Who follows a run asks the same at every cell that is decided.
     return judge([Try(row.source, row.failed) for row in rows])

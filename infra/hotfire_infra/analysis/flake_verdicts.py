@@ -27,6 +27,8 @@ SURE = 0.9
 SEEN = 0.5
 """Expected earlier flakes from which a flake is a known one."""
 POINTS = 61
+RESCALED = 16
+"""Tries after which the masses are made to sum to 1 again: long before they are too small."""
 LOWEST, HIGHEST = 1e-5, 0.98
 
 
@@ -163,27 +165,44 @@ def _grid() -> tuple[tuple[float, ...], tuple[float, ...]]:
 def _filter(tries: Sequence[Try]) -> tuple[tuple[float, ...], list[float], float]:
     """Return the grid, the posterior of the rate, and the probability of being broken now."""
     rates, prior = _grid()
+    steps = {
+        (failed, is_new): _step(rates, failed, is_new) for failed in (0, 1) for is_new in (0, 1)
+    }
     whole = [mass * (1 - BROKEN_AT_FIRST) for mass in prior]
     broken = [mass * BROKEN_AT_FIRST for mass in prior]
     source = tries[0].source
-    for one in tries:
-        if one.source != source:
-            source = one.source
-            whole, broken = (
-                [w * (1 - BREAKS) + b * REPAIRS for w, b in zip(whole, broken, strict=True)],
-                [w * BREAKS + b * (1 - REPAIRS) for w, b in zip(whole, broken, strict=True)],
-            )
-        if one.failed:
-            whole = [w * rate for w, rate in zip(whole, rates, strict=True)]
-            broken = [b * (1 - PASSES_BROKEN) for b in broken]
-        else:
-            whole = [w * (1 - rate) for w, rate in zip(whole, rates, strict=True)]
-            broken = [b * PASSES_BROKEN for b in broken]
-        total = sum(whole) + sum(broken)
-        whole = [w / total for w in whole]
-        broken = [b / total for b in broken]
-    masses = [w + b for w, b in zip(whole, broken, strict=True)]
-    return rates, masses, sum(broken)
+    for place, one in enumerate(tries):
+        stay, repair, crack, last = steps[one.failed, one.source != source]
+        source = one.source
+        whole, broken = (
+            [w * s + b * r for w, b, s, r in zip(whole, broken, stay, repair, strict=True)],
+            [w * crack + b * last for w, b in zip(whole, broken, strict=True)],
+        )
+        if place % RESCALED == 0:
+            total = sum(whole) + sum(broken)
+            whole = [w / total for w in whole]
+            broken = [b / total for b in broken]
+    total = sum(whole) + sum(broken)
+    masses = [(w + b) / total for w, b in zip(whole, broken, strict=True)]
+    return rates, masses, sum(broken) / total
+
+
+def _step(
+    rates: Sequence[float], failed: int, is_new: int
+) -> tuple[list[float], list[float], float, float]:
+    """Return what one try multiplies by: whole to whole, broken to whole, whole to broken, broken on.
+
+    The move between sources (none within one) and the likelihood of the try in one.
+    """
+    breaks, repairs = (BREAKS, REPAIRS) if is_new else (0.0, 0.0)
+    on_whole = [rate if failed else 1 - rate for rate in rates]
+    on_broken = 1 - PASSES_BROKEN if failed else PASSES_BROKEN
+    return (
+        [(1 - breaks) * share for share in on_whole],
+        [repairs * share for share in on_whole],
+        breaks * on_broken,
+        (1 - repairs) * on_broken,
+    )
 
 
 def _whole(tries: Sequence[Try], rate: float) -> list[float]:
