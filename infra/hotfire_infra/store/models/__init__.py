@@ -2,6 +2,7 @@
 
 from hotfire_infra.store.models.access import Audit, Login, Token
 from hotfire_infra.store.models.base import Base
+from hotfire_infra.store.models.changes import SeriesChange, SeriesPoint, SeriesState
 from hotfire_infra.store.models.content import Artifact, Blob, LogChunk
 from hotfire_infra.store.models.dictionaries import Environment, Message, Test, Variant
 from hotfire_infra.store.models.execution import Attempt, History, Lock, Outbox, Request
@@ -75,6 +76,9 @@ __all__ = [
     "ResultMonth",
     "Run",
     "Schedule",
+    "SeriesChange",
+    "SeriesPoint",
+    "SeriesState",
     "SourceStamp",
     "StreamProblem",
     "Task",
