@@ -26,6 +26,8 @@ BROKEN_AT_FIRST = 0.01
 SURE = 0.9
 SEEN = 0.5
 """Expected earlier flakes from which a flake is a known one."""
+FEW = 20
+"""Tries below which a rate is the prior's rather than the test's, and is not shown."""
 POINTS = 61
 RESCALED = 16
 """Tries after which the masses are made to sum to 1 again: long before they are too small."""
@@ -122,6 +124,9 @@ def flake_words(verdict: FlakeVerdict) -> str:
     """
     if verdict.failures == 0:
         return ""
+    if verdict.kind is FlakeKind.UNDECIDED and verdict.runs < FEW:
+        tries = "1 try" if verdict.runs == 1 else f"{verdict.runs} tries"
+        return f"new failure or flake: only {tries} known; run it again"
     low, rate, high = (100 * x for x in (verdict.low, verdict.rate, verdict.high))
     often = f"fails in {rate:.2g} % [{low:.2g}, {high:.2g}] of {verdict.runs:,} runs"
     if verdict.flakes < SEEN:

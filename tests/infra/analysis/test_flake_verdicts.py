@@ -107,6 +107,12 @@ def test_one_line_says_rate_interval_runs_and_verdict():
     assert "new failure or flake, p(new) = 0.63; run it again" in flake_words(open_question)
 
 
+def test_of_a_test_that_is_hardly_known_no_rate_is_shown():
+    words = flake_words(judge([Try("first", True)]))
+    assert words == "new failure or flake: only 1 try known; run it again"
+    assert "only 6 tries known" in flake_words(judge([*passes(5), Try("new", True)]))
+
+
 def test_a_rise_is_part_of_the_line():
     words = flake_words(
         judge([*flaky(0.001, 600), *(Try(f"{one.source}b", one.failed) for one in flaky(0.12, 60))])
