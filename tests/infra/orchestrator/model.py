@@ -23,10 +23,11 @@ from hotfire_infra.store import queries
 from hotfire_infra.store.database import open_store
 
 from ..conftest import SOURCE, plan_of, spec_of
-from .reference import Reference, RefTask
+from .reference import LIVE, RefAttempt, Reference, RefTask
 
-NEEDS = {"a": (), "b": ("a",), "c": (), "d": ("b", "c"), "e": ()}
+NEEDS = {"a": (), "b": ("a",), "c": (), "d": ("b", "c"), "e": (), "f": (), "g": ()}
 SLOTS = 2
+AHEAD = 1
 RETRIES = 1
 ROUNDS = 60
 SCRIPTS = {
@@ -35,7 +36,8 @@ SCRIPTS = {
     "errored": Script(exit_code=36),
 }
 
-names = st.sampled_from(sorted(NEEDS))
+picks = st.integers(0, len(NEEDS) - 1)
+"""One of the attempts that something can be done to, by its place among them."""
 
 
 class ServiceDeath(BaseException):
@@ -51,7 +53,7 @@ class ObedientExecutor(FakeExecutor):
         super().__init__(
             root,
             director=lambda spec: self.scripts.get(spec.attempt, Script(never_claims=True)),
-            capacity=Capacity(cpus=SLOTS),
+            capacity=Capacity(cpus=SLOTS, ahead=AHEAD),
             clock=clock,
         )
 
@@ -70,8 +72,9 @@ class OrchestratorMachine(RuleBasedStateMachine):
     template: Path
     """A database with the schema and nothing in it; set by the test."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(passed=st.integers(0, 2))
+    def begin(self, passed: int) -> None:
+        """Start a run; of one in which some tasks have passed quickly, runners are started ahead."""
         self.folder = Path(tempfile.mkdtemp(prefix="hotfire-model-"))
         home = self.folder / "home"
         home.mkdir()
@@ -90,10 +93,14 @@ class OrchestratorMachine(RuleBasedStateMachine):
         self.reference = Reference(
             tasks={name: RefTask(needs=needs) for name, needs in NEEDS.items()},
             slots=SLOTS,
+            ahead=AHEAD,
             retries=RETRIES,
         )
         self.restart()
         self.compare()
+        for _ in range(passed):
+            self.come_up()
+            self.finish(0, "passed")
 
     def restart(self) -> None:
         lock = acquire(self.store, label="service")
@@ -116,7 +123,8 @@ class OrchestratorMachine(RuleBasedStateMachine):
         with self.store.reading() as connection:
             shown = queries.snapshot(connection, self.run_id)
             rows = queries.attempts_of(connection, self.run_id)
-        self.reference.settle(wish=[row.task_key for row in rows if row.state.value == "leased"])
+        live = {state: [r.task_key for r in rows if r.state.value == state] for state in LIVE}
+        self.reference.settle(wish=live["leased"], begun=live["started"])
         found = {task.key: str(task.state) for task in shown.tasks}
         assert found == {name: self.reference.state(name) for name in NEEDS}
         attempts = {name: [r.state.value for r in rows if r.task_key == name] for name in NEEDS}
@@ -126,43 +134,73 @@ class OrchestratorMachine(RuleBasedStateMachine):
         }
         assert (shown.run.verdict is not None) == self.reference.is_over
 
+    def chosen(self, pick: int, *states: str) -> tuple[str, RefAttempt | None]:
+        """Return a task with an attempt in one of the states, and that attempt; none: no such."""
+        found = [name for name in NEEDS if self.reference.tasks[name].last in states]
+        if not found:
+            return "", None
+        name = found[pick % len(found)]
+        return name, self.reference.live(name)
+
     def attempt_of(self, name: str) -> str:
         with self.store.reading() as connection:
             rows = queries.attempts_of(connection, self.run_id)
         return [row.ulid for row in rows if row.task_key == name][-1]
 
-    @rule(name=names)
-    def claim(self, name: str) -> None:
-        """The runner of a leased attempt comes up."""
-        attempt = self.reference.live(name)
-        if attempt is not None and attempt.state == "leased":
-            self.executor.scripts[self.attempt_of(name)] = Script(is_endless=True)
-            attempt.state = "started"
+    @rule(pick=picks)
+    def claim(self, pick: int) -> None:
+        """The runner of a leased attempt comes up, and asks whether it may begin."""
+        name, attempt = self.chosen(pick, "leased")
+        if attempt is not None:
+            self._ask(name)
         self.compare()
 
-    @rule(name=names, outcome=st.sampled_from(sorted(SCRIPTS)))
-    def finish(self, name: str, outcome: str) -> None:
-        """A started runner ends: green, red, or by trouble of its machine."""
+    @rule()
+    def come_up(self) -> None:
+        """The runners of all leased attempts come up."""
+        for name, task in self.reference.tasks.items():
+            if task.last == "leased":
+                self._ask(name)
+        self.compare()
+
+    def _ask(self, name: str) -> None:
         attempt = self.reference.live(name)
-        if attempt is not None and attempt.state == "started":
+        assert attempt is not None
+        self.executor.scripts[self.attempt_of(name)] = Script(is_endless=True)
+        attempt.has_asked = True
+
+    @rule(pick=picks)
+    def give_slot_back(self, pick: int) -> None:
+        """A started runner lets the next one begin, and is not over yet."""
+        name, attempt = self.chosen(pick, "started")
+        if attempt is not None:
+            (self.executor.spool(self.attempt_of(name)).root / "free").touch()
+            attempt.is_free = True
+        self.compare()
+
+    @rule(pick=picks, outcome=st.sampled_from(sorted(SCRIPTS)))
+    def finish(self, pick: int, outcome: str) -> None:
+        """A started runner ends: green, red, or by trouble of its machine."""
+        name, attempt = self.chosen(pick, "started")
+        if attempt is not None:
             self.executor.scripts[self.attempt_of(name)] = SCRIPTS[outcome]
             attempt.state = outcome
         self.compare()
 
-    @rule(name=names)
-    def kill(self, name: str) -> None:
+    @rule(pick=picks)
+    def kill(self, pick: int) -> None:
         """A runner is killed, before or after its claim."""
-        attempt = self.reference.live(name)
+        name, attempt = self.chosen(pick, *LIVE)
         if attempt is not None:
             (self.executor.spool(self.attempt_of(name)).root / "ended").touch()
             attempt.state = "lost"
         self.compare()
 
-    @rule(name=names)
-    def fall_silent(self, name: str) -> None:
+    @rule(pick=picks)
+    def fall_silent(self, pick: int) -> None:
         """A started runner gives no sign of life until its lease has run out."""
-        attempt = self.reference.live(name)
-        if attempt is not None and attempt.state == "started":
+        name, attempt = self.chosen(pick, "started")
+        if attempt is not None:
             self.executor.silent.add(self.attempt_of(name))
             attempt.is_silent = True
         self.clock.advance(LEASE_SECONDS + 1)

@@ -13,11 +13,15 @@ INTERRUPTED = ("lost", "errored")
 
 @dataclass
 class RefAttempt:
-    """One attempt: where it stands, since when, and whether its runner still breathes."""
+    """One attempt: where it stands, since when, and what its runner has said or fails to say."""
 
     state: str = "leased"
     since: float = 0.0
     is_silent: bool = False
+    has_asked: bool = False
+    """It is up and waits for its answer, if it has none yet."""
+    is_free: bool = False
+    """It has given its slot back before its end."""
 
 
 @dataclass
@@ -36,11 +40,12 @@ class RefTask:
 
 @dataclass
 class Reference:
-    """Tasks in the order of the plan, so many slots, one clock."""
+    """Tasks in the order of the plan, so many slots, so many runners ahead of them, one clock."""
 
     tasks: Mapping[str, RefTask]
     slots: int
     retries: int
+    ahead: int = 0
     now: float = 0.0
     is_cancelled: bool = False
 
@@ -75,20 +80,25 @@ class Reference:
         task = self.tasks[name]
         return task.attempts[-1] if task.last in LIVE else None
 
+    def living(self) -> list[RefAttempt]:
+        """Return all attempts that are leased or started."""
+        return [task.attempts[-1] for task in self.tasks.values() if task.last in LIVE]
+
     def pass_time(self, seconds: float) -> None:
         """Let leases run out: of who never claimed, and of who is silent."""
         self.now += seconds
-        for task in self.tasks.values():
-            if task.last == "leased" and self.now - task.attempts[-1].since > CLAIM_SECONDS:
-                task.attempts[-1].state = "lost"
-            elif task.last == "started" and task.attempts[-1].is_silent:
+        for attempt in self.living():
+            is_late = not attempt.has_asked and self.now - attempt.since > CLAIM_SECONDS
+            if (attempt.state == "leased" and is_late) or attempt.is_silent:
                 assert seconds > LEASE_SECONDS
-                task.attempts[-1].state = "lost"
+                attempt.state = "lost"
 
-    def settle(self, wish: Sequence[str] = ()) -> None:
-        """Resolve what can never run, end what is cancelled, lease what is queued.
+    def settle(self, wish: Sequence[str] = (), begun: Sequence[str] = ()) -> None:
+        """Resolve what can never run, end what is cancelled, begin, lease what is queued.
 
-        Which of the queued tasks comes first is another room's affair: `wish` goes before the rest.
+        Which of the queued tasks comes first is another room's affair: `wish` goes before the rest,
+        `begun` is who was answered. Not its affair is how many: no more than there are slots, and
+        nobody waits for an answer beside a slot that is free.
         """
         for name, task in self.tasks.items():
             verdicts = {self.verdict(need) for need in task.needs}
@@ -98,9 +108,17 @@ class Reference:
                 task.attempts[-1].state = "cancelled"
             if self.is_cancelled and self.state(name) in ("queued", "waiting"):
                 task.resolution = "cancelled"
+        for name in begun:
+            attempt = self.live(name)
+            if attempt is not None and attempt.has_asked:
+                attempt.state = "started"
+        living = self.living()
+        assert sum(one.state == "started" and not one.is_free for one in living) <= self.slots
+        waiting = sum(one.state == "leased" and one.has_asked for one in living)
+        assert not waiting or len(living) - waiting >= self.slots
         for name in [*wish, *self.tasks]:
-            busy = sum(task.last in LIVE for task in self.tasks.values())
-            if self.state(name) == "queued" and busy < self.slots:
+            room = self.slots + (self.ahead if name in wish else 0)
+            if self.state(name) == "queued" and len(self.living()) < room:
                 self.tasks[name].attempts.append(RefAttempt(since=self.now))
 
     @property
