@@ -17,8 +17,8 @@ from hotfire_infra.analysis.failure_clusters import (
 SAME = [
     ("error 3.71 at 5 of 1024", "error 4e-3 at 17 of 64"),
     ("segfault at 0x7ffe12ab in worker-3", "segfault at 0xdeadbeef in worker-12"),
-    ("cannot open /tmp/run-1/a/model.gguf", "cannot open /home/ci/w7/model.gguf"),
-    (r"cannot open C:\work\12\model.gguf", "cannot open /home/ci/w7/model.gguf"),
+    ("cannot open /tmp/run-1/a/model.gguf", "cannot open /srv/w7/model.gguf"),
+    (r"cannot open C:\work\12\model.gguf", "cannot open /srv/w7/model.gguf"),
     ("timed out after 12.5 s", "timed out after 900 ms"),
     ("attempt 01J9ZC3V7QK8M2R4T6W8Y0A1B2 lost", "attempt 01JA0D4W8RM9N3S5V7X9Z1B2C3 lost"),
     ("at 2026-11-21T09:00:01Z: refused", "at 2025-01-02T23:59:59.123+01:00: refused"),
