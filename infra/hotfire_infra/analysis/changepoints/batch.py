@@ -64,6 +64,15 @@ def partition(ticks: Places, lowest: int, levels: int, table: Floats, penalty: f
     return starts
 
 
+@compiled
+def medians(values: Floats, ends: Places) -> Floats:
+    """Return the median between each two neighbouring ends."""
+    found = np.empty(ends.size - 1)
+    for k in range(found.size):
+        found[k] = np.median(values[ends[k] : ends[k + 1]])
+    return found
+
+
 class Segmentation:
     """A series cut into levels, with the noise about them."""
 
@@ -92,14 +101,16 @@ class Segmentation:
 
     def levels(self) -> list[float]:
         """Median of each segment."""
-        return [float(np.median(self.values[a:b])) for a, b in self.segments()]
+        found: list[float] = medians(self.values, self._ends()).tolist()
+        return found
 
     def residuals(self) -> Floats:
         """What the levels leave."""
-        left = np.empty_like(self.values)
-        for (a, b), level in zip(self.segments(), self.levels(), strict=True):
-            left[a:b] = self.values[a:b] - level
-        return left
+        ends = self._ends()
+        return np.asarray(self.values - np.repeat(medians(self.values, ends), np.diff(ends)))
+
+    def _ends(self) -> Places:
+        return np.array([0, *self.cuts, self.values.size])
 
     def begin(self) -> None:
         """Fit the noise to differences of neighbours, which steps hardly touch."""

@@ -40,17 +40,22 @@ class Ramp:
     cost: float
 
 
+@compiled
 def level_cost(z: Floats) -> float:
     """Return half the sum of clipped squares about the best level."""
     if z.size == 0:
         return 0.0
-    return float(np.minimum((z - _centre(z)) ** 2, _CLIPPED).sum() / 2)
-
-
-def _centre(z: Floats) -> float:
-    middle = float(np.median(z))
-    near = z[np.abs(z - middle) < 3.0]
-    return float(near.mean()) if near.size else middle
+    middle = np.median(z)
+    total, near = 0.0, 0
+    for one in z:
+        if abs(one - middle) < 3.0:
+            total += one
+            near += 1
+    centre = total / near if near else middle
+    cost = 0.0
+    for one in z:
+        cost += min((one - centre) ** 2, _CLIPPED) / 2
+    return float(cost)
 
 
 def best_ramp(z: Floats) -> Ramp | None:
@@ -174,34 +179,47 @@ _MODES_SHARE = 0.15
 def mixture(before: Floats, after: Floats) -> Mixture | None:
     """Return how the shares of two modes changed, or None: it is the level that did.
 
-    The modes are those of both sides together (two means, after Lloyd). A change of mixture leaves
+    The modes are those of both sides together (two medians, after Lloyd). A change of mixture leaves
     them where they are and has both of them on one side at least; a step has one on each.
     """
-    both = np.concatenate([before, after])
-    low, high = np.quantile(both, 0.1), np.quantile(both, 0.9)
+    is_one, old, new = _mixture(before, after)
+    return Mixture(before=old, after=new) if is_one else None
+
+
+@compiled
+def _mixture(before: Floats, after: Floats) -> tuple[bool, float, float]:
+    no = (False, 0.0, 0.0)
+    both = np.sort(np.concatenate((before, after)))
+    count = both.size
+    low, high = both[count // 10], both[count - 1 - count // 10]
+    split = 0
     for _ in range(20):
-        upper = both > (low + high) / 2
-        if upper.all() or not upper.any():
-            return None
-        low, high = float(np.median(both[~upper])), float(np.median(both[upper]))
+        # Sorted: the modes' members are a head and a tail, and medians lie in their middles.
+        place = np.searchsorted(both, (low + high) / 2)
+        if place in (0, count):
+            return no
+        low, high = both[place // 2], both[(place + count) // 2]
+        if place == split:
+            break
+        split = place
     cut = (low + high) / 2
-    upper = both > cut
-    within = np.concatenate([both[upper] - high, both[~upper] - low])
-    width = 1.4826 * float(np.median(np.abs(within)))
+    width = 1.4826 * np.median(np.abs(both - np.where(both > cut, high, low)))
     if high - low < _MODES_APART * max(width, 1e-12):
-        return None
-    shares = float((before > cut).mean()), float((after > cut).mean())
-    if not any(_MODES_SHARE <= share <= 1 - _MODES_SHARE for share in shares):
-        return None
-    # The modes themselves must not have moved: medians of each, before against after.
-    for mode, side in ((low, False), (high, True)):
-        parts = [part[(part > cut) == side] for part in (before, after)]
-        for part in parts:
-            if part.size >= 5 and abs(float(np.median(part)) - mode) > width * (
-                1.0 + 2.5 / math.sqrt(part.size)
+        return no
+    shares = ((before > cut).mean(), (after > cut).mean())
+    mixed = [_MODES_SHARE <= share <= 1 - _MODES_SHARE for share in shares]
+    if not (mixed[0] or mixed[1]):
+        return no
+    # The modes themselves must not have moved: medians of each side against those of both.
+    for part in (before, after):
+        for is_upper in (False, True):
+            side = part[(part > cut) == is_upper]
+            mode = high if is_upper else low
+            if side.size >= 5 and abs(np.median(side) - mode) > width * (
+                1.0 + 2.5 / math.sqrt(side.size)
             ):
-                return None
-    return Mixture(before=shares[0], after=shares[1])
+                return no
+    return True, shares[0], shares[1]
 
 
 def confidence(gain: float, count: int, growth: float) -> float:
