@@ -12,6 +12,7 @@ from hotfire_infra.analysis.gate import GateDecision, decide
 from hotfire_infra.analysis.gate_cells import gate_cells
 from hotfire_infra.analysis.headline import final_headline
 from hotfire_infra.analysis.performance import analyse_performance
+from hotfire_infra.analysis.watching import watch_series
 from hotfire_infra.orchestrator.crashpoints import CrashPoint, Passing, pass_by
 from hotfire_infra.orchestrator.facts import RunFacts
 from hotfire_infra.orchestrator.gone import policy_of
@@ -30,7 +31,12 @@ log = logging.getLogger(__name__)
 Analysis = Callable[[Store, int], Sequence[str]]
 """A step over a run whose results are complete; returns sentences about regressions that block."""
 
-ANALYSES: tuple[Analysis, ...] = (name_series, analyse_performance, analyse_accuracy)
+ANALYSES: tuple[Analysis, ...] = (
+    name_series,
+    analyse_performance,
+    watch_series,
+    analyse_accuracy,
+)
 """The steps of every run, in order; a new one is added here."""
 
 

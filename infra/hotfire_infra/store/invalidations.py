@@ -20,6 +20,7 @@ from hotfire_infra.store.audit import local_entry, record_audit
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Attempt, Device, Environment, Invalidation, Run, Task
 from hotfire_infra.store.rollups import made_months_of, roll_up
+from hotfire_infra.store.series_changes import forget_states_of_attempts
 from hotfire_infra.store.transitions import publish
 from hotfire_testframework.contract.ulid import new_ulid
 
@@ -129,6 +130,7 @@ def invalidate(
         for part in _parts(keys):
             mark = update(Attempt).where(Attempt.id.in_(part)).values(invalidation_id=key)
             connection.execute(mark)
+            forget_states_of_attempts(connection, part)
         _note(
             connection, "results invalidate", ulid, predicate.to_json(), reason, requested_by, now
         )
@@ -150,6 +152,8 @@ def withdraw(store: Store, ref: str, *, reason: str, requested_by: str) -> Inval
         keys = list(connection.execute(own).scalars())
         clear = update(Attempt).where(Attempt.invalidation_id == row.id)
         connection.execute(clear.values(invalidation_id=None))
+        for part in _parts(keys):
+            forget_states_of_attempts(connection, part)
         done = update(Invalidation).where(Invalidation.id == row.id).values(withdrawn_ns=now)
         connection.execute(done)
         _note(connection, "results withdraw", row.ulid, {}, reason, requested_by, now)

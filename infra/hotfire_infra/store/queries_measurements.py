@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 from hotfire_infra.store.keys import key_table
+from hotfire_infra.store.mainline import IS_MAINLINE
 from hotfire_infra.store.models import (
     Attempt,
     Cell,
@@ -138,9 +139,16 @@ def measurements_of_run(connection: Connection, run_id: int) -> tuple[Measuremen
 
 
 def points_of_series(
-    connection: Connection, keys: Sequence[str], *, before_run: int | None = None
+    connection: Connection,
+    keys: Sequence[str],
+    *,
+    before_run: int | None = None,
+    is_mainline: bool = False,
 ) -> tuple[MeasurementRow, ...]:
-    """Return all points of some series, oldest run first, perhaps only those of earlier runs."""
+    """Return all points of some series, oldest run first, perhaps only those of earlier runs.
+
+    `is_mainline`: only those of runs of the target branch itself.
+    """
     query = (
         _measurements()
         .where(
@@ -153,6 +161,8 @@ def points_of_series(
     )
     if before_run is not None:
         query = query.where(Run.id < before_run)
+    if is_mainline:
+        query = query.where(IS_MAINLINE)
     return tuple(_row(row) for row in connection.execute(query))
 
 

@@ -446,7 +446,8 @@ def downgrade() -> None:
         ):  # fmt: skip
             batch.drop_column(name)
     for name in (
-        "series_change", "series_point", "series_state", "result_month", "measurement_month", "audit", "login", "token", "firing", "schedule",
+        "series_change", "series_point", "series_state", "result_month", "measurement_month",
+        "audit", "login", "token", "firing", "schedule",
         "hold", "differential", "device_evidence", "invalidation", "device",
     ):  # fmt: skip
         op.drop_table(name)

@@ -1,0 +1,70 @@
+"""Runs of the target branch itself, and their order on it: whose points make the series of a metric.
+
+A run of a change, of a tree with uncommitted changes or of somebody untrusted measures something
+that may never be merged; its point is compared with the mainline and is no part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, and_, select
+
+from hotfire_infra.store.models import Run, SourceStamp
+
+ANCESTORS = "ancestors"
+"""Option of a run: its merge base and the first parents of that, newest first."""
+
+IS_MAINLINE: ColumnElement[bool] = and_(
+    Run.purpose == "result",
+    Run.is_trusted,
+    SourceStamp.patch_digest == "",
+    # A commit that is its own merge base with the target branch lies on it.
+    Run.merge_base == SourceStamp.revision,
+)
+"""Of a SELECT that joins run and source stamp."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MainlineRun:
+    """A run of a commit of the target branch."""
+
+    id: int
+    revision: str
+    older: frozenset[str]
+    """Commits before its own, as far back as was recorded."""
+
+
+def mainline_runs(connection: Connection, run_ids: Sequence[int]) -> tuple[MainlineRun, ...]:
+    """Return those of some runs that lie on the target branch, by their ids."""
+    query = (
+        select(Run.id, Run.options, SourceStamp.revision)
+        .join(SourceStamp, SourceStamp.id == Run.source_stamp_id)
+        .where(Run.id.in_(run_ids), IS_MAINLINE)
+        .order_by(Run.id)
+    )
+    return tuple(
+        MainlineRun(
+            id=row.id,
+            revision=row.revision,
+            older=frozenset((row.options or {}).get(ANCESTORS, ())) - {row.revision},
+        )
+        for row in connection.execute(query)
+    )
+
+
+def comes_after(later: MainlineRun, earlier: MainlineRun) -> bool:
+    """Say whether a run was made later, and not of a commit before the other's."""
+    return later.id > earlier.id and later.revision not in earlier.older
+
+
+def in_branch_order(runs: Iterable[MainlineRun]) -> tuple[MainlineRun, ...]:
+    """Order runs by commit as far as known, runs of one commit and unknown ones by creation."""
+    ordered: list[MainlineRun] = []
+    for run in sorted(runs, key=lambda one: one.id):
+        place = len(ordered)
+        while place > 0 and run.revision in ordered[place - 1].older:
+            place -= 1
+        ordered.insert(place, run)
+    return tuple(ordered)
