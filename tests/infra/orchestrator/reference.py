@@ -114,12 +114,12 @@ class Reference:
                 attempt.state = "started"
         living = self.living()
         assert sum(one.state == "started" and not one.is_free for one in living) <= self.slots
-        waiting = sum(one.state == "leased" and one.has_asked for one in living)
-        assert not waiting or len(living) - waiting >= self.slots
         for name in [*wish, *self.tasks]:
             room = self.slots + (self.ahead if name in wish else 0)
             if self.state(name) == "queued" and len(self.living()) < room:
                 self.tasks[name].attempts.append(RefAttempt(since=self.now))
+        waiting = sum(one.state == "leased" and one.has_asked for one in self.living())
+        assert not waiting or len(self.living()) - waiting >= self.slots
 
     @property
     def is_over(self) -> bool:
