@@ -29,6 +29,8 @@ from hotfire_infra.analysis.changepoints.spread import spread_change
 
 NOMINAL = 20_000.0
 _SHORTEST_SERIES = 8
+_LEVELS_UNKNOWN = 1.2
+"""Widens the interval of a position for the levels, which are estimated: 95 % in simulations."""
 _SHARP = 5.0
 """Scales from which one step is no slope: that would miss it by more than it could gain."""
 
@@ -139,7 +141,8 @@ def _step(found: Segmentation, cut: int, *, is_logged: bool) -> Changepoint:
     z = (found.values[begin:end] - np.median(found.values[begin:middle])) / found.scale
     size = middle - begin
     after = float(np.median(z[size:]))
-    best, low, high = position_interval(z, 0.0, after, found.table, found.growth)
+    growth = _LEVELS_UNKNOWN * found.growth
+    best, low, high = position_interval(z, 0.0, after, found.table, growth)
     gain = level_cost(z) - level_cost(z[:size]) - level_cost(z[size:])
     modes = mixture(z[:best], z[best:])
     old, new = (
