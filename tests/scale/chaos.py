@@ -456,6 +456,8 @@ def check(chaos: Chaos, run_id: int, fault_free: dict[str, tuple[str | None, dic
         assert [row.number for row in rows] == list(range(1, len(rows) + 1)), rows
         interrupted = sum(row.state in ATTEMPT_INTERRUPTED for row in rows)
         assert interrupted == chaos.interruptions[task], f"{task} lost attempts that nobody broke"
+    most = chaos.executor.most_at_once
+    assert most <= SLOTS, f"{most} attempts ran at once"
     check_books(chaos)
     assert list(dict.fromkeys(chaos.delivered)) == events, "events were lost, or out of order"
     submitted = [str(ulid) for ulid in chaos.executor.submitted]
