@@ -186,7 +186,10 @@ def _plain(model: type[Base]) -> list[Any]:
 def write_executemany(path: Path, work: Sequence[Rows]) -> Spent:
     """Write the rows with the driver alone, a transaction a batch."""
     connection = sqlite3.connect(path, isolation_level=None)
-    for pragma in ("synchronous = NORMAL", "foreign_keys = 1", "cache_size = -32768"):
+    for pragma in (
+        "synchronous = NORMAL", "foreign_keys = 1", "cache_size = -32768",
+        "wal_autocheckpoint = 8000",
+    ):  # fmt: skip
         connection.execute(f"PRAGMA {pragma}")
     statements = {
         model.__tablename__: f"INSERT INTO {model.__tablename__} VALUES "

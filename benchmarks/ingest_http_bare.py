@@ -63,7 +63,10 @@ class Writer(threading.Thread):
     def run(self) -> None:
         """Store until the process ends."""
         base = sqlite3.connect(self._path, isolation_level=None, timeout=30)
-        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -32768"):
+        for pragma in (
+            "journal_mode = WAL", "synchronous = NORMAL", "cache_size = -32768",
+            "wal_autocheckpoint = 8000",
+        ):  # fmt: skip
             base.execute(f"PRAGMA {pragma}")
         while True:
             group = [self.queue.get()]
