@@ -15,6 +15,8 @@ from hotfire_testframework.contract.variants import variant_hash
 from hotfire_testframework.errors import ContractError
 
 PLAN_SCHEMA = "hotfire.dev/plan/1"
+NOT_EXECUTABLE = "not_executable"
+"""Beside a printed plan: cell key → why the machines that were asked could not execute it then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +250,8 @@ class Plan:
                     "Plan again with `hotfire plan`."
                 )
             digest = value.pop("digest", None)
+            # An answer of the machines of that day: the plan is the same without it.
+            value.pop(NOT_EXECUTABLE, None)
             # The inventory's `null` is part of the frozen form, absence is how it reads.
             plan = from_json(cls, value, "plan")
         except ContractError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from hotfire_infra.client.catalogue import (
     recorded_knowledge,
 )
 from hotfire_infra.client.driver import Driver
+from hotfire_infra.client.executability import reasons_of, refusals_of
 from hotfire_infra.client.launching import CheckoutLauncher
 from hotfire_infra.client.protocol import AS_PLANNED, LogText, RunWish, WatchEvent
 from hotfire_infra.configuration import Configuration, read_configuration
@@ -121,6 +122,10 @@ class EmbeddedClient:
     def plan_of(self, ref: str) -> Plan:
         """Return the frozen plan of a run."""
         return Plan.from_json(self._store.blobs.read(self._find(ref).plan_sha256))
+
+    def not_executable(self, plan: Plan) -> Mapping[str, str]:
+        """Ask the executor which cells it cannot execute now, and why."""
+        return reasons_of(plan, partial(refusals_of, self._executor))
 
     def start_run(
         self,

@@ -18,6 +18,7 @@ from hotfire_infra.client.catalogue import (
 )
 from hotfire_infra.client.connection import API_VERSION, Connection, read_token
 from hotfire_infra.client.event_reader import events_of
+from hotfire_infra.client.executability import reasons_of
 from hotfire_infra.client.inputs import bring
 from hotfire_infra.client.planning import Known, facts_of
 from hotfire_infra.client.protocol import AS_PLANNED, LogText, RunWish, WatchEvent
@@ -131,6 +132,17 @@ class HttpClient:
     def plan_of(self, ref: str) -> Plan:
         """Return the frozen plan of a run."""
         return Plan.from_json(self._blob(self.show(ref).run.plan_sha256))
+
+    def not_executable(self, plan: Plan) -> Mapping[str, str]:
+        """Ask the service which cells its machines cannot execute now, and why."""
+
+        def ask(texts: Sequence[str]) -> Sequence[str | None]:
+            found: Sequence[str | None] = self._connection.get(
+                "/executability", requires=list(texts)
+            )["reasons"]
+            return found
+
+        return reasons_of(plan, ask)
 
     def _blob(self, digest: str) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self._connection.get(f"/blobs/sha256/{digest}")

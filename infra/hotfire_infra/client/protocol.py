@@ -93,6 +93,12 @@ class Client(Protocol):
     def plan_of(self, ref: str) -> Plan:
         """Return the frozen plan of a run."""
 
+    def not_executable(self, plan: Plan) -> Mapping[str, str]:
+        """Return why the machines that would run a plan cannot execute cells of it, by cell key.
+
+        As they are now; what is not in it can be executed.
+        """
+
     def start_run(
         self,
         plan: Plan,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import platform
 import shutil
@@ -94,8 +93,22 @@ def _missing_devices(wanted: Sequence[str]) -> Iterator[str]:
 
 def _missing_modules(names: Sequence[str]) -> Iterator[str]:
     for name in names:
-        if importlib.util.find_spec(name) is None:
+        if not _has_module(name):
             yield f"no Python module {name}; `make setup` installs it"
+
+
+def _has_module(name: str) -> bool:
+    """Whether a module can be found; nothing is imported, not even the package around it."""
+    folders: Sequence[str] | None = None
+    whole = ""
+    for part in name.split("."):
+        whole = f"{whole}.{part}" if whole else part
+        specs = (finder.find_spec(whole, folders) for finder in sys.meta_path)
+        found = next((spec for spec in specs if spec is not None), None)
+        if found is None:
+            return False
+        folders = found.submodule_search_locations or ()
+    return True
 
 
 @cache

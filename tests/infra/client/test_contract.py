@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import json
 import re
 import socket
 import subprocess
@@ -17,8 +18,10 @@ from hotfire_infra.analysis.history import CommandReports
 from hotfire_infra.analysis.reporting import StoreReports
 from hotfire_infra.api.service import Service
 from hotfire_infra.cli.exit_codes import CliExit
+from hotfire_infra.cli.here import ask_here
 from hotfire_infra.cli.main import main
 from hotfire_infra.cli.reproduction import prepare
+from hotfire_infra.cli.verbs.plan import print_plan
 from hotfire_infra.client import Client
 from hotfire_infra.client.connection import Connection, read_token
 from hotfire_infra.client.embedded import EmbeddedClient
@@ -35,6 +38,7 @@ from hotfire_infra.errors import (
 )
 from hotfire_infra.settings import Settings
 from hotfire_infra.states import RunState, RunVerdict
+from hotfire_pipelines.plan import Plan
 from hotfire_testframework.contract.exit_codes import RunnerExit
 
 IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
@@ -269,6 +273,7 @@ def test_what_every_door_prints_is_the_same_here_and_by_http(
     (checkout / "hello.txt").write_text("wrong\n")
     embedded.start_run(embedded.plan("small"))
     list(embedded.watch("latest", poll_seconds=0.05))
+    (tmp_path / "saved.json").write_text(embedded.plan("small").to_json())
     words = [
         ["show", "latest", "-o", "json"],
         ["show", "latest"],
@@ -281,6 +286,7 @@ def test_what_every_door_prints_is_the_same_here_and_by_http(
         ["logs", "latest", "check platform=here"],
         ["compare", "1", "1", "-o", "json"],
         ["plan", "small"],
+        ["plan", str(tmp_path / "saved.json")],
         ["watch", "1"],
         ["cancel", "1"],
         ["show", "99"],
@@ -298,6 +304,29 @@ def test_what_every_door_prints_is_the_same_here_and_by_http(
         assert (each, one[0], *one[1].splitlines(), *one[2].splitlines()) == (
             each, other[0], *other[1].splitlines(), *other[2].splitlines(),
         )  # fmt: skip
+
+
+def test_what_is_not_executable_stands_beside_the_plan_and_not_in_it(client):
+    plan = client.plan("small")
+    reasons = client.not_executable(plan)
+    assert set(reasons) == {"build|platform=qnx", "check|platform=qnx"}
+    assert all("needs os qnx" in reason for reason in reasons.values())
+    beside = {**plan.to_dict(), "not_executable": reasons}
+    assert Plan.from_json(json.dumps(beside)) == plan
+
+
+def test_a_plan_is_shown_although_nobody_says_what_is_executable(client, capsys, monkeypatch):
+    def silent(plan):
+        raise ServiceError("this service does not know the question")
+
+    plan = client.plan("small")
+    monkeypatch.setattr(client, "not_executable", silent)
+    print_plan(plan, ask_here(plan, client), as_json=True)
+    said = capsys.readouterr()
+    assert json.loads(said.out)["not_executable"] is None
+    assert "is not known: this service does not know the question" in said.err
+    print_plan(plan, ask_here(plan, client), as_json=False)
+    assert "not executable here" not in capsys.readouterr().out
 
 
 def test_a_service_that_is_not_there_is_named_with_the_next_command(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hotfire_infra.analysis.transport import to_plain
 from hotfire_infra.api import documents as docs
+from hotfire_infra.api.problems import ApiError
 from hotfire_infra.api.routers.runs import VIEWERS
 from hotfire_infra.api.service import Serviced
+from hotfire_infra.client.executability import AT_ONCE, LONGEST, refusals_of
 from hotfire_infra.store import queries_coverage, queries_durations, queries_prices
 from hotfire_pipelines.history import CellHistory
 
@@ -114,6 +116,54 @@ class CellDurationAnswer(BaseModel):
     model_config = docs.with_example(history=_HISTORY)
 
     history: CellDurations | None
+
+
+class Executability(BaseModel):
+    """What the machines of the service can execute now."""
+
+    model_config = docs.with_example(reasons=["no NVIDIA device", None])
+
+    reasons: list[str | None] = Field(
+        description="Of each requirement, in the order of the question; null: it can be executed"
+    )
+
+
+class Required(BaseModel):
+    """What a cell requires, as the plan has it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    facts: dict[str, str] = {}
+    executables: list[str] = []
+    devices: list[str] = []
+    python_modules: list[str] = []
+    # Folders below the cache, and no way out of it.
+    toolchains: list[Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$")]] = []
+    reach: list[str] = []
+
+
+Requirement = Annotated[str, Field(min_length=2, max_length=LONGEST)]
+
+
+@router.get("/executability", summary="Show what can be executed here, and why not",
+            operation_id="list_executability")  # fmt: skip
+def executability(
+    service: Serviced,
+    requires: Annotated[
+        list[Requirement],
+        Query(max_length=AT_ONCE, description="JSON objects: `requires` of the plan's cells",
+              examples=[['{"devices":["nvidia:sm_90"]}']]),
+    ],
+) -> Executability:  # fmt: skip
+    """The answer of this moment, beside the plan: no part of it, and not of its digest."""
+    try:
+        asked = [Required.model_validate_json(text).model_dump_json() for text in requires]
+    except ValidationError as error:
+        raise ApiError(
+            422, f"`requires` is not what a plan's cell has: {error.errors()[0]['msg']}",
+            remedy="send what `hotfire plan PIPELINE -o json` has in `cells`",
+        ) from error  # fmt: skip
+    return Executability(reasons=list(refusals_of(service.executor, asked)))
 
 
 @router.get("/coverage/files", summary="Show what earlier runs executed of files",

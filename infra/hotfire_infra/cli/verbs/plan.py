@@ -9,7 +9,7 @@ from pathlib import Path
 from hotfire_infra.analysis.quantities import count, duration
 from hotfire_infra.cli.console import data, progress, table
 from hotfire_infra.cli.exit_codes import CliExit
-from hotfire_infra.cli.here import here_line, reasons_here
+from hotfire_infra.cli.here import Here, ask_here, here_line
 from hotfire_infra.cli.lines import durations_line, plan_line
 from hotfire_infra.cli.plan_diff_lines import diff_lines
 from hotfire_infra.cli.price_lines import price_lines
@@ -18,9 +18,10 @@ from hotfire_infra.cli.selection_lines import selection_lines, why_not
 from hotfire_infra.cli.session import Session, open_session
 from hotfire_pipelines.errors import PlanError
 from hotfire_pipelines.explain import explain
-from hotfire_pipelines.plan import Plan, PlannedCell, PlannedCoverage
+from hotfire_pipelines.plan import NOT_EXECUTABLE, Plan, PlannedCell, PlannedCoverage
 from hotfire_pipelines.plan_diff import diff
 from hotfire_pipelines.selected import PlannedOmission
+from hotfire_testframework.contract.canonical import canonical_json
 
 HEADER = ("TASK", "PLATFORM", "VARIANT", "SHARDS", "TESTS", "ESTIMATE", "NOTE")
 USUAL = "pre-merge"
@@ -50,15 +51,15 @@ def plan(wish: PlanWish) -> int:
         )
     if is_saved(wish.pipeline) and (wish.diff is None or is_saved(wish.diff)):
         # Two files tell all: no store is opened, and no checkout is needed.
-        _answer(wish, _read_whole(wish, None), None)
+        _answer(wish, None, _read_whole(wish, None), None)
         return CliExit.OK
     with open_session() as session:
         old = None if wish.diff is None else _old(session, wish.diff)
-        _answer(wish, _read_whole(wish, session, old), old)
+        _answer(wish, session, _read_whole(wish, session, old), old)
     return CliExit.OK
 
 
-def _answer(wish: PlanWish, new: Plan, old: Plan | None) -> None:
+def _answer(wish: PlanWish, session: Session | None, new: Plan, old: Plan | None) -> None:
     if wish.diff is not None:
         found = diff(old or read_plan(wish.diff), new)
         if wish.as_json:
@@ -69,7 +70,8 @@ def _answer(wish: PlanWish, new: Plan, old: Plan | None) -> None:
     if wish.explain is not None:
         print_explanations(new, wish.explain, as_json=wish.as_json)
         return
-    print_plan(new, as_json=wish.as_json)
+    here = ask_here(new, session.client if session is not None else None)
+    print_plan(new, here, as_json=wish.as_json)
 
 
 def _read_whole(wish: PlanWish, session: Session | None, old: Plan | None = None) -> Plan:
@@ -123,13 +125,17 @@ def print_explanations(frozen: Plan, words: str, *, as_json: bool) -> None:
     data("\n".join(lines))
 
 
-def print_plan(frozen: Plan, *, as_json: bool) -> None:
-    """Print a plan as one JSON document, or as a table of its cells."""
+def print_plan(frozen: Plan, here: Here, *, as_json: bool) -> None:
+    """Print a plan as one JSON document, or as a table of its cells; and what `here` cannot run."""
     if as_json:
-        data(frozen.to_json())
+        # Null where nobody answered: an empty object says that all can be executed.
+        reasons = None if here.silence else dict(here.reasons)
+        document = {**frozen.to_dict(), NOT_EXECUTABLE: reasons}
+        data(canonical_json(document).decode("utf-8"))
+        if here.silence:
+            progress(str(here_line(frozen, here)))
         return
-    here = reasons_here(frozen)
-    rows = [_row(frozen, cell, here.get(cell.key)) for cell in frozen.cells]
+    rows = [_row(frozen, cell, here.reasons.get(cell.key)) for cell in frozen.cells]
     rows += [_left_out(frozen, cell) for cell in frozen.unselected]
     data(table(HEADER, rows, frozenset({3, 4, 5})))
     progress(plan_line(frozen))

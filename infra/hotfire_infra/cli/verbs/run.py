@@ -10,6 +10,7 @@ from hotfire_infra.cli.console import data, progress
 from hotfire_infra.cli.durations import parse_duration
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.following import detach, follow
+from hotfire_infra.cli.here import ask_here
 from hotfire_infra.cli.lines import durations_line, plan_line
 from hotfire_infra.cli.price_lines import check_budget, price_lines
 from hotfire_infra.cli.problems import CliError
@@ -56,7 +57,7 @@ def run(wish: Wish) -> int:
             return _resume(session, wish)
         plan = _plan(session, wish)
         if wish.dry_run:
-            print_plan(plan, as_json=wish.as_json)
+            print_plan(plan, ask_here(plan, session.client), as_json=wish.as_json)
             return CliExit.OK
         if plan.unselected and not plan.cells:
             raise nothing_selected(plan)

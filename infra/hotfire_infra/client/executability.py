@@ -1,0 +1,41 @@
+"""Which cells of a plan some machines cannot execute: each kind of requirement is asked once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hotfire_infra.executors.protocol import Executor
+from hotfire_pipelines.plan import Plan
+from hotfire_testframework.contract.canonical import canonical_json
+
+AT_ONCE = 20
+"""Requirements in one question, which travels in an address."""
+LONGEST = 4000
+"""Characters of one."""
+
+Ask = Callable[[Sequence[str]], Sequence[str | None]]
+"""Of requirements as JSON texts: the reason for each, in order, or None where it can run."""
+
+
+def reasons_of(plan: Plan, ask: Ask) -> Mapping[str, str]:
+    """Return the reason for each cell that cannot be executed, by its key."""
+    texts = {cell.key: _text(cell.requires) for cell in plan.cells}
+    whole = list(dict.fromkeys(texts.values()))
+    answers: dict[str, str | None] = {}
+    for start in range(0, len(whole), AT_ONCE):
+        part = whole[start : start + AT_ONCE]
+        answers.update(zip(part, ask(part), strict=True))
+    found = {key: answers[text] for key, text in texts.items()}
+    return {key: reason for key, reason in found.items() if reason is not None}
+
+
+def refusals_of(executor: Executor, texts: Sequence[str]) -> Sequence[str | None]:
+    """Return what an executor answers to requirements as JSON texts."""
+    refused = (executor.can_execute(json.loads(text)) for text in texts)
+    return [None if one is None else one.reason for one in refused]
+
+
+def _text(requires: Mapping[str, Any]) -> str:
+    return canonical_json(requires).decode("utf-8")
