@@ -209,6 +209,14 @@ def test_an_address_with_a_nul_names_nothing(asker, path):
     assert "names nothing" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("reason", ["\0", " \0", "x\0", " "])
+def test_a_reason_is_more_than_what_cannot_be_stored(asker, reason):
+    wish = {"pools": ["fake"], "reason": reason, "dry_run": False}
+    answer = asker.ask("POST", "/api/v1/invalidations", json=wish)
+    assert answer.status_code == 422
+    assert "reason" in answer.json()["detail"]
+
+
 def test_a_form_of_another_page_is_refused_in_words(asker):
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     answer = asker.service.ask("POST", "/login/token", content=b"a=&b=&c=&d=&e=", headers=form)

@@ -23,7 +23,8 @@ Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
 Word = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 Words = Annotated[list[Word], Field(max_length=100)]
 Moment = Annotated[int, Field(ge=0, le=2**63 - 1)]
-Why = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*\S[^\x00]*$")]
+# A NUL is no white space either, and PostgreSQL stores none.
+Why = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
 
 
 class InvalidationWish(BaseModel):
