@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hotfire_dashboards.addresses import cell_anchor, run_address, series_address, test_address
 from hotfire_dashboards.commands import command
+from hotfire_dashboards.series_page import ChangeLine, change_lines
 from hotfire_infra.analysis.appearance import Appearance, appearance
 from hotfire_infra.analysis.causes import Cause, causes_of
 from hotfire_infra.analysis.cell_words import test_counts
@@ -143,6 +144,7 @@ class RunPage:
     more_causes: str
     cells: tuple[CellRow, ...]
     cells_summary: str
+    changes: tuple[ChangeLine, ...]
     performance: tuple[PerformanceRow, ...]
     quiet: tuple[QuietSeries, ...]
     performance_empty: str
@@ -174,6 +176,7 @@ def run_page(report: RunReport) -> RunPage:
         more_causes=f"and {count(hidden, 'more cause')}" if hidden > 0 else "",
         cells=tuple(_cell_row(cell) for cell in report.cells),
         cells_summary=_cells_summary(report),
+        changes=change_lines(report.changes),
         performance=tuple(_performance_row(point) for point in loud),
         quiet=tuple(_quiet_series(metric, points) for metric, points in quiet.items()),
         performance_empty=_empty(report, "No measurement was recorded: no performance cell ran"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 
 from hotfire_dashboards.addresses import run_address, series_address, test_address
 from hotfire_infra.analysis.appearance import Appearance, appearance
+from hotfire_infra.analysis.change_reports import ChangeReport
 from hotfire_infra.analysis.changes import change_words
 from hotfire_infra.analysis.history import SeriesHistory, SeriesPoint
 from hotfire_infra.analysis.quantities import count, iso_utc, quantity, utc
@@ -28,6 +30,21 @@ class PointRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeLine:
+    """A change in one line, with how it looks."""
+
+    look: Appearance
+    words: str
+
+
+def change_lines(changes: Iterable[ChangeReport]) -> tuple[ChangeLine, ...]:
+    """Return changes as pages list them, the newest first."""
+    return tuple(
+        ChangeLine(look=appearance(one.look), words=one.words) for one in reversed(tuple(changes))
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesPage:
     """Everything the template of a series prints."""
 
@@ -40,6 +57,7 @@ class SeriesPage:
     has_trend: bool
     trend_empty: str
     facts: tuple[tuple[str, str], ...]
+    changes: tuple[ChangeLine, ...]
     rows: tuple[PointRow, ...]
     test: str
     test_address: str
@@ -64,6 +82,7 @@ def series_page(series: SeriesHistory) -> SeriesPage:
             f"One point so far, {value}: a trend needs two runs with the same environment class."
         ),
         facts=_facts(series),
+        changes=change_lines(series.changes),
         rows=tuple(_row(point, series.metric, series.unit) for point in reversed(series.points)),
         test=series.test,
         test_address=test_address(series.test),
@@ -125,4 +144,31 @@ def series_document(series: SeriesHistory) -> dict[str, object]:
             }
             for point in series.points
         ],
+        "changes": [asdict(change) for change in series.changes],
+        "marks": _marks(series),
     }
+
+
+def _marks(series: SeriesHistory) -> list[dict[str, object]]:
+    """Return where the chart draws its changes: places of points, and the levels around them.
+
+    A change lies between the points `after` and `until`; its levels reach from the change before to
+    the one behind it.
+    """
+    place = {point.run: at for at, point in enumerate(series.points)}
+    shown = [one for one in series.changes if one.run in place and one.until_run in place]
+    standing = [place[one.run] for one in shown if one.state != "withdrawn"]
+    last = len(series.points) - 1
+    return [
+        {
+            "at": place[one.run],
+            "after": place.get(one.after_run or 0, 0),
+            "until": place[one.until_run],
+            "state": one.state,
+            "look": one.look,
+            "levels": [one.before, one.after] if one.has_levels else None,
+            "from": max((at for at in standing if at < place[one.run]), default=0),
+            "to": min((at - 1 for at in standing if at > place[one.run]), default=last),
+        }
+        for one in shown
+    ]

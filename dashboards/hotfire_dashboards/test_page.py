@@ -12,6 +12,7 @@ from hotfire_dashboards.addresses import (
     test_document_address,
 )
 from hotfire_dashboards.commands import command
+from hotfire_dashboards.series_page import ChangeLine, change_lines
 from hotfire_infra.analysis.appearance import Appearance, appearance
 from hotfire_infra.analysis.history import TestHistory, TestOccurrence
 from hotfire_infra.analysis.quantities import count, duration, significant, utc
@@ -72,6 +73,7 @@ class TestPage:
     series: tuple[tuple[str, str], ...]
     flakes: tuple[tuple[str, str], ...]
     """(variant, line) of each in which it ever failed."""
+    changes: tuple[ChangeLine, ...]
     address: str
     json_address: str
     live: bool = False
@@ -99,6 +101,7 @@ def test_page(history: TestHistory) -> TestPage:
         rows=tuple(_row(one) for one in history.occurrences),
         series=tuple((words, series_address(key)) for key, words in history.series),
         flakes=tuple((_axes(note.variant), note.words) for note in history.flakes),
+        changes=change_lines(history.changes),
         address=test_address(history.test),
         json_address=test_document_address(history.test),
     )

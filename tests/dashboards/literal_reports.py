@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import httpx
 
+from hotfire_infra.analysis.change_reports import ChangeReport
 from hotfire_infra.analysis.coverage import LanguageCoverage
 from hotfire_infra.analysis.history import (
     RunSummary,
@@ -144,6 +145,30 @@ def history(test=CASE, outcomes=("passed", "passed", "failed")):
     return TestHistory(test=test, occurrences=tuple(reversed(occurrences)))
 
 
+def change(**values):
+    """Return what a detector made of the last point of `series`."""
+    said = {
+        "id": "01JD3Q6X7V8W9Y0Z1A2B3C4D5F", "series": "ab" * 32, "metric": "aestus.decode_rate",
+        "test": "suites.performance.test_decode/pytest/test_decode", "kind": "step",
+        "state": "alert", "direction": "worse", "run": 6, "after_run": 5, "until_run": 6,
+        "after_revision": "3f2a91c0d1", "until_revision": "3f2a91c0d1", "before": 172.4,
+        "after": 141.0, "effect": -0.182, "confidence": 0.99, "reason": "", "cause": "C",
+        "noticed_run": 6, "withdrawn_run": None,
+        "words": "decode -18.2 % of test_decode since 3f2a91c..3f2a91c (after run 5, by run 6): "
+        "172 tok/s → 141 tok/s; alert of run 6",
+    }  # fmt: skip
+    return ChangeReport(**{**said, **values})
+
+
+def withdrawn_change():
+    words = "decode +3.0 % of test_decode since 3f2a91c..3f2a91c (after run 1, by run 3): "
+    return change(
+        state="withdrawn", direction="better", run=2, after_run=1, until_run=3, before=171.0,
+        after=176.0, noticed_run=4, withdrawn_run=5,
+        words=f"{words}171 tok/s → 176 tok/s; withdrawn by run 5",
+    )  # fmt: skip
+
+
 def series(values=(171.0, 172.5, 170.8, 173.0, 172.4, 141.0)):
     points = tuple(
         SeriesPoint(run=i + 1, revision="3f2a91c0d1", created_ns=NOON + i * 3600 * SECOND, value=v,
@@ -159,6 +184,7 @@ def series(values=(171.0, 172.5, 170.8, 173.0, 172.4, 141.0)):
         metric="aestus.decode_rate", unit="token/s", direction="larger", platform="linux-x86_64",
         variant={"platform": "linux-x86_64", "execution": "native"},
         environment="Zen 5, x86-64-v3, native, clock not fixed", points=points,
+        changes=(withdrawn_change(), change()) if len(values) > 5 else (),
     )  # fmt: skip
 
 

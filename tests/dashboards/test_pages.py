@@ -107,6 +107,36 @@ def test_series_page_has_a_table_twin_with_units_and_a_chart_source(client):
     assert "(n = 5)" in html
 
 
+def test_a_change_is_marked_in_the_trend_and_said_in_words(client):
+    text = text_of(client.get("/p/abababab").text)
+    assert "✗ worse: decode -18.2 % of test_decode since 3f2a91c..3f2a91c" in text
+    assert "Band: the runs in which a change began, 95 % sure" in text
+    document = client.get("/p/abababab.json").json()
+    assert document["changes"][1]["noticed_run"] == 6
+    gone, worse = document["marks"]
+    assert (worse["after"], worse["at"], worse["until"]) == (4, 5, 5)
+    assert (worse["from"], worse["to"], worse["levels"]) == (0, 5, [172.4, 141.0])
+    assert (gone["state"], gone["at"]) == ("withdrawn", 1)
+
+
+def test_a_withdrawn_change_is_shown_as_such(client):
+    text = text_of(client.get("/p/abababab").text)
+    assert "– withdrawn: decode +3.0 % of test_decode since 3f2a91c..3f2a91c" in text
+    assert "withdrawn by run 5" in text
+
+
+def test_changes_that_a_run_revealed_stand_on_its_page_and_on_that_of_the_test(literals, client_of):
+    change = literals.change()
+    run = literals.run_report(changes=(change,))
+    test = dataclasses.replace(literals.history(), changes=(change,))
+    client = client_of(literals.LiteralReports([run], {literals.CASE: test}))
+    from hotfire_dashboards.addresses import test_address
+
+    for path in ("/r/7", test_address(literals.CASE)):
+        assert change.words in text_of(client.get(path).text)
+    assert client.get("/r/7.json").json()["changes"][0]["words"] == change.words
+
+
 def test_series_with_one_point_says_why_there_is_no_trend(literals, client_of):
     client = client_of(literals.LiteralReports(all_series=[literals.series((172.0,))]))
     html = client.get("/p/abababab").text
@@ -175,7 +205,7 @@ def test_document_of_a_run_has_exactly_the_public_keys(client):
     assert list(json.loads(client.get("/r/7.json").text)) == [
         "id", "pipeline", "source", "plan_digest", "state", "verdict", "reasons", "url", "cells",
         "totals", "priority", "team", "change", "superseded_by", "supersedes", "holds",
-        "merge_base", "exonerations", "notices",
+        "merge_base", "exonerations", "notices", "changes",
     ]  # fmt: skip
 
 

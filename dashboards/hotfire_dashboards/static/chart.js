@@ -23,6 +23,34 @@
     },
   });
 
+  // Where a change began, as a band over its interval, with the levels on either side.
+  const changes = (series) => ({
+    hooks: {
+      drawClear: [(plot) => {
+        const ctx = plot.ctx, x = (place) => plot.valToPos(place, "x", true), y = (value) => plot.valToPos(value, "y", true);
+        const { top, height } = plot.bbox, tones = { worse: "--bad", better: "--good" };
+        ctx.save();
+        series.marks.forEach((mark) => {
+          const colour = token(tones[mark.look] || "--soft");
+          ctx.fillStyle = ctx.strokeStyle = colour;
+          ctx.globalAlpha = mark.state === "alert" ? 0.18 : 0.1;
+          ctx.fillRect(x(mark.after), top, Math.max(2, x(mark.until) - x(mark.after)), height);
+          if (!mark.levels || mark.state === "withdrawn") return;
+          ctx.globalAlpha = 0.9;
+          ctx.lineWidth = 1.5 * devicePixelRatio;
+          ctx.setLineDash([6 * devicePixelRatio, 4 * devicePixelRatio]);
+          [[mark.levels[0], mark.from - 0.3, mark.at - 0.5], [mark.levels[1], mark.at - 0.5, mark.to + 0.3]].forEach(([level, begin, end]) => {
+            ctx.beginPath();
+            ctx.moveTo(x(begin), y(level));
+            ctx.lineTo(x(end), y(level));
+            ctx.stroke();
+          });
+        });
+        ctx.restore();
+      }],
+    },
+  });
+
   const range = (series) => {
     const all = series.points.flatMap((point) => [point.value, ...point.replicates]);
     const low = Math.min(...all), high = Math.max(...all), pad = (high - low || Math.abs(high) || 1) * 0.15;
@@ -47,7 +75,7 @@
         { label: series.metric, stroke: token("--flame"), width: 2, points: { show: true, size: 9, fill: token("--flame") },
           value: (_, value) => (value == null ? "–" : value.toPrecision(4) + " " + series.display_unit) },
       ],
-      plugins: [replicates(series)],
+      plugins: [changes(series), replicates(series)],
     }, [series.points.map((_, index) => index), series.points.map((point) => point.value)], host);
     new ResizeObserver(() => plot.setSize({ width: host.clientWidth, height: 320 })).observe(host);
   };

@@ -61,6 +61,10 @@ _APPEARANCES = {
     "regressed": _look("regressed", "✗", Tone.BAD),
     "inconclusive": _look("inconclusive", "~", Tone.UNSURE),
     "too_few": _look("too few runs", "·", Tone.QUIET),
+    "worse": _look("worse", "✗", Tone.BAD),
+    "better": _look("better", "✓", Tone.GOOD),
+    "recorded": _look("recorded", "·", Tone.QUIET),
+    "withdrawn": _look("withdrawn", "–", Tone.QUIET),
     "not_comparable": _look("not comparable", "–", Tone.QUIET),
 }
 

@@ -54,7 +54,7 @@ class Group:
     members: tuple[int, ...]
     """Places in what was grouped."""
     commits: Commits
-    """What all of their intervals share."""
+    """The sharpest of their intervals."""
 
 
 def group(intervals: Sequence[Commits]) -> tuple[Group, ...]:
@@ -73,24 +73,17 @@ def group(intervals: Sequence[Commits]) -> tuple[Group, ...]:
             groups.append([place])
             end = one.until
     return tuple(
-        Group(members=tuple(sorted(members)), commits=shared([intervals[i] for i in members]))
+        Group(members=tuple(sorted(members)), commits=sharpest([intervals[i] for i in members]))
         for members in groups
     )
 
 
-def shared(intervals: Sequence[Commits]) -> Commits:
-    """Return what intervals have in common; all of them where later points drew them apart."""
-    begin = max(intervals, key=lambda one: one.after or 0)
-    end = min(intervals, key=lambda one: one.until)
-    if (begin.after or 0) >= end.until:
-        begin = min(intervals, key=lambda one: one.after or 0)
-        end = max(intervals, key=lambda one: one.until)
-    return Commits(
-        after=begin.after,
-        after_revision=begin.after_revision,
-        until=end.until,
-        until_revision=end.until_revision,
-    )
+def sharpest(intervals: Sequence[Commits]) -> Commits:
+    """Return the shortest interval, of several the first.
+
+    Each holds the common cause with 95 %; what all of them share would with less.
+    """
+    return min(intervals, key=lambda one: one.until - (one.after or 0))
 
 
 def alert_words(changes: Sequence[Moved], commits: Commits) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hotfire_infra.analysis.accuracy.tasks import TaskComparison
+from hotfire_infra.analysis.change_reports import ChangeReport
 from hotfire_infra.analysis.numerics.history import ErrorHistory
 from hotfire_infra.analysis.report import HoldReport, RunReport, Source
 from hotfire_infra.store.queries_measurements import MeasurementRow
@@ -87,6 +88,8 @@ class TestHistory:
     """(series key, words for it) of the measurements this test makes."""
     flakes: tuple[FlakeNote, ...] = ()
     """One for each variant in which it ever failed."""
+    changes: tuple[ChangeReport, ...] = ()
+    """Of its series, oldest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +123,8 @@ class SeriesHistory:
     variant: Mapping[str, str]
     environment: str
     points: tuple[SeriesPoint, ...]
+    changes: tuple[ChangeReport, ...] = ()
+    """Oldest first, withdrawn ones included."""
 
 
 class Reports(Protocol):

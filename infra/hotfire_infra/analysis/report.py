@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from hotfire_infra.analysis.change_reports import ChangeReport
 from hotfire_infra.analysis.coverage import LanguageCoverage
 from hotfire_infra.analysis.excuses import Exonerated
 
@@ -228,6 +229,8 @@ class RunReport:
     exonerations: tuple[Exonerated, ...] = ()
     merge_base: str | None = None
     """Revision of the target branch that the change started from."""
+    changes: tuple[ChangeReport, ...] = ()
+    """What its points revealed or disproved about series of the target branch."""
 
     @property
     def is_final(self) -> bool:
@@ -304,4 +307,5 @@ def run_document(report: RunReport) -> dict[str, object]:
         "merge_base": report.merge_base,
         "exonerations": [asdict(one) for one in report.exonerations],
         "notices": [asdict(notice) for notice in report.notices],
+        "changes": [asdict(change) for change in report.changes],
     }

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from hotfire_infra.analysis.accuracy.recording import declared_gates
 from hotfire_infra.analysis.accuracy.tasks import TaskComparison, compare_accuracy
 from hotfire_infra.analysis.attempt_notes import attempt_notes
+from hotfire_infra.analysis.change_reports import change_reports
 from hotfire_infra.analysis.cluster_notes import with_clusters
 from hotfire_infra.analysis.coverage import (
     FileBitmaps,
@@ -67,6 +68,7 @@ from hotfire_infra.store.queries_tests import (
     test_key,
 )
 from hotfire_infra.store.rows import CellRow, RunRow, RunSnapshot, SourceRow, TestRow
+from hotfire_infra.store.series_changes import ChangeRow, changes_of_run, changes_of_series
 from hotfire_testframework.contract.metrics import METRICS
 
 MOST_RESULTS = 300
@@ -167,11 +169,13 @@ class StoreReports:
                 return None
             series = series_of_test(connection, key)
             flakes = flake_notes(connection, key)
+            changes = changes_of_series(connection, [one for one, _, _ in series])
         return TestHistory(
             test=identifier,
             occurrences=tuple(_occurrence(row) for row in page.items),
             series=tuple((key, f"{metric} · {machine}") for key, metric, machine in series),
             flakes=flakes,
+            changes=change_reports(changes),
         )
 
     def series(self, key: str) -> SeriesHistory | None:
@@ -184,7 +188,8 @@ class StoreReports:
                 return None
             points = points_of_series(connection, found)
             judged = {row.run_id: row for row in comparisons_of_series(connection, found[0])}
-        return _series(points, judged)
+            changes = changes_of_series(connection, found)
+        return _series(points, judged, changes)
 
 
 def _summaries(connection: Connection, rows: tuple[RunRow, ...]) -> tuple[RunSummary, ...]:
@@ -276,6 +281,7 @@ def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunRep
         notices=notices,
         exonerations=exonerations,
         merge_base=merge_base_of(connection, run.id),
+        changes=change_reports(changes_of_run(connection, run.id)),
     )
 
 
@@ -412,7 +418,11 @@ def _occurrence(row: ResultRow) -> TestOccurrence:
     )
 
 
-def _series(points: tuple[MeasurementRow, ...], judged: dict[int, ComparisonRow]) -> SeriesHistory:
+def _series(
+    points: tuple[MeasurementRow, ...],
+    judged: dict[int, ComparisonRow],
+    changes: tuple[ChangeRow, ...],
+) -> SeriesHistory:
     newest = points[-1]
     by_run = {row.run_id: row for row in points}
     return SeriesHistory(
@@ -425,6 +435,7 @@ def _series(points: tuple[MeasurementRow, ...], judged: dict[int, ComparisonRow]
         variant=newest.variant,
         environment=newest.environment_class,
         points=tuple(_series_point(row, judged.get(row.run_id)) for row in by_run.values()),
+        changes=change_reports(changes),
     )
 
 

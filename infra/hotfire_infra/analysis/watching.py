@@ -16,8 +16,9 @@ from hotfire_infra.analysis.change_groups import (
     alert_words,
     group,
     overlapping,
-    shared,
+    sharpest,
 )
+from hotfire_infra.analysis.change_reports import commits_of, moved_of
 from hotfire_infra.analysis.change_tracking import (
     ChangeState,
     Followed,
@@ -199,30 +200,8 @@ def words_of(rows: Sequence[ChangeRow]) -> str:
     """Return the sentence of an alert from its changes, and that it was withdrawn if all were."""
     standing = [row for row in rows if row.state != ChangeState.WITHDRAWN]
     moved = [moved_of(row) for row in standing or rows]
-    text = alert_words(moved, shared([one.commits for one in moved]))
+    text = alert_words(moved, sharpest([one.commits for one in moved]))
     if standing:
         return text
     last = max(row.withdrawn_run_number or 0 for row in rows)
     return f"withdrawn by run {last}, later points disprove it: {text}"
-
-
-def commits_of(row: ChangeRow) -> Commits:
-    """Return the interval of a recorded change."""
-    return Commits(
-        after=row.after_run_id,
-        until=row.until_run_id,
-        after_revision=row.after_revision,
-        until_revision=row.until_revision,
-    )
-
-
-def moved_of(row: ChangeRow) -> Moved:
-    """Return a recorded change as alerts tell it."""
-    return Moved(
-        test=row.test,
-        metric=row.metric,
-        kind=row.kind,
-        effect=row.effect,
-        course=row.direction,
-        commits=commits_of(row),
-    )

@@ -44,6 +44,32 @@ TEST_HISTORY_EXAMPLE: dict[str, Any] = {
         }
     ],
 }
+CHANGE_EXAMPLE: dict[str, Any] = {
+    "id": "01JD3Q6X7V8W9Y0Z1A2B3C4D5F",
+    "series": DIGEST,
+    "test": "aestus.performance/pytest/test_speed.py::test_decode",
+    "metric": "aestus.decode_rate",
+    "kind": "step",
+    "state": "alert",
+    "direction": "worse",
+    "words": "decode -4.1 % of test_speed.py::test_decode since 1b2c3d4..3f2a91c (after run 10, by "
+    "run 12): 43.5 tok/s → 41.7 tok/s; alert of run 14",
+    "run": 12,
+    "after_run": 10,
+    "until_run": 12,
+    "after_revision": "1b2c3d4000000000000000000000000000000000",
+    "until_revision": _REVISION,
+    "before": 43.5,
+    "after": 41.7,
+    "effect": -0.041,
+    "confidence": 0.998,
+    "reason": "",
+    "cause": "01JD3Q6X7V8W9Y0Z1A2B3C4D5G",
+    "noticed_run": 14,
+    "withdrawn_run": None,
+    "label": None,
+    "labelled_by": None,
+}
 SERIES_EXAMPLE: dict[str, Any] = {
     "key": DIGEST,
     "test": "aestus.performance/pytest/test_speed.py::test_decode",
@@ -69,6 +95,7 @@ SERIES_EXAMPLE: dict[str, Any] = {
             "interval": [0.001, -0.004, 0.006],
         }
     ],
+    "changes": [CHANGE_EXAMPLE],
 }
 REPORT_EXAMPLE: dict[str, Any] = {
     "number": 12,

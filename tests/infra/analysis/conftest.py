@@ -22,6 +22,7 @@ from hotfire_infra.store.models import (
     Cell,
     Finding,
     Measurement,
+    Result,
     Run,
     SeriesChange,
     Task,
@@ -82,6 +83,12 @@ class Branch:
             ids = intern_tests(connection, names)
             for seq, (name, value) in enumerate(zip(names, values.values(), strict=True), start=1):
                 valid = not isinstance(value, str)
+                connection.execute(
+                    insert(Result).values(
+                        attempt_id=attempt, seq=1000 + seq, test_id=ids[name], try_number=1,
+                        variant_id=task.variant_id, outcome="passed", duration_ns=1,
+                    )
+                )  # fmt: skip
                 connection.execute(
                     insert(Measurement).values(
                         month=month_of(now), attempt_id=attempt, seq=seq,

@@ -9,20 +9,24 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 from pydantic import BaseModel
 
+from hotfire_infra.analysis.change_reports import ChangeReport, change_reports
+from hotfire_infra.analysis.change_tracking import ChangeState
 from hotfire_infra.analysis.history import SeriesHistory, TestHistory
 from hotfire_infra.analysis.numerics.history import ErrorHistory
 from hotfire_infra.analysis.transport import encode
 from hotfire_infra.api import documents as docs
 from hotfire_infra.api.history_examples import (
+    CHANGE_EXAMPLE,
     KERNEL_ERRORS_EXAMPLE,
     SERIES_EXAMPLE,
     TEST_HISTORY_EXAMPLE,
 )
 from hotfire_infra.api.operation_documents import InventoryAnswer, InventoryDocument
+from hotfire_infra.api.paging import Cursor, Limit, decode_cursor, encode_cursor
 from hotfire_infra.api.problems import ApiError
 from hotfire_infra.api.routers.runs import VIEWERS, Shown
 from hotfire_infra.api.service import Serviced
-from hotfire_infra.store import queries_lists
+from hotfire_infra.store import queries_lists, series_changes
 
 router = APIRouter(tags=["history"], dependencies=VIEWERS)
 
@@ -105,6 +109,37 @@ def series(
     if found is None:
         raise ApiError(404, f"no series has the key {key!r}", remedy="take it from a test's page")
     return Response(encode(found), media_type="application/json")
+
+
+class ChangePage(BaseModel):
+    """Changes of series, those noticed last first."""
+
+    model_config = docs.with_example(items=[CHANGE_EXAMPLE], next=None)
+
+    items: list[ChangeReport]
+    next: str | None = None
+
+
+@router.get("/changes", summary="List changes of series", operation_id="list_changes")
+def changes(
+    service: Serviced,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    state: Annotated[
+        ChangeState | None, Query(description="Only those", examples=["alert"])
+    ] = None,
+) -> ChangePage:
+    """Changes of one alert share their `cause`; `after_revision..until_revision` is as git reads it."""
+    before = decode_cursor("changes", cursor, (int,))
+    with service.store.reading() as connection:
+        rows = series_changes.newest_changes(
+            connection,
+            limit=limit,
+            before=int(before[0]) if before else None,
+            states=() if state is None else (state.value,),
+        )
+    following = encode_cursor("changes", rows[-1].id) if len(rows) == limit else None
+    return ChangePage(items=list(change_reports(rows)), next=following)
 
 
 @router.get("/pipelines/{pipeline}/inventories", summary="List what cells last collected",

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from dataclasses import asdict
 
 from hotfire_infra.analysis.appearance import appearance
 from hotfire_infra.analysis.causes import Cause, causes_of
-from hotfire_infra.analysis.history import CommandReports, TestHistory, TestOccurrence
+from hotfire_infra.analysis.history import (
+    CommandReports,
+    SeriesHistory,
+    TestHistory,
+    TestOccurrence,
+)
 from hotfire_infra.analysis.order_words import hold_lines, order_words, succession_words
 from hotfire_infra.analysis.quantities import count, duration, utc
 from hotfire_infra.analysis.report import (
@@ -27,8 +33,10 @@ from hotfire_infra.cli.lines import cell_line, closing_line, performance_lines, 
 from hotfire_infra.cli.problems import CliError
 from hotfire_infra.cli.session import open_reports
 from hotfire_infra.cli.verbs.kernel_errors import show_kernel_errors
+from hotfire_infra.cli.verbs.show_series import change_line, show_series
 from hotfire_infra.errors import RunNotFoundError
 
+_SERIES_KEY = re.compile(r"[0-9a-f]{8,64}")
 SHOWN_CAUSES = 12
 SHOWN_RESULTS = 12
 LINES_OF_MESSAGE = 12
@@ -40,6 +48,10 @@ def show(what: str, ref: str, *, as_json: bool) -> int:
         history = reports.test(what)
         if history is not None:
             _show_test(history, as_json=as_json)
+            return CliExit.OK
+        series = _series_called(reports, what)
+        if series is not None:
+            show_series(series, as_json=as_json)
             return CliExit.OK
         report = _run_called(reports, what)
         if report is not None:
@@ -59,6 +71,11 @@ def show(what: str, ref: str, *, as_json: bool) -> int:
             raise suggest_test(reports, what, report.number)
         _show_cell(report, cell, as_json=as_json)
     return CliExit.OK
+
+
+def _series_called(reports: CommandReports, what: str) -> SeriesHistory | None:
+    name = what.rpartition("/p/")[2] if "/p/" in what else what
+    return reports.series(name) if _SERIES_KEY.fullmatch(name) else None
 
 
 def _run_called(reports: CommandReports, what: str) -> RunReport | None:
@@ -170,6 +187,10 @@ def _show_test(history: TestHistory, *, as_json: bool) -> None:
     for note in history.flakes:
         axes = " ".join(value for _, value in sorted(note.variant.items()))
         data(f"   {note.words}   {axes}".rstrip())
+    for change in history.changes:
+        data(change_line(change))
+    for key, words in history.series:
+        data(f"   series {words}   hotfire show {key[:16]}")
     data(f"   {repro_command(history.test, shown.run)}")
 
 
