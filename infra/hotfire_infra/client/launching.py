@@ -13,10 +13,11 @@ from hotfire_infra.client.catalogue import (
     recorded_knowledge,
 )
 from hotfire_infra.client.protocol import AS_PLANNED, RunWish
+from hotfire_infra.configuration import Configuration
 from hotfire_infra.executors.protocol import Executor
 from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.sections.schedules import ScheduleSection
-from hotfire_infra.source.merge_base import MergeBase
+from hotfire_infra.source.merge_base import MergeBase, find_merge_base
 from hotfire_infra.source.stamp import StoredSource, read_stamp, store_source
 from hotfire_infra.source.worktree import revision_at, worktree_of
 from hotfire_infra.store.database import Store
@@ -31,6 +32,10 @@ class Recorder(Protocol):
     @property
     def store(self) -> Store:
         """The store."""
+
+    @property
+    def configuration(self) -> Configuration:
+        """What the operator decided."""
 
     @property
     def executor(self) -> Executor:
@@ -73,10 +78,13 @@ class CheckoutLauncher:
                 known, checkout, section.pipeline, stamp, slots, debts=debts, knowledge=store
             )
             source = store_source(checkout, self.client.store.blobs)
+            # Whether it lies on the target branch: only then its points make the mainline's series.
+            targets = self.client.configuration.gate.target_branches
+            base = find_merge_base(checkout, targets)
         run = self.client.record_run(
             plan,
             source,
-            None,
+            base,
             requested_by=f"schedule {name}",
             wish=RunWish(order=order),
             ulid=ulid,
