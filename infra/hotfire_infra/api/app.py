@@ -18,6 +18,7 @@ from hotfire_infra.api.routers import (
     ingest,
     operations,
     planning,
+    records,
     reproduction,
     runs,
     schedules,
@@ -48,7 +49,18 @@ def create_app(reports: Reports, service: Service | None = None) -> FastAPI:
         install_access(app, Access(None, "reader"))
     install_problems(app)
     # Routes are tried in this order, and nothing is asked for as often as ingest.
-    nouns = (ingest, runs, cells, attempts, blobs, history, planning, operations, schedules)
+    nouns = (
+        records,
+        ingest,
+        runs,
+        cells,
+        attempts,
+        blobs,
+        history,
+        planning,
+        operations,
+        schedules,
+    )
     for module in (*nouns, decisions, reproduction, imports):
         app.include_router(module.router, prefix=PREFIX)
     install_openapi(app)

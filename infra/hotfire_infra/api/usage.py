@@ -7,6 +7,9 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
+
+from fastapi import Request
 
 from hotfire_infra.api.problems import ApiError
 from hotfire_infra.errors import StorageFullError
@@ -49,6 +52,14 @@ class Usage:
                 )  # fmt: skip
             found.files += files
             found.size += size
+
+
+def usage_of(request: Request) -> Usage:
+    """Return what counts for this application; it is made by the first who asks."""
+    state = request.app.state
+    if not hasattr(state, "usage"):
+        state.usage = Usage()
+    return cast("Usage", state.usage)
 
 
 def _measured(spool: Path) -> _Sum:

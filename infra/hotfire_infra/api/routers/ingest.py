@@ -1,14 +1,13 @@
-"""What the runner of an attempt sends: claim, heartbeat, records, logs, artifacts, its end."""
+"""What the runner of an attempt sends beside its records: claim, heartbeat, output, its end."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import os
 from collections.abc import Callable
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
@@ -21,19 +20,12 @@ from hotfire_infra.api.documents import DIGEST, with_example
 from hotfire_infra.api.limits import Limited
 from hotfire_infra.api.problems import ApiError
 from hotfire_infra.api.service import Service, Serviced
-from hotfire_infra.api.usage import Usage, check_room
+from hotfire_infra.api.usage import check_room, usage_of
 from hotfire_infra.errors import StorageFullError
 from hotfire_infra.executors.spool import Spool, read_object, write_object
 from hotfire_infra.ingest.confinement import name_problem
 from hotfire_infra.ingest.logs import append_redacted
 from hotfire_infra.ingest.redaction import holds_secret
-from hotfire_infra.ingest.wire import JSON_DOCUMENT, JSON_LINES, MSGPACK, WireError
-from hotfire_infra.ingest.writer import (
-    BatchBrokenError,
-    Delivery,
-    IngestRefusedError,
-    QueueFullError,
-)
 from hotfire_infra.orchestrator.attendance import GRANTED, LEASE_SECONDS, grant_claim
 from hotfire_infra.states import AttemptState
 from hotfire_infra.store import queries_lists
@@ -45,11 +37,8 @@ Fence = Annotated[
     int,
     Header(alias="Hotfire-Fence", ge=0, description="Given out with the claim", examples=[1]),
 ]
-RETRY_SECONDS = 1
 PRIVATE = "secret:"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_STATUS = {"unstorable": 422, "broken-record": 422}
-_RECORDS = '{"v":1,"seq":1,"kind":"test_start","mono_ns":5,"test":"m/s/n","try":1}\n'
 
 
 class ClaimRequest(BaseModel):
@@ -88,14 +77,6 @@ class BeatAnswer(BaseModel):
     cancel: bool = Field(description="Stop, within the grace")
     grace_seconds: float | None
     acked_seq: int
-
-
-class Acknowledgement(BaseModel):
-    """How far the stream is stored for good."""
-
-    model_config = with_example(acked_seq=1204)
-
-    acked_seq: int = Field(description="Last record of the contiguous prefix that is committed")
 
 
 class Stored(BaseModel):
@@ -174,68 +155,6 @@ def heartbeat(beat: Beat, principal: Beating, service: Serviced, fence: Fence) -
 
 
 @router.post(
-    "/records",
-    response_model=Acknowledgement,
-    summary="Append records to the result stream",
-    operation_id="append_records",
-    openapi_extra=binary_body(
-        "Consecutive records: JSON lines as in the spool, or one encoded document "
-        "(docs/api.md); Content-Encoding: gzip is read",
-        *sorted(JSON_LINES),
-        JSON_DOCUMENT,
-        *sorted(MSGPACK),
-        example=_RECORDS,
-    ),
-)
-async def append(
-    request: Request, principal: Appending, service: Serviced, fence: Fence, limits: Limited
-) -> Response:
-    """Answered after the commit. Records that are stored already are skipped.
-
-    A gap is 409 with `acked_seq`: go on behind it. A broken record is 422; what precedes it is
-    stored, what follows never will be. 429: wait for `Retry-After`, then send the same again.
-    """
-    assert principal.attempt is not None
-    check_room(service.store.home, limits)
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    content = await read_inflated(
-        request, limit=limits.records_bytes, inflated=limits.inflated_bytes
-    )
-    spool = _spool(service, principal)
-    _usage(request).add(spool.root, limits, size=len(content))
-    delivery = Delivery(
-        attempt_id=principal.attempt.attempt_id,
-        fence=fence,
-        spool=spool,
-        content=content,
-        media_type=media_type,
-    )
-    try:
-        acked = await asyncio.wrap_future(service.writer.deliver(delivery))
-    except QueueFullError as error:
-        raise ApiError(
-            429, str(error), remedy="wait, then send the same again", kind="busy",
-            headers={"Retry-After": str(RETRY_SECONDS)},
-        ) from error  # fmt: skip
-    except WireError as error:
-        status = 415 if "not as" in str(error) else 400
-        raise ApiError(status, str(error), remedy="see docs/api.md, Records") from error
-    except IngestRefusedError as error:
-        raise _refused(error) from error
-    # Written out: FastAPI would check our own number against the model, for each batch.
-    return Response(b'{"acked_seq":%d}' % acked, media_type=JSON_DOCUMENT)
-
-
-def _refused(error: IngestRefusedError) -> ApiError:
-    remedy = "correct the record; the attempt cannot pass any more"
-    if not isinstance(error, BatchBrokenError):
-        remedy = "go on behind acked_seq" if error.kind == "gap" else "stop sending"
-    members: dict[str, Any] = {"acked_seq": error.acked_seq} if error.acked_seq >= 0 else {}
-    status = _STATUS.get(error.kind, 409)
-    return ApiError(status, str(error), remedy=remedy, kind=error.kind, **members)
-
-
-@router.post(
     "/logs/{stream}",
     summary="Append to the output of the attempt",
     operation_id="append_log",
@@ -259,7 +178,7 @@ async def append_log(
     def store() -> int:
         _live(service, principal, fence)
         spool = _spool(service, principal)
-        _usage(request).add(spool.root, limits, size=len(body))
+        usage_of(request).add(spool.root, limits, size=len(body))
         return _put_log(spool, stream, offset, body)
 
     return Stored(size=await to_thread.run_sync(store))
@@ -303,7 +222,7 @@ async def put_artifact(
     path = _artifact_path(spool, name, limits.nesting)
     await to_thread.run_sync(_live, service, principal, fence)
     check_room(service.store.home, limits)
-    usage = _usage(request)
+    usage = usage_of(request)
     await to_thread.run_sync(lambda: usage.add(spool.root, limits, files=not path.exists()))
     blob = await receive_blob(
         request, service.store.blobs, sha256=sha256, limit=limits.artifact_bytes,
@@ -337,14 +256,6 @@ def _artifact_path(spool: Spool, name: str, depth: int) -> FilePath:
             remedy="use a relative path without '..'",
         )
     return confined
-
-
-def _usage(request: Request) -> Usage:
-    """Return what counts for this application; it is made by the first who asks."""
-    state = request.app.state
-    if not hasattr(state, "usage"):
-        state.usage = Usage()
-    return cast("Usage", state.usage)
 
 
 def _link(blob: FilePath, path: FilePath) -> None:
