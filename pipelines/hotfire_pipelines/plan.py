@@ -189,6 +189,8 @@ class Plan:
     order: QueueOrder | None = None
     coverage: tuple[PlannedCoverage, ...] = ()
     durations: tuple[PlannedDurations, ...] = ()
+    unanswered: tuple[str, ...] = ()
+    """Questions about earlier runs that failed, each with what counts instead."""
     estimate: Estimate | None = None
     price: Price | None = None
     created: str | None = None
@@ -198,6 +200,7 @@ class Plan:
         plain: dict[str, Any] = to_json(replace(self, **_NOTHING_OUTSIDE))
         plain.pop("coverage")
         plain.pop("durations")
+        plain.pop("unanswered")
         for planned, task in zip(plain["tasks"], self.tasks, strict=True):
             planned["spec"] = task.spec.to_json()
         for planned, cell in zip(plain["cells"], self.cells, strict=True):
@@ -224,6 +227,7 @@ class Plan:
             "order": to_json(self.order),
             "coverage": [to_json(item) for item in self.coverage] or None,
             "durations": [to_json(item) for item in self.durations] or None,
+            "unanswered": list(self.unanswered) or None,
             "selection": to_json(self.selection),
             "estimate": to_json(self.estimate),
             "price": to_json(self.price),
@@ -303,6 +307,7 @@ _NOTHING_OUTSIDE: Mapping[str, Any] = {
     "order": None,
     "coverage": (),
     "durations": (),
+    "unanswered": (),
     "selection": None,
     "estimate": None,
     "price": None,

@@ -38,10 +38,11 @@ def plan_line(plan: Plan, subject: str = "") -> str:
     return f" plan  {words}   {platforms}   {', '.join(parts)}"
 
 
-def durations_line(plan: Plan) -> str | None:
+def durations_lines(plan: Plan) -> list[str]:
     """Say what shards were cut by: ` durations: 1,204 measured on this platform, 12 unknown`."""
+    asked_in_vain = [f" in doubt: {sentence}" for sentence in plan.unanswered]
     if not plan.durations:
-        return None
+        return asked_in_vain
     platforms = {cell.platform for cell in plan.cells if cell.key in _cells_with_durations(plan)}
     where = "this platform" if len(platforms) == 1 else "their platforms"
     measured = sum(one.measured for one in plan.durations)
@@ -52,7 +53,7 @@ def durations_line(plan: Plan) -> str | None:
         f"{near:,} estimated from neighbours" if near else "",
         f"{unknown:,} unknown, as declared" if unknown else "",
     ]
-    return f" durations: {', '.join(part for part in parts if part)}"
+    return [*asked_in_vain, f" durations: {', '.join(part for part in parts if part)}"]
 
 
 def _cells_with_durations(plan: Plan) -> set[str]:

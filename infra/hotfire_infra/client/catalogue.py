@@ -6,10 +6,11 @@ import contextlib
 import datetime
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hotfire_infra.client.planning import Known, inquiry_of
+from hotfire_infra.client.planning import Forgiving, Known, inquiry_of
 from hotfire_infra.errors import PlanRefusedError
 from hotfire_infra.source.merge_base import find_merge_base, unpack_at
 from hotfire_infra.source.stamp import Stamp
@@ -114,6 +115,7 @@ def freeze_plan(
     inquiry = None
     if since is not None:
         inquiry = inquiry_of(checkout, since, pipeline, catalogue, knowledge, folder, DEFINITIONS)
+    told = Forgiving(knowledge)
     plan = freeze(
         pipeline,
         catalogue,
@@ -123,12 +125,13 @@ def freeze_plan(
         source_root=checkout,
         debt=debts(pipeline) if debts is not None and has_budget else None,
         inquiry=inquiry,
-        recorded=knowledge.history(pipeline.name),
+        recorded=told.history(pipeline.name),
         runner_sha256=bundle_sha256(),
         slots=slots,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
-    return priced(plan, pipeline, catalogue, knowledge.samples(pipeline.name), slots=slots)
+    plan = priced(plan, pipeline, catalogue, told.samples(pipeline.name), slots=slots)
+    return replace(plan, unanswered=tuple(told.unanswered))
 
 
 def _platforms_beside(pipeline: Path, folder: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from hotfire_infra.source.changes import BaseHistory, changes_since
 from hotfire_pipelines.catalogue import Catalogue
 from hotfire_pipelines.changes import Changes, LineFacts
 from hotfire_pipelines.demands import Selection
-from hotfire_pipelines.history import Recorded
+from hotfire_pipelines.history import CellHistory, Recorded
 from hotfire_pipelines.load import Pipeline
 from hotfire_pipelines.narrowing import Inquiry, definition_files
 from hotfire_pipelines.pricing import Sample
@@ -23,6 +23,9 @@ SampleLookup = Callable[[str], Sequence[Sample]]
 """Of a pipeline's name: what its attempts took."""
 HistoryLookup = Callable[[str], Recorded]
 """Of a pipeline's name: the question what its runs recorded of a cell."""
+
+_FAILED = (InfraError, ValueError, KeyError, TypeError)
+"""Nobody answers, or another version does, in other words."""
 
 PATHS_AT_ONCE = 100
 """Changed files that one question about coverage names."""
@@ -35,6 +38,46 @@ class Known:
     coverage: CoverageLookup
     samples: SampleLookup
     history: HistoryLookup
+
+
+@dataclass(frozen=True, slots=True)
+class Forgiving:
+    """Asks what earlier runs took; a question that fails is told, and declared costs count instead.
+
+    What is tested does not depend on the answers, so a plan does not fail for want of them.
+    """
+
+    known: Known
+    unanswered: list[str] = field(default_factory=list)
+
+    def samples(self, pipeline: str) -> Sequence[Sample]:
+        """Return what attempts took; nothing where nobody answers."""
+        try:
+            return self.known.samples(pipeline)
+        except _FAILED as error:
+            self._note("what attempts took cannot be read", error)
+            return ()
+
+    def history(self, pipeline: str) -> Recorded:
+        """Return the question what is recorded of a cell; after one failure it is not asked again."""
+        is_silent = False
+
+        def recorded(*asked: str) -> CellHistory | None:
+            nonlocal is_silent
+            if is_silent:
+                return None
+            try:
+                return self.known.history(pipeline)(*asked)
+            except _FAILED as error:
+                is_silent = True
+                self._note("durations of tests cannot be read", error)
+                return None
+
+        return recorded
+
+    def _note(self, problem: str, error: Exception) -> None:
+        lines = str(error).splitlines() or [type(error).__name__]
+        self.unanswered.append(f"{problem}, declared costs count: {lines[0]}")
 
 
 def inquiry_of(

@@ -7,19 +7,24 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import insert, select, update
 
 from hotfire_infra.api.service import Service
+from hotfire_infra.cli.here import Here
 from hotfire_infra.cli.main import main
+from hotfire_infra.cli.verbs.plan import print_plan
 from hotfire_infra.client import Client
 from hotfire_infra.client.embedded import EmbeddedClient
 from hotfire_infra.client.http import HttpClient
+from hotfire_infra.errors import DatabaseBusyError
 from hotfire_infra.settings import Settings
 from hotfire_infra.states import AttemptState, RunState
-from hotfire_infra.store import models
+from hotfire_infra.store import models, queries_durations, queries_prices
 from hotfire_infra.store.models import Attempt, Cell, Result, Run, Task
+from hotfire_pipelines.plan import Plan
 
 IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
 PLATFORMS = """
@@ -123,6 +128,31 @@ def test_the_next_plan_has_as_many_shards_as_its_target_needs(clients):
     assert said.setup_s == pytest.approx(3.0)
     assert len(again.tasks) == 3
     assert sorted(line for task in again.tasks for line in task.spec.cases) == sorted(LINES)
+
+
+def test_a_plan_does_not_fail_for_want_of_durations(clients, monkeypatch, capsys):
+    planner, embedded = clients
+    took(embedded, planner.start_run(planner.plan("sharded")).number, 20.0)
+    told = planner.plan("sharded")
+
+    def broken(*asked):
+        raise DatabaseBusyError("the disk does not answer")
+
+    asked = Mock(side_effect=broken)
+    monkeypatch.setattr(queries_durations, "cell_history", asked)
+    monkeypatch.setattr(queries_prices, "samples_of", broken)
+    plan = planner.plan("sharded")
+    assert (len(told.tasks), len(plan.tasks)) == (3, 1), "cut by declared costs"
+    assert [one.unknown for one in plan.durations] == [6]
+    assert asked.call_count == 1
+    assert [said.partition(",")[0] for said in plan.unanswered] == [
+        "durations of tests cannot be read",
+        "what attempts took cannot be read",
+    ]
+    assert Plan.from_json(plan.to_json()) == plan
+    assert replace(plan, unanswered=()).digest == plan.digest
+    print_plan(plan, Here(), as_json=False)
+    assert "in doubt: durations of tests cannot be read" in capsys.readouterr().err
 
 
 def test_the_command_says_what_shards_are_cut_by(checkout, tmp_path, monkeypatch, capsys):

@@ -10,7 +10,7 @@ from hotfire_infra.analysis.quantities import count, duration
 from hotfire_infra.cli.console import data, progress, table
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.here import Here, ask_here, here_line
-from hotfire_infra.cli.lines import durations_line, plan_line
+from hotfire_infra.cli.lines import durations_lines, plan_line
 from hotfire_infra.cli.plan_diff_lines import diff_lines
 from hotfire_infra.cli.price_lines import price_lines
 from hotfire_infra.cli.problems import CliError
@@ -141,7 +141,7 @@ def print_plan(frozen: Plan, here: Here, *, as_json: bool) -> None:
     progress(plan_line(frozen))
     if lacking := here_line(frozen, here):
         progress(lacking)
-    if told := durations_line(frozen):
+    for told in durations_lines(frozen):
         progress(told)
     for line in selection_lines(frozen):
         progress(line)
