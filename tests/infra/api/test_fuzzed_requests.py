@@ -217,6 +217,13 @@ def test_a_reason_is_more_than_what_cannot_be_stored(asker, reason):
     assert "reason" in answer.json()["detail"]
 
 
+def test_yes_is_no_moment(asker):
+    wish = {"pools": ["fake"], "reason": "r", "until_ns": True, "dry_run": True}
+    answer = asker.ask("POST", "/api/v1/invalidations", json=wish)
+    assert answer.status_code == 422
+    assert "until_ns" in answer.json()["detail"]
+
+
 def test_a_form_of_another_page_is_refused_in_words(asker):
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     answer = asker.service.ask("POST", "/login/token", content=b"a=&b=&c=&d=&e=", headers=form)

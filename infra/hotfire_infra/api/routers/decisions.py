@@ -22,7 +22,7 @@ router = APIRouter(tags=["operations"], dependencies=VIEWERS)
 Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
 Word = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 Words = Annotated[list[Word], Field(max_length=100)]
-Moment = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Moment = Annotated[int, Field(ge=0, le=2**63 - 1, strict=True)]
 # A NUL is no white space either, and PostgreSQL stores none.
 Why = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
 
