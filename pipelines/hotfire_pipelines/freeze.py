@@ -367,6 +367,7 @@ def _policy(pipeline: Pipeline) -> Policy:
         gone_tests=said.gone.tests.value,
         gone_share=said.gone.share,
         accuracy={task: gate.figures() for task, gate in sorted(said.accuracy.items())},
+        performance={name: gate.figures() for name, gate in sorted(said.performance.items())},
     )
 
 

@@ -138,6 +138,8 @@ class Policy:
     gone_share: float = 0.1
     accuracy: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Gates by accuracy task: tolerance, alpha, power, discordance, perhaps items."""
+    performance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Gates by metric: perhaps a tolerance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,8 +212,10 @@ class Plan:
         if self.policy == Policy():
             # A new word of the policy keeps the digest of plans that do not use it.
             plain.pop("policy")
-        elif not self.policy.accuracy:
-            plain["policy"].pop("accuracy", None)
+        else:
+            for gates in ("accuracy", "performance"):
+                if not getattr(self.policy, gates):
+                    plain["policy"].pop(gates, None)
         if not self.unselected:
             plain.pop("unselected")
         return plain

@@ -20,6 +20,7 @@ from pydantic import (
 from hotfire_pipelines.accuracy_gates import AccuracyGate
 from hotfire_pipelines.demands import Budget, Selection, Sufficient
 from hotfire_pipelines.list_choice import ListChoice
+from hotfire_pipelines.performance_gates import PerformanceGate, check_metrics
 from hotfire_pipelines.shard_target import Shards
 from hotfire_pipelines.strict import Name as Name
 from hotfire_pipelines.strict import Strict as Strict
@@ -440,6 +441,10 @@ class PipelineFile(Strict):
     """Tests that were taken out or renamed."""
     accuracy: dict[Text, AccuracyGate] = Field(default={})
     """Gates by accuracy task; `*` is for those not named. Without one nothing blocks."""
+    performance: Annotated[dict[Text, PerformanceGate], AfterValidator(check_metrics)] = Field(
+        default={}
+    )
+    """Gates by metric; `*` is for those not named. Without one nothing blocks."""
     selection: Selection | None = None
     """What a change may leave out; none: nothing."""
     budget: Budget = Budget()

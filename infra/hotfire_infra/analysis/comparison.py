@@ -16,6 +16,12 @@ CONFIDENCE = 0.99
 """Two-sided level of every interval; high, because a run looks at dozens of series at once."""
 MINIMUM_RUNS = 3
 """Earlier runs below which the spread between runs cannot be estimated (two degrees of freedom)."""
+OLDEST = 3
+"""Runs whose mean is the pinned reference."""
+LEAST_REFERENCE = 8
+"""Runs that passed below which there is none: its spread would be a guess."""
+_LAG = 3
+_CUT = 3.0
 RESAMPLES = 2000
 """Bootstrap resamples; the Monte Carlo error of a 0.5 % quantile is then about 0.16 points."""
 
@@ -235,6 +241,78 @@ def _without_interval(
         change=change, reason=reason, interval=None, normalised=None,
         earlier_runs=len(earlier), replicates=len(new.replicates), method="none",
     )  # fmt: skip
+
+
+def creep_interval(
+    new: float, earlier: Sequence[float], confidence: float
+) -> tuple[Interval, float]:
+    """Interval for the shift of a run against the oldest of k ≥ 8 earlier ones, and its p-value.
+
+    Estimates δ = E[y_new] - E[y_oldest] with the mean of the oldest three. The spread comes from
+    differences, s² = mean of (y_{i+3} - y_i)² / 2, which a slow creep hardly enters (von Neumann
+    et al. 1941, Ann. Math. Stat. 12, 153); over three runs, so that noise that lasts from run to
+    run does not hide in neighbours. Differences beyond three medians are cut there (Winsor): a
+    step in between is in three of them, and must not pass for noise.
+      δ̂ ± t · s · √(1 + 1/3), with ⌊(k-3)/2⌋ degrees of freedom, calibrated: tests/infra/analysis.
+    """
+    k = len(earlier)
+    steps = [abs(b - a) for a, b in zip(earlier, earlier[_LAG:], strict=False)]
+    most = _CUT * statistics.median(steps)
+    spread = math.sqrt(math.fsum(min(one, most) ** 2 for one in steps) / (2 * len(steps)))
+    error = spread * math.sqrt(1 + 1 / OLDEST)
+    estimate = new - statistics.fmean(earlier[:OLDEST])
+    freedom = max(2, (k - _LAG) // 2)
+    half = student_t.quantile((1 + confidence) / 2, freedom) * error
+    if error == 0:
+        p = 1.0 if math.isclose(estimate, 0, abs_tol=1e-12) else 0.0
+    else:
+        p = 2 * (1 - student_t.cumulative(abs(estimate) / error, freedom))
+    return Interval(estimate=estimate, low=estimate - half, high=estimate + half), p
+
+
+def with_reference(
+    found: Comparison, new: Point, reference: Sequence[Point], judgement: Judgement
+) -> Comparison:
+    """Hold a point that is not worse than the last runs against the oldest of `reference` too.
+
+    So small steps add up, and a target branch that regressed already disarms no gate. `reference`
+    are the runs that passed, oldest first; with fewer than `LEAST_REFERENCE` nothing is added.
+    """
+    usable = [point for point in reference if _is_usable(point, judgement)]
+    enough = len(usable) >= LEAST_REFERENCE and _is_usable(new, judgement)
+    if not enough or found.change is Change.REGRESSED:
+        return found
+    interval, p = creep_interval(
+        _level(new, judgement), [_level(point, judgement) for point in usable], CONFIDENCE
+    )
+    worse = (interval.estimate < 0) == (judgement.direction is Direction.LARGER)
+    if not worse or interval.low <= 0 <= interval.high:
+        return found
+    if abs(interval.estimate) < judgement.margin or _is_the_machine(new, usable, judgement):
+        return found
+    oldest = f"runs {usable[0].run} to {usable[OLDEST - 1].run}"
+    return replace(
+        found,
+        change=Change.REGRESSED,
+        reason=f"against {oldest}, the oldest of the last {len(usable)} that passed",
+        interval=interval,
+        normalised=None,
+        method="creep t",
+        # The second look at one series: Bonferroni.
+        p_value=min(1.0, 2 * p),
+    )
+
+
+def _is_the_machine(new: Point, earlier: Sequence[Point], judgement: Judgement) -> bool:
+    """Whether the shift is gone once the machine's probe is divided out."""
+    probed = [point for point in earlier if point.probe]
+    if not judgement.is_log or not new.probe or len(probed) < LEAST_REFERENCE:
+        return False
+    sign = 1.0 if judgement.direction is Direction.SMALLER else -1.0
+    levels = [_level(p, judgement) + sign * math.log(p.probe) for p in probed if p.probe]
+    level = _level(new, judgement) + sign * math.log(new.probe)
+    twin, _ = creep_interval(level, levels, CONFIDENCE)
+    return twin.low <= 0 <= twin.high
 
 
 def control_false_discoveries(

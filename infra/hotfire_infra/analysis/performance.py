@@ -2,41 +2,58 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete, insert, select
 
+from hotfire_infra.analysis.change_groups import moved_words
+from hotfire_infra.analysis.change_reports import commits_of, moved_of
+from hotfire_infra.analysis.changes import change_words
 from hotfire_infra.analysis.comparison import (
+    MINIMUM_RUNS,
+    Change,
     Comparison,
     Judgement,
     Point,
     compare,
     control_false_discoveries,
+    with_reference,
 )
+from hotfire_infra.analysis.quantities import count
 from hotfire_infra.store.comparisons import NewComparison, record_comparisons
 from hotfire_infra.store.database import Store
+from hotfire_infra.store.mainline import passed_on_mainline
+from hotfire_infra.store.models import Finding, Run
 from hotfire_infra.store.queries_measurements import (
     MeasurementRow,
     measurements_of_run,
     points_of_series,
 )
+from hotfire_infra.store.series_changes import changes_of_series
 from hotfire_testframework.contract.metrics import METRICS
 
+BLIND = "performance-gate"
+"""Kind of the finding that a gate saw nothing."""
 LONGEST_BASELINE = 20
 """Earlier runs a point is compared with: enough for a spread, few enough to follow a machine."""
 
 
-def compare_run(connection: Connection, run_id: int) -> tuple[NewComparison, ...]:
-    """Judge and record every valid measurement of a run; called once, when it is finalized."""
+def compare_run(
+    connection: Connection, run_id: int, gates: Mapping[str, float] | None = None
+) -> tuple[NewComparison, ...]:
+    """Judge and record every valid measurement of a run; called once, when it is finalized.
+
+    `gates`: tolerance by metric, as `declared_gates` returns it.
+    """
     points = latest_of_series(row for row in measurements_of_run(connection, run_id) if row.valid)
-    earlier = _earlier_points(connection, tuple(points), run_id)
     rows = [row for row in points.values() if row.metric in METRICS]
+    earlier = _earlier_points(connection, tuple(points), run_id)
     judged = control_false_discoveries(
-        [
-            compare(_point(row), earlier.get(row.series_key, ()), judgement_of(row.metric))
-            for row in rows
-        ]
+        [_judged(row, earlier.get(row.series_key, Baseline()), gates or {}) for row in rows]
     )
     comparisons = tuple(_record(row, one) for row, one in zip(rows, judged, strict=True))
     record_comparisons(connection, run_id, comparisons)
@@ -44,14 +61,80 @@ def compare_run(connection: Connection, run_id: int) -> tuple[NewComparison, ...
 
 
 def analyse_performance(store: Store, run_id: int) -> tuple[str, ...]:
-    """Step of the finalizer: compare and record; no sentence that blocks.
+    """Step of the finalizer: compare, record, and return the sentences of the gates that fail.
 
-    A regression is shown on page, CLI and API. It blocks once a pipeline can say for which series
-    it should: on a shared machine a first comparison has no standing to stop a merge.
+    Only a gate that the pipeline declares blocks; what has regressed is said of every series, and
+    is the same word on the page, in the API, on the command line and in the gate.
     """
     with store.writing() as connection:
-        compare_run(connection, run_id)
-    return ()
+        gates = declared_gates(store, connection, run_id)
+        compared = compare_run(connection, run_id, gates)
+        _say_what_no_gate_saw(connection, run_id, compared, gates)
+        names = {row.series_key: row for row in measurements_of_run(connection, run_id)}
+        lost = [one for one in compared if one.outcome == Change.REGRESSED and fails(one, gates)]
+        known = _open_alerts(connection, [one.series_key for one in lost])
+    return tuple(
+        _sentence(one, names[one.series_key], known.get(one.series_key, "")) for one in lost
+    )
+
+
+def declared_gates(store: Store, connection: Connection, run_id: int) -> Mapping[str, float]:
+    """Return the loss that the pipeline of a run tolerates, by metric, on the scale of comparisons."""
+    digest = connection.execute(select(Run.plan_sha256).where(Run.id == run_id)).scalar()
+    plan = {} if digest is None else json.loads(store.blobs.read(digest))
+    said = plan.get("policy", {}).get("performance", {})
+    found = {}
+    for metric in METRICS:
+        gate = said.get(metric.name, said.get("*"))
+        if gate is not None:
+            judgement = judgement_of(metric.name)
+            tolerance = gate.get("tolerance", 0.0)
+            limit = math.log1p(tolerance) if judgement.is_log else tolerance
+            found[str(metric.name)] = max(judgement.margin, limit)
+    return found
+
+
+def _say_what_no_gate_saw(
+    connection: Connection,
+    run_id: int,
+    compared: Sequence[NewComparison],
+    gates: Mapping[str, float],
+) -> None:
+    """Leave a notice where a gate is green because it has nothing to compare with."""
+    gated = [one for one in compared if one.metric in gates]
+    blind = [one for one in gated if one.outcome in {Change.TOO_FEW, Change.NOT_COMPARABLE}]
+    connection.execute(delete(Finding).where(Finding.run_id == run_id, Finding.kind == BLIND))
+    if blind:
+        text = (
+            f"{len(blind)} of {count(len(gated), 'gated series', 'gated series')} could not be "
+            f"judged, for instance {blind[0].metric}: {blind[0].reason}"
+        )
+        row = insert(Finding).values(run_id=run_id, kind=BLIND, text=text, body={})
+        connection.execute(row)
+
+
+def fails(one: NewComparison, gates: Mapping[str, float]) -> bool:
+    """Say whether a series that regressed did so by more than a declared gate tolerates."""
+    limit = gates.get(one.metric)
+    return limit is not None and one.estimate is not None and abs(one.estimate) >= limit
+
+
+def _sentence(one: NewComparison, row: MeasurementRow, known: str) -> str:
+    interval = (one.estimate or 0.0, one.low or 0.0, one.high or 0.0)
+    name = row.test.split("/", 2)[-1]
+    words = change_words(one.metric, interval)
+    where = f"{one.metric} of {name} on {row.platform}"
+    already = f"; the target branch has: {known}" if known else ""
+    return f"performance regressed: {where} {words}, {one.reason}{already}"
+
+
+def _open_alerts(connection: Connection, keys: Sequence[str]) -> Mapping[str, str]:
+    """Return the last standing alert of each series that got worse on the target branch."""
+    return {
+        row.series_key: f"{moved_words([moved_of(row)])} since {commits_of(row).words}"
+        for row in changes_of_series(connection, keys)
+        if row.state == "alert" and row.direction == "worse"
+    }
 
 
 def latest_of_series(rows: Iterable[MeasurementRow]) -> Mapping[str, MeasurementRow]:
@@ -76,15 +159,52 @@ def judgement_of(metric: str) -> Judgement:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """What a point is compared with, oldest first."""
+
+    recent: tuple[Point, ...] = ()
+    passed: tuple[Point, ...] = ()
+    """Of the last runs of the target branch that passed; the oldest are the pinned reference."""
+
+
+def _judged(row: MeasurementRow, baseline: Baseline, gates: Mapping[str, float]) -> Comparison:
+    judgement = judgement_of(row.metric)
+    point = _point(row)
+    found = compare(point, baseline.recent, judgement)
+    if found.change is not Change.REGRESSED:
+        return with_reference(found, point, baseline.passed, judgement)
+    limit = gates.get(row.metric, 0.0)
+    # Worse than the last runs by less than the gate tolerates: what went before may add to it.
+    crept = with_reference(
+        replace(found, change=Change.INCONCLUSIVE), point, baseline.passed, judgement
+    )
+    more = crept.interval if crept.change is Change.REGRESSED else None
+    is_within = found.interval is not None and abs(found.interval.estimate) < limit
+    return crept if is_within and more is not None and abs(more.estimate) >= limit else found
+
+
 def _earlier_points(
     connection: Connection, keys: tuple[str, ...], run_id: int
-) -> Mapping[str, tuple[Point, ...]]:
+) -> Mapping[str, Baseline]:
+    """Return the earlier points of each series: those of the target branch that passed, if enough.
+
+    A series that has too few of these is compared with whatever was measured before.
+    """
     by_series: dict[str, dict[int, Point]] = defaultdict(dict)
     if keys:
         for row in points_of_series(connection, keys, before_run=run_id):
             if row.valid:
                 by_series[row.series_key][row.run_id] = _point(row)
-    return {key: tuple(runs.values())[-LONGEST_BASELINE:] for key, runs in by_series.items()}
+    runs = {run for points in by_series.values() for run in points}
+    good = passed_on_mainline(connection, runs)
+    return {key: _baseline(points, good) for key, points in by_series.items()}
+
+
+def _baseline(points: Mapping[int, Point], good: Set[int]) -> Baseline:
+    passed = tuple(point for run, point in points.items() if run in good)[-LONGEST_BASELINE:]
+    everything = tuple(points.values())[-LONGEST_BASELINE:]
+    return Baseline(recent=passed if len(passed) >= MINIMUM_RUNS else everything, passed=passed)
 
 
 def _point(row: MeasurementRow) -> Point:

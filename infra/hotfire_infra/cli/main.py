@@ -200,12 +200,12 @@ def ps(
 @app.command()
 def show(
     what: Annotated[
-        str, typer.Argument(metavar="RUN|latest|CELL|TEST", help="What to show.")
+        str, typer.Argument(metavar="RUN|latest|CELL|TEST|SERIES", help="What to show.")
     ] = "latest",
     run: Annotated[str, typer.Option(help="The run of a cell or test.")] = "latest",
     output: OutputOption = Output.TABLE,
 ) -> int:
-    """Show a run, a cell or a test. Example: hotfire show latest -o json"""
+    """Show a run, a cell, a test or a series. Example: hotfire show latest -o json"""
     from hotfire_infra.cli.verbs import show as verb
 
     return verb.show(what, run, as_json=output is Output.JSON)

@@ -13,6 +13,8 @@ from sqlalchemy import ColumnElement, Connection, and_, select
 
 from hotfire_infra.store.models import Run, SourceStamp
 
+BATCH = 500
+"""Runs named in one statement."""
 ANCESTORS = "ancestors"
 """Option of a run: its merge base and the first parents of that, newest first."""
 
@@ -38,20 +40,38 @@ class MainlineRun:
 
 def mainline_runs(connection: Connection, run_ids: Sequence[int]) -> tuple[MainlineRun, ...]:
     """Return those of some runs that lie on the target branch, by their ids."""
-    query = (
-        select(Run.id, Run.options, SourceStamp.revision)
-        .join(SourceStamp, SourceStamp.id == Run.source_stamp_id)
-        .where(Run.id.in_(run_ids), IS_MAINLINE)
-        .order_by(Run.id)
-    )
-    return tuple(
-        MainlineRun(
-            id=row.id,
-            revision=row.revision,
-            older=frozenset((row.options or {}).get(ANCESTORS, ())) - {row.revision},
+    found: list[MainlineRun] = []
+    wanted = sorted(run_ids)
+    for start in range(0, len(wanted), BATCH):
+        query = (
+            select(Run.id, Run.options, SourceStamp.revision)
+            .join(SourceStamp, SourceStamp.id == Run.source_stamp_id)
+            .where(Run.id.in_(wanted[start : start + BATCH]), IS_MAINLINE)
+            .order_by(Run.id)
         )
-        for row in connection.execute(query)
-    )
+        found += (
+            MainlineRun(
+                id=row.id,
+                revision=row.revision,
+                older=frozenset((row.options or {}).get(ANCESTORS, ())) - {row.revision},
+            )
+            for row in connection.execute(query)
+        )
+    return tuple(found)
+
+
+def passed_on_mainline(connection: Connection, run_ids: Iterable[int]) -> frozenset[int]:
+    """Return those of some runs that lie on the target branch and passed."""
+    found: set[int] = set()
+    wanted = sorted(run_ids)
+    for start in range(0, len(wanted), BATCH):
+        query = (
+            select(Run.id)
+            .join(SourceStamp, SourceStamp.id == Run.source_stamp_id)
+            .where(Run.id.in_(wanted[start : start + BATCH]), IS_MAINLINE, Run.verdict == "passed")
+        )
+        found.update(connection.execute(query).scalars())
+    return frozenset(found)
 
 
 def comes_after(later: MainlineRun, earlier: MainlineRun) -> bool:

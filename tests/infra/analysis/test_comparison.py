@@ -15,7 +15,9 @@ from hotfire_infra.analysis.comparison import (
     between_runs_interval,
     compare,
     control_false_discoveries,
+    creep_interval,
     shift_p_value,
+    with_reference,
     within_runs_interval,
 )  # fmt: skip
 from hotfire_testframework.contract.metrics import Direction, Scale
@@ -136,3 +138,73 @@ def test_an_exact_change_survives_any_number_of_series():
     quiet = [compare(runs(100)[0], runs(99, 100.5, 101, 99.5), RATE) for _ in range(40)]
     exact = compare(runs(50)[0], runs(100, 100, 100), RATE)
     assert control_false_discoveries([exact, *quiet])[0].change is Change.REGRESSED
+
+
+def noise(draw, count, rho=0.0):
+    """Levels with a spread of 1 % that last from run to run by `rho`."""
+    found, last = [], draw.gauss(0, 1)
+    for _ in range(count):
+        last = rho * last + math.sqrt(1 - rho**2) * draw.gauss(0, 1)
+        found.append(0.01 * last)
+    return found
+
+
+@pytest.mark.parametrize(("rho", "most"), [(0.0, 0.016), (0.4, 0.03)])
+def test_the_pinned_reference_cries_wolf_as_rarely_as_it_says(rho, most):
+    draw = random.Random(11)
+    outside = 0
+    for _ in range(1500):
+        *earlier, new = noise(draw, 21, rho)
+        one, p = creep_interval(new, earlier, CONFIDENCE)
+        assert (p <= 1 - CONFIDENCE) == (one.high <= 0 or one.low >= 0)
+        outside += not one.low <= 0 <= one.high
+    assert outside / 1500 < most
+
+
+def points_of(levels):
+    return [Point(run=i, replicates=(100 * math.exp(v),)) for i, v in enumerate(levels, start=1)]
+
+
+def judged_by_both(levels, judgement=RATE):
+    *earlier, new = points_of(levels)
+    return with_reference(compare(new, earlier, judgement), new, earlier, judgement)
+
+
+def test_small_steps_add_up_where_each_run_equals_the_one_before():
+    draw = random.Random(5)
+    creep = [-0.005 * i + 0.2 * one for i, one in enumerate(noise(draw, 21))]
+    *earlier, new = points_of(creep)
+    assert compare(new, earlier, RATE).change is not Change.REGRESSED
+    found = judged_by_both(creep)
+    assert found.change is Change.REGRESSED
+    assert found.reason == "against runs 1 to 3, the oldest of the last 20 that passed"
+    assert found.interval.estimate == pytest.approx(-0.095, abs=0.01)
+
+
+def test_a_creep_below_what_matters_is_no_regression():
+    creep = [-0.001 * i for i in range(21)]
+    assert judged_by_both(creep).change is Change.UNCHANGED
+
+
+def test_a_branch_that_regressed_on_the_way_disarms_nothing():
+    draw = random.Random(6)
+    levels = [one - (0.08 if i > 10 else 0) for i, one in enumerate(noise(draw, 21))]
+    *earlier, new = points_of(levels)
+    assert compare(new, earlier, RATE).change is not Change.REGRESSED
+    assert judged_by_both(levels).change is Change.REGRESSED
+
+
+def test_slow_improvement_and_short_history_are_no_regression():
+    assert judged_by_both([0.005 * i for i in range(21)]).change is not Change.REGRESSED
+    assert judged_by_both([-0.02 * i for i in range(7)]).change is not Change.REGRESSED
+
+
+def test_a_creep_that_the_probe_shares_is_the_machines():
+    levels = [-0.005 * i for i in range(21)]
+    points = [
+        Point(run=i, replicates=(100 * math.exp(v),), probe=50 * math.exp(v) * (1 + i % 2 * 1e-3))
+        for i, v in enumerate(levels)
+    ]
+    *earlier, new = points
+    found = compare(new, earlier, RATE)
+    assert with_reference(found, new, earlier, RATE) == found
