@@ -191,9 +191,9 @@ def recorded_knowledge(store: Store) -> Known:
             return queries_prices.samples_of(connection, pipeline)
 
     def history(pipeline: str) -> Recorded:
-        def recorded(cell: str, task: str, platform: str) -> CellHistory | None:
+        def recorded(*asked: str) -> CellHistory | None:
             with store.reading() as connection:
-                return queries_durations.cell_history(connection, pipeline, cell, task, platform)
+                return queries_durations.cell_history(connection, pipeline, *asked)
 
         return recorded
 

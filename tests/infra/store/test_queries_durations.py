@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
 import pytest
 from benchmarks.grown_store import CELLS, TESTS, grown
 from sqlalchemy import event, update
@@ -10,7 +14,7 @@ from hotfire_infra.executors.fake import Script
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Attempt, Result
 from hotfire_infra.store.queries_durations import MEASURED_RUNS, cell_history
-from hotfire_pipelines.history import CellHistory
+from hotfire_pipelines.history import CellHistory, definition_of
 
 TESTS_OF = {"unit": ["m/s/fast", "m/s/slow"]}
 SECOND = 1_000_000_000
@@ -104,3 +108,53 @@ def test_the_question_takes_no_scan_of_a_large_table(tmp_path):
     big = ("result", "attempt", "task", "cell", "test")
     assert not {plan for plan in plans if plan in {f"SCAN {table}" for table in big}}
     assert not any(f"ix_{table}_state" in plan for plan in plans for table in ("attempt", "run"))
+
+
+def told_by(make_plan: Any, spec: Any, pipeline: str) -> Any:
+    return replace(make_plan(TESTS_OF, specs={"unit": spec}), pipeline=pipeline)
+
+
+def test_a_pipeline_profits_from_the_runs_of_another_with_the_same_task(
+    store, make_stand, make_plan, make_spec
+):
+    spec = make_spec(env={"MODE": "fast"})
+    definition = definition_of(spec.to_json())
+    stand = make_stand()
+    stand.run(told_by(make_plan, spec, "pre-merge"))
+    last = set_times(store, 2 * SECOND, 7 * SECOND)
+    with store.reading() as connection:
+        asked_here = partial(cell_history, connection, "release", "unit", "unit", "here")
+        same, other = asked_here(definition), asked_here("0" * 64)
+    assert same is not None
+    assert other is not None
+    assert (same.is_own, same.pipelines, same.shards) == (True, ("pre-merge",), ())
+    assert {test: one.seconds for test, one in same.tests.items()} == {
+        "m/s/fast": 2.0, "m/s/slow": 2.0,
+    }  # fmt: skip
+    assert (other.is_own, other.pipelines) == (False, ()), "defined otherwise, a neighbour"
+    # Its own runs win as soon as there are some; what they lack comes from the others.
+    stand.run(told_by(make_plan, spec, "release"))
+    set_times(store, 5 * SECOND, 12 * SECOND, last)
+    with store.reading() as connection:
+        own = cell_history(connection, "release", "unit", "unit", "here", definition)
+    assert own is not None
+    assert {one.seconds for one in own.tests.values()} == {5.0}
+    assert own.setup is not None
+    assert own.setup.seconds == pytest.approx(2.0)
+
+
+def test_of_the_runs_of_others_the_newest_definition_decides(
+    store, make_stand, make_plan, make_spec
+):
+    old, new = make_spec(env={"MODE": "old"}), make_spec(env={"MODE": "new"})
+    stand = make_stand()
+    for spec in (old, new):
+        stand.run(told_by(make_plan, spec, "pre-merge"))
+    with store.reading() as connection:
+        found = [
+            cell_history(
+                connection, "release", "unit", "unit", "here", definition_of(spec.to_json())
+            )
+            for spec in (old, new)
+        ]
+    assert [one is not None and one.is_own for one in found] == [False, True]

@@ -41,6 +41,7 @@ _HISTORY = {
     "setup": {"seconds": 2.5, "spread": 0.2, "samples": 5},
     "shards": [["gemm.f32:m=1,n=1,k=1,data=exact,seed=1"]],
     "is_own": True,
+    "pipelines": ["post-merge"],
 }
 Revision = Annotated[str, Field(min_length=1, max_length=64)]
 File = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -108,6 +109,7 @@ class CellDurations(BaseModel):
     setup: DurationOfTest | None
     shards: list[list[str]] = Field(description="Case lines by shard, as last planned")
     is_own: bool = Field(description="False: of the same task with other axis values")
+    pipelines: list[str] = Field(description="Others whose runs of the same cell count too")
 
 
 class CellDurationAnswer(BaseModel):
@@ -234,10 +236,17 @@ def cell_durations(
     cell: Annotated[Asked, Query(description="Its key", examples=[_TOOK["cell"]])],
     task: Annotated[Asked, Query(description="Task of the cell", examples=["kernels"])],
     platform: Annotated[Asked, Query(description="Its platform", examples=["linux-x86_64"])],
-) -> CellDurationAnswer:
+    definition: Annotated[
+        str | None,
+        Query(max_length=64, description="Digest of how the task runs its tests: other pipelines "
+              "that define the cell so tell too"),
+    ] = None,
+) -> CellDurationAnswer:  # fmt: skip
     """What the shards of the pipeline's next plan are cut by."""
     with service.store.reading() as connection:
-        found = queries_durations.cell_history(connection, pipeline, cell, task, platform)
+        found = queries_durations.cell_history(
+            connection, pipeline, cell, task, platform, definition
+        )
     return CellDurationAnswer(history=None if found is None else _plain(found))
 
 
