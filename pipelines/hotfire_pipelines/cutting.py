@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from hotfire_pipelines.durations import Expected, Origin, expect
 from hotfire_pipelines.history import CellHistory
@@ -45,17 +45,47 @@ def cut(
     """
     known = history or CellHistory()
     expected = _expected(declared, test_ids, known)
-    setup = known.setup.seconds if known.setup else SETUP_SECONDS
-    shards = split(
-        list(declared),
-        {line: one.mean_seconds if known.tests else one.seconds for line, one in expected.items()},
-        _count(expected, wanted, setup, known.shards),
-        setup_seconds=setup,
+    cutting = cut_by(
+        cell,
+        expected,
+        list(expected.values()),
+        wanted,
+        known=known,
+        asked=asked,
         timeouts=dict.fromkeys(declared, test_seconds),
-        previous=known.shards or None,
     )
-    told = _told(cell, expected, known, setup) if asked else None
-    return Cutting(shards=tuple(shards), declared=declared, durations=told)
+    return replace(cutting, declared=declared)
+
+
+def cut_by(
+    cell: str,
+    expected: Mapping[str, Expected],
+    single: Sequence[Expected],
+    wanted: int | ShardTarget,
+    *,
+    known: CellHistory,
+    asked: bool,
+    timeouts: Mapping[str, float],
+    isolated: Collection[str] = (),
+) -> Cutting:
+    """Cut what is expected to take so long; `single` are the tests in it, for the account of them."""
+    setup = known.setup.seconds if known.setup else SETUP_SECONDS
+    previous = [part for part in ([*_of(part, expected)] for part in known.shards) if part]
+    shards = split(
+        list(expected),
+        {line: one.mean_seconds if known.tests else one.seconds for line, one in expected.items()},
+        _count(expected, wanted, setup, previous),
+        setup_seconds=setup,
+        timeouts=timeouts,
+        previous=previous or None,
+        isolated=isolated,
+    )
+    told = _told(cell, single, known, setup) if asked else None
+    return Cutting(shards=tuple(shards), declared={}, durations=told)
+
+
+def _of(part: Sequence[str], expected: Mapping[str, Expected]) -> list[str]:
+    return [line for line in part if line in expected]
 
 
 def run_seconds(limit: float, shard: Shard) -> float:
@@ -71,11 +101,12 @@ def _expected(
     found = expect(list(by_test), known.tests, by_test)
     if not known.is_own:
         # Another cell's measurement of the very test is its nearest neighbour.
-        found = {test: _of_neighbour(one) for test, one in found.items()}
+        found = {test: of_neighbour(one) for test, one in found.items()}
     return {line: found[test_ids[line]] for line in declared}
 
 
-def _of_neighbour(one: Expected) -> Expected:
+def of_neighbour(one: Expected) -> Expected:
+    """Return what another cell measured as what it is for this one: an estimate."""
     if one.origin is not Origin.MEASURED:
         return one
     group = "the same test with other axis values"
@@ -100,10 +131,10 @@ def _count(
 
 
 def _told(
-    cell: str, expected: Mapping[str, Expected], known: CellHistory, setup_seconds: float
+    cell: str, single: Sequence[Expected], known: CellHistory, setup_seconds: float
 ) -> PlannedDurations:
-    origins = Counter(one.origin for one in expected.values())
-    groups = Counter(one.group for one in expected.values() if one.origin is Origin.NEIGHBOURS)
+    origins = Counter(one.origin for one in single)
+    groups = Counter(one.group for one in single if one.origin is Origin.NEIGHBOURS)
     samples = [one.samples for one in known.tests.values()]
     return PlannedDurations(
         cell=cell,
@@ -112,6 +143,7 @@ def _told(
         unknown=origins[Origin.UNKNOWN],
         groups=dict(sorted(groups.items())),
         samples=max(samples, default=0),
+        pipelines=known.pipelines,
         setup_s=round(setup_seconds, 3),
         setup_measured=known.setup is not None,
     )

@@ -11,6 +11,7 @@ from hotfire_pipelines.plan import Plan, PlannedCell, PlannedTask
 from hotfire_pipelines.priced import PricedTask, Suggestion
 from hotfire_pipelines.selected import PlannedOmission
 from hotfire_pipelines.waivers import restore
+from hotfire_testframework.contract.task import expected_of_spec
 
 SHOWN = 5
 """Members of a list that are named; the rest is counted."""
@@ -123,6 +124,8 @@ def _task_words(plan: Plan, task: PlannedTask) -> str:
     priced = _priced(plan, task.key)
     label = "in one piece" if task.shard[1] == 1 else f"shard {task.shard[0]} of {task.shard[1]}"
     cases = f", {len(task.spec.cases):,} cases" if task.spec.cases else ""
+    if task.spec.tests and task.shard[1] > 1:
+        cases = f", {len(task.spec.tests):,} of the list"
     if priced is None:
         return f"{label}{cases}"
     seconds = priced.seconds
@@ -267,7 +270,12 @@ def _why_not(cell: PlannedCell) -> str:
 def _home(plan: Plan, cell: PlannedCell, test: str) -> str:
     line = test.split("/", 2)[-1]
     tasks = [task for task in plan.tasks if task.cell == cell.key]
-    mine = _first(task for task in tasks if line in task.spec.cases) or _first(tasks)
+    mine = _first(
+        task
+        for task in tasks
+        if line in task.spec.cases
+        or (task.spec.tests and expected_of_spec(task.spec, task.shard[1], [test]))
+    ) or _first(tasks)
     if mine is None or mine.shard[1] == 1:
         return short(cell)
     return f"{short(cell)}, shard {mine.shard[0]} of {mine.shard[1]}"

@@ -15,7 +15,8 @@ from hotfire_pipelines.edges import Links, link
 from hotfire_pipelines.errors import EmptyMatrixError
 from hotfire_pipelines.estimate import Durations, Load, estimate
 from hotfire_pipelines.expansion import Debt, Expanded
-from hotfire_pipelines.history import Recorded
+from hotfire_pipelines.history import CellHistory, Recorded, definition_of
+from hotfire_pipelines.list_cutting import cut_list
 from hotfire_pipelines.listing import expected_tests
 from hotfire_pipelines.load import Pipeline
 from hotfire_pipelines.narrowing import Inquiry, narrow
@@ -36,6 +37,7 @@ from hotfire_pipelines.plan import (
     inventory_digest,
 )
 from hotfire_pipelines.specs import spec_of
+from hotfire_pipelines.testlist_entries import TestEntry
 from hotfire_testframework.contract.canonical import canonical_sha256
 from hotfire_testframework.contract.cases import CaseLine
 from hotfire_testframework.contract.identifiers import command_test_id
@@ -44,6 +46,7 @@ from hotfire_testframework.contract.outcomes import Harness
 Inventory = Callable[[str], Sequence[str] | None]
 """The last recorded inventory of a cell, by cell key; None where there is none."""
 
+Ask = Callable[["Listed"], CellHistory | None]
 CaseReader = Callable[[tuple[str, ...]], Mapping[str, Sequence[CaseLine]]]
 
 
@@ -64,7 +67,8 @@ class Piece:
     key: str
     listed: Listed
     shard: tuple[int, int]
-    lines: tuple[str, ...]
+    lines: tuple[str, ...] = ()
+    entries: tuple[TestEntry, ...] = ()
     seconds: float
     run_s: float
     """Limit of an attempt at it."""
@@ -100,7 +104,12 @@ def freeze(
     ordered = _in_order(narrowed.cells, links)
     read = functools.cache(functools.partial(read_cases, source_root))
     listed = [_list_tests(pipeline, cell, inventory, read) for cell in ordered]
-    pieces = [piece for item in listed for piece in _cut(item, history or Durations(), recorded)]
+    ask = functools.partial(_history_of, recorded=recorded, links=links)
+    pieces = [
+        piece
+        for item in listed
+        for piece in _cut(item, history or Durations(), recorded is not None, ask)
+    ]
     tasks = _tasks(pipeline, pieces, links, source, runner_sha256)
     edges = _task_edges(pieces, links)
     return Plan(
@@ -215,13 +224,28 @@ def _list_tests(pipeline: Pipeline, cell: Cell, inventory: Inventory, read: Case
     )
 
 
-def _cut(listed: Listed, history: Durations, recorded: Recorded | None) -> list[Piece]:
+def _history_of(listed: Listed, recorded: Recorded | None, links: Links) -> CellHistory | None:
+    if recorded is None:
+        return None
     cell = listed.cell
+    # Which tests it runs is no part of the definition, and a spec needs one.
+    lines = [str(case) for case in listed.cases[:1]]
+    spec = spec_of(cell, links, lines, cell.entries, cell.timeouts.run_s)
+    return recorded(cell.key, cell.task, cell.platform_name, definition_of(spec.to_json()))
+
+
+def _cut(listed: Listed, history: Durations, asked: bool, ask: Ask) -> list[Piece]:
+    cell = listed.cell
+    if cell.entries and cell.shards != 1:
+        return _cut_entries(listed, history, asked, ask)
     if not listed.cases:
-        seconds = history.tasks.get(cell.key, cell.estimate_seconds)
-        limit = cell.timeouts.run_s
         one = Piece(
-            key=cell.key, listed=listed, shard=(1, 1), lines=(), seconds=seconds, run_s=limit
+            key=cell.key,
+            listed=listed,
+            shard=(1, 1),
+            entries=cell.entries,
+            seconds=history.tasks.get(cell.key, cell.estimate_seconds),
+            run_s=cell.timeouts.run_s,
         )
         return [one]
     module = cell.definition.cases.module if cell.definition.cases else ""
@@ -230,8 +254,8 @@ def _cut(listed: Listed, history: Durations, recorded: Recorded | None) -> list[
         {str(case): case_seconds(case, cell.platform.speed) for case in listed.cases},
         cell.shards,
         {str(case): case_test_id(module, case) for case in listed.cases},
-        history=recorded(cell.key, cell.task, cell.platform_name) if recorded else None,
-        asked=recorded is not None,
+        history=ask(listed),
+        asked=asked,
         test_seconds=cell.timeouts.test_s,
     )
     shards = cutting.shards
@@ -259,6 +283,38 @@ def _cut(listed: Listed, history: Durations, recorded: Recorded | None) -> list[
     return pieces
 
 
+def _cut_entries(listed: Listed, history: Durations, asked: bool, ask: Ask) -> list[Piece]:
+    cell = listed.cell
+    cutting, units = cut_list(
+        cell.key,
+        cell.entries,
+        listed.tests,
+        cell.shards,
+        history=ask(listed),
+        asked=asked,
+        test_seconds=cell.timeouts.test_s,
+        estimate_seconds=cell.estimate_seconds,
+    )
+    count = len(cutting.shards)
+    pieces = []
+    for number, shard in enumerate(cutting.shards, start=1):
+        key = cell.key if count == 1 else f"{cell.key}#{number}/{count}"
+        mine = {entry for unit in shard.tests for entry in units[unit]}
+        pieces.append(
+            Piece(
+                key=key,
+                listed=listed,
+                shard=(number, count),
+                # In the order of the list.
+                entries=tuple(entry for entry in cell.entries if entry in mine),
+                seconds=history.tasks.get(key, shard.seconds),
+                run_s=run_seconds(cell.timeouts.run_s, shard),
+                durations=cutting.durations if number == 1 else None,
+            )
+        )
+    return pieces
+
+
 def _tasks(
     pipeline: Pipeline,
     pieces: Sequence[Piece],
@@ -271,7 +327,7 @@ def _tasks(
     tasks: list[PlannedTask] = []
     for piece in pieces:
         cell = piece.listed.cell
-        spec = spec_of(cell, links, piece.lines, piece.run_s)
+        spec = spec_of(cell, links, piece.lines, piece.entries, piece.run_s)
         upstream = {
             name: digests[maker]
             for (later, name), maker in sorted(links.makers.items())

@@ -10,7 +10,7 @@ from hotfire_pipelines.priced import Price
 from hotfire_pipelines.selected import PlannedOmission, PlannedSelection
 from hotfire_testframework.contract.canonical import canonical_json, canonical_sha256
 from hotfire_testframework.contract.jsonform import from_json, parse_json_text, to_json
-from hotfire_testframework.contract.task import TaskSpec
+from hotfire_testframework.contract.task import TaskSpec, expected_of_spec
 from hotfire_testframework.contract.variants import variant_hash
 from hotfire_testframework.errors import ContractError
 
@@ -103,6 +103,8 @@ class PlannedDurations:
     """What the neighbours have in common → tests that were estimated from them."""
     samples: int = 0
     """Runs that the best known test was measured in."""
+    pipelines: tuple[str, ...] = ()
+    """Other pipelines whose runs of the same cell count too."""
     setup_s: float
     setup_measured: bool = False
 
@@ -301,10 +303,7 @@ class Plan:
         """The tests that one task must report: its shard of the cell's inventory."""
         cell = next(cell for cell in self.cells if cell.key == task.cell)
         expected = self.expected(cell)
-        if expected is None or not task.spec.cases:
-            return expected
-        lines = set(task.spec.cases)
-        return tuple(test for test in expected if test.split("/", 2)[2] in lines)
+        return None if expected is None else expected_of_spec(task.spec, task.shard[1], expected)
 
 
 _NOTHING_OUTSIDE: Mapping[str, Any] = {

@@ -206,8 +206,9 @@ def _tests(plan: Plan, cell: Mapping[str, Any]) -> set[str]:
 
 
 def _homes(tasks: Iterable[PlannedTask]) -> dict[str, PlannedTask]:
-    """Return the task of each case."""
-    return {line: task for task in tasks for line in task.spec.cases}
+    """Return the task of each case, and of each entry of a test list."""
+    cases = {line: task for task in tasks for line in task.spec.cases}
+    return cases | {entry.test: task for task in tasks for entry in task.spec.tests}
 
 
 def _by_key(members: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

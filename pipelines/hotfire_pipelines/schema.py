@@ -346,8 +346,9 @@ class Task(Strict):
         if self.tests is not None and (self.harness is not Harness.PYTEST or len(self.paths) != 1):
             raise ValueError("`tests:` goes with `harness: pytest` and one path, the list's root")
         wanted = [self.shards, *(change.shards for change in self.overrides)]
-        if self.cases is None and any(count not in (None, 1) for count in wanted):
-            raise ValueError("only `harness: cases` has a list that `shards:` can cut")
+        has_list = self.cases is not None or self.tests is not None
+        if not has_list and any(count not in (None, 1) for count in wanted):
+            raise ValueError("only `cases:` and a list of `tests:` can be cut into `shards:`")
         budgets = [self.budget_seconds, *(change.budget_seconds for change in self.overrides)]
         if self.cases is None and any(budget is not None for budget in budgets):
             raise ValueError("only `harness: cases` has a list that `budget_seconds:` can cut")

@@ -9,6 +9,7 @@ from hotfire_pipelines.edges import Links, inputs_of
 from hotfire_pipelines.listing import listed_test
 from hotfire_pipelines.placeholders import fill
 from hotfire_pipelines.schema import Input, Role
+from hotfire_pipelines.testlist_entries import TestEntry
 from hotfire_testframework.contract.outcomes import Harness
 from hotfire_testframework.contract.task import (
     InputOrigin,
@@ -22,8 +23,13 @@ from hotfire_testframework.contract.task import (
 )
 
 
-def spec_of(cell: Cell, links: Links, lines: Sequence[str], run_s: float) -> TaskSpec:
-    """Build the spec of one task of a cell; `lines` are its case lines, `run_s` limits its run."""
+def spec_of(
+    cell: Cell, links: Links, lines: Sequence[str], entries: Sequence[TestEntry], run_s: float
+) -> TaskSpec:
+    """Build the spec of one task of a cell; `run_s` limits its run.
+
+    `lines` are its case lines, `entries` what it runs of the cell's test list.
+    """
     task = cell.definition
     values = _values(cell)
     is_test = task.role is Role.TEST
@@ -49,7 +55,7 @@ def spec_of(cell: Cell, links: Links, lines: Sequence[str], run_s: float) -> Tas
         cases=tuple(lines),
         paths=_argv(task.paths, values),
         args=_argv(cell.args, values),
-        tests=tuple(listed_test(entry) for entry in cell.entries),
+        tests=tuple(listed_test(entry) for entry in entries),
         timeouts=Timeouts(**{**cell.timeouts.model_dump(), "run_s": run_s}),
         module=task.cases.module if task.harness is Harness.CASES and task.cases else None,
         exclusive=task.exclusive,

@@ -53,6 +53,9 @@ def durations_lines(plan: Plan) -> list[str]:
         f"{near:,} estimated from neighbours" if near else "",
         f"{unknown:,} unknown, as declared" if unknown else "",
     ]
+    lenders = sorted({name for one in plan.durations for name in one.pipelines})
+    if lenders:
+        parts[0] += f" (runs of {', '.join(lenders)} too)"
     return [*asked_in_vain, f" durations: {', '.join(part for part in parts if part)}"]
 
 

@@ -157,8 +157,8 @@ class HttpClient:
         return tuple(from_plain(Sample, one) for one in found)
 
     def _history(self, pipeline: str) -> Recorded:
-        def recorded(cell: str, task: str, platform: str) -> CellHistory | None:
-            asked = {"cell": cell, "task": task, "platform": platform}
+        def recorded(cell: str, task: str, platform: str, definition: str) -> CellHistory | None:
+            asked = {"cell": cell, "task": task, "platform": platform, "definition": definition}
             found = self._connection.get(f"/pipelines/{pipeline}/cell-durations", **asked)
             history: CellHistory | None = from_plain(CellHistory | None, found["history"])
             return history

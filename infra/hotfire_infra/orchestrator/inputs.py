@@ -18,6 +18,7 @@ from hotfire_testframework.contract.task import (
     ResolvedInput,
     TaskOutput,
     TaskSpec,
+    expected_of_spec,
 )
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
@@ -113,10 +114,7 @@ def expected_tests(
     if digest is None:
         return ()
     tests = read_inventory(store, digest)
-    if not spec.cases:
-        return tests
-    lines = set(spec.cases)
-    return tuple(test for test in tests if test.split("/", 2)[2] in lines)
+    return expected_of_spec(spec, task.shards, tests)
 
 
 def read_inventory(store: Store, digest: str) -> tuple[str, ...]:

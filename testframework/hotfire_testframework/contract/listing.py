@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from hotfire_testframework.contract.identifiers import TestId, pytest_test_id
 from hotfire_testframework.errors import DecodeError
 
 
@@ -46,3 +48,69 @@ def is_of(entry: str, node: str) -> bool:
     if "[" in names:
         return node.startswith(f"{entry}::")
     return node.startswith((f"{entry}::", f"{entry}["))
+
+
+class Homes:
+    """Of some entries, those that no other one holds: where an entry, and a test, belongs.
+
+    Told by paths and names alone: what `-k` and `-m` leave out of an entry is of it all the same.
+    """
+
+    def __init__(self, entries: Iterable[str]) -> None:
+        named = list(dict.fromkeys(entries))
+        known = {_plain(entry): entry for entry in reversed(named)}
+        self._homes = {
+            entry: next(known[name] for name in _holders(entry) if name in known) for entry in named
+        }
+        self._tests: dict[str, str] = {}
+        for home in dict.fromkeys(self._homes.values()):
+            path, separator, _ = home.partition("::")
+            of = pytest_test_id(home)
+            if _plain(home) == ".":
+                self._tests[""] = home
+            elif separator or path.endswith(".py"):
+                # A test that bears the name of its file stood for what was not there.
+                self._tests[f"{of.module}/{of.name if separator else ''}"] = home
+            else:
+                self._tests[f"{of.module}."] = home
+
+    def of_entry(self, entry: str) -> str:
+        """Return the entry that holds this one of them: itself, or the widest."""
+        return self._homes[entry]
+
+    def of_test(self, identifier: str) -> str | None:
+        """Return the entry that a test identifier of pytest is of; None: none of them."""
+        test = TestId.parse(identifier)
+        if test.scheme != "pytest":
+            return None
+        folders = test.module.split(".")
+        places = ["", *(f"{'.'.join(folders[:end])}." for end in range(1, len(folders)))]
+        if not test.name.endswith(".py"):
+            places += [f"{test.module}/{name}" for name in ("", *_outer_names(test.name))]
+        return next((self._tests[place] for place in places if place in self._tests), None)
+
+
+def _plain(entry: str) -> str:
+    return entry if "::" in entry else entry.rstrip("/")
+
+
+def _holders(entry: str) -> Iterator[str]:
+    """Yield the names of whatever could hold an entry, the widest first, itself last."""
+    path, separator, names = _plain(entry).partition("::")
+    yield "."
+    parts = path.split("/")
+    for end in range(1, len(parts) + 1):
+        yield "/".join(parts[:end])
+    if separator:
+        for name in _outer_names(names):
+            yield f"{path}::{name}"
+
+
+def _outer_names(names: str) -> Iterator[str]:
+    """Yield classes around a test, then the test without its parameters, then with them."""
+    head, bracket, _ = names.partition("[")
+    parts = head.split("::")
+    for end in range(1, len(parts) + 1):
+        yield "::".join(parts[:end])
+    if bracket:
+        yield names

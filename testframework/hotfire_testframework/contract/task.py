@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hotfire_testframework.contract.canonical import canonical_json
 from hotfire_testframework.contract.identifiers import TestId
 from hotfire_testframework.contract.jsonform import from_json, parse_json_text, to_json
-from hotfire_testframework.contract.listing import ListedTest
+from hotfire_testframework.contract.listing import Homes, ListedTest
 from hotfire_testframework.contract.outcomes import Harness, ReportFormat
 from hotfire_testframework.contract.ulid import Ulid, parse_ulid
 from hotfire_testframework.errors import DecodeError
@@ -252,6 +252,17 @@ class AttemptSpec:
     def encode(self) -> bytes:
         """Return the bytes of `attempt.json`."""
         return canonical_json(self.to_json()) + b"\n"
+
+
+def expected_of_spec(spec: TaskSpec, shards: int, tests: Sequence[str]) -> tuple[str, ...]:
+    """Return which expected tests of a cell one of its `shards` tasks must report."""
+    if spec.cases:
+        lines = set(spec.cases)
+        return tuple(test for test in tests if test.split("/", 2)[2] in lines)
+    if shards == 1 or not spec.tests:
+        return tuple(tests)
+    homes = Homes(entry.test for entry in spec.tests)
+    return tuple(test for test in tests if homes.of_test(test) is not None)
 
 
 def check_relative_path(field_name: str, path: str) -> str:
