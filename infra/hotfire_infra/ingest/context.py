@@ -9,12 +9,13 @@ from sqlalchemy import Connection, bindparam, select
 
 from hotfire_infra.states import AttemptState
 from hotfire_infra.store.models import Attempt, Cell, Run, Task
+from hotfire_infra.store.prepared import prepare
 from hotfire_infra.store.rows import AttemptRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What has to be known of an attempt whenever a batch comes: less than a quarter of its row."""
+    """What has to be known of an attempt whenever a batch comes; nobody moves it before the commit."""
 
     id: int
     task_id: int
@@ -23,6 +24,12 @@ class Standing:
     fence: int
     acked_seq: int
     acked_bytes: int
+    in_flight: list[str]
+    """Tests that are started and not ended."""
+    variant_id: int
+    platform: str
+    created_ns: int
+    """Of the run."""
 
 
 AnyAttempt = AttemptRow | Standing
@@ -41,7 +48,7 @@ class AttemptContext:
 
 
 # Built once: building a statement costs more than executing it, and these come with every batch.
-_STANDING = (
+_STANDING = prepare(
     select(
         Attempt.id,
         Attempt.task_id,
@@ -50,25 +57,38 @@ _STANDING = (
         Attempt.fence,
         Attempt.acked_seq,
         Attempt.acked_bytes,
+        Attempt.in_flight,
+        Cell.variant_id,
+        Cell.platform,
+        Run.created_ns,
     )
     .join(Task, Task.id == Attempt.task_id)
+    .join(Cell, Cell.id == Task.cell_id)
+    .join(Run, Run.id == Task.run_id)
     .where(Attempt.id == bindparam("the_id"))
+    # On SQLite whoever writes is alone.
+    .with_for_update(of=Attempt)
 )
-PLACE = (Cell.variant_id, Cell.platform, Run.created_ns)
 _PLACE = (
-    select(*PLACE)
+    select(Cell.variant_id, Cell.platform, Run.created_ns)
     .join(Task, Task.cell_id == Cell.id)
     .join(Run, Run.id == Task.run_id)
     .where(Task.id == bindparam("the_id"))
 )
 
 
-def standing_of(connection: Connection, attempt_id: int) -> Standing:
-    """Return how far an attempt is."""
-    row = connection.execute(_STANDING, {"the_id": attempt_id}).one()
+def standing_of(connection: Connection, attempt_id: int) -> Standing | None:
+    """Return how far an attempt is, in a writing transaction, and keep others from moving it.
+
+    None: there is no such attempt any more.
+    """
+    row = _STANDING.row(connection, the_id=attempt_id)
+    if row is None:
+        return None
     return Standing(
         id=row[0], task_id=row[1], run_id=row[2], state=row[3], fence=row[4], acked_seq=row[5],
-        acked_bytes=row[6],
+        acked_bytes=row[6], in_flight=row[7] or [], variant_id=row[8], platform=row[9],
+        created_ns=row[10],
     )  # fmt: skip
 
 
@@ -80,7 +100,7 @@ def context_of(connection: Connection, attempt: AnyAttempt) -> AttemptContext:
 def context_at(
     attempt: AnyAttempt, variant_id: int, platform: str, created_ns: int
 ) -> AttemptContext:
-    """Return what the rows of an attempt repeat; the rest are the values of `PLACE`."""
+    """Return what the rows of an attempt repeat."""
     moment = time.gmtime(created_ns // 1_000_000_000)
     return AttemptContext(
         attempt_id=attempt.id,

@@ -10,13 +10,14 @@ from sqlalchemy import Connection, Table, bindparam, select
 
 from hotfire_infra.executors.spool import Spool
 from hotfire_infra.ingest.artifacts import Moved, move_artifacts, write_artifacts
-from hotfire_infra.ingest.context import PLACE, AnyAttempt, context_at
+from hotfire_infra.ingest.context import AnyAttempt, Standing, context_at, standing_of
 from hotfire_infra.ingest.records import in_flight_after, write_records
 from hotfire_infra.ingest.redaction import redact_part
 from hotfire_infra.states import ATTEMPT_LIVE
 from hotfire_infra.store import results
 from hotfire_infra.store.database import Store
-from hotfire_infra.store.models import Attempt, Cell, Record, Run, StreamProblem, Task
+from hotfire_infra.store.models import Attempt, Record, StreamProblem
+from hotfire_infra.store.prepared import prepare
 from hotfire_infra.store.rows import AttemptRow
 from hotfire_testframework.contract.evidence import Evidence
 from hotfire_testframework.contract.stream import Kind
@@ -110,20 +111,7 @@ def read_arrival(store: Store, spool: Spool, *, acked_seq: int, acked_bytes: int
 
 # Built once: building a statement costs more than executing it, and these come with every batch.
 _ACKED = select(Attempt.acked_seq, Attempt.acked_bytes).where(Attempt.id == bindparam("the_id"))
-_IN_FLIGHT = (
-    select(Attempt.in_flight, *PLACE)
-    .join(Task, Task.id == Attempt.task_id)
-    .join(Cell, Cell.id == Task.cell_id)
-    .join(Run, Run.id == Task.run_id)
-    .where(
-        Attempt.id == bindparam("the_id"),
-        Attempt.acked_seq == bindparam("acked"),
-        Attempt.fence == bindparam("the_fence"),
-        Attempt.state.in_(ATTEMPT_LIVE),
-    )
-    .with_for_update(of=Attempt)
-)
-_ACKNOWLEDGE = (
+_ACKNOWLEDGE = prepare(
     cast("Table", Attempt.__table__)
     .update()
     .where(Attempt.id == bindparam("the_id"))
@@ -142,22 +130,23 @@ def store_arrival(
     """Store one batch and move the acknowledgement; return the tests in flight behind it.
 
     None: nothing was written, because another reader was first, the attempt is over, or it has
-    another fence by now.
+    another fence by now. A `Standing` was read in this transaction and is not looked up again.
     """
-    whose = {"the_id": attempt.id, "acked": arrival.acked_seq, "the_fence": attempt.fence}
-    row = connection.execute(_IN_FLIGHT, whose).one_or_none()
-    if row is None:
+    standing = attempt if isinstance(attempt, Standing) else standing_of(connection, attempt.id)
+    if standing is None or standing.state not in ATTEMPT_LIVE:
         return None
-    before, *place = row
+    if standing.acked_seq != arrival.acked_seq or standing.fence != attempt.fence:
+        return None
     part = arrival.part
-    in_flight = in_flight_after(before or (), part.records)
-    values = {
-        "acked_seq": part.position.seq - 1,
-        "acked_bytes": part.position.offset,
-        "in_flight": in_flight,
-    }
-    connection.execute(_ACKNOWLEDGE, {"the_id": attempt.id, **values})
-    context = context_at(attempt, *place)
+    in_flight = in_flight_after(standing.in_flight, part.records)
+    _ACKNOWLEDGE.run(
+        connection,
+        the_id=attempt.id,
+        acked_seq=part.position.seq - 1,
+        acked_bytes=part.position.offset,
+        in_flight=in_flight,
+    )
+    context = context_at(attempt, standing.variant_id, standing.platform, standing.created_ns)
     refused = write_records(connection, context, part.records)
     refused += write_artifacts(connection, context, arrival.moved)
     _note_problems(connection, attempt.id, part, [*arrival.lost, *refused])

@@ -36,7 +36,6 @@ QUEUED_BYTES = 64 << 20
 GROUP_BATCHES = 16
 GROUP_BYTES = 4 << 20
 """In one transaction: other writers wait milliseconds."""
-STORE_TRIES = 5
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -161,21 +160,12 @@ class IngestWriter:
             else:
                 delivery.answer.set_exception(answer)
 
-    def _store(self, connection: Connection, delivery: Delivery, batch: Batch) -> int | InfraError:
-        for _ in range(STORE_TRIES):
-            answer = self._store_once(connection, delivery, batch)
-            if answer is not None:
-                return answer
-        return QueueFullError("another process stores records of this attempt now")
-
-    def _store_once(
+    def _store(
         self, connection: Connection, delivery: Delivery, batch: Batch
-    ) -> int | IngestRefusedError | None:
-        """Store a batch; None: the acknowledgement moved meanwhile, look again.
-
-        On PostgreSQL the orchestrator may read the copy of the spool into the store at once.
-        """
+    ) -> int | IngestRefusedError:
         attempt = standing_of(connection, delivery.attempt_id)
+        if attempt is None:
+            return IngestRefusedError("the attempt is gone", kind="attempt-over", acked_seq=-1)
         acked = attempt.acked_seq
         last = batch.records[-1].seq if batch.records else acked
         if batch.problem is None and last <= acked and attempt.fence == delivery.fence:
@@ -205,8 +195,8 @@ class IngestWriter:
         whole = [one for one in records if type(one) is Record]
         moved, lost = move_artifacts(self.store.blobs, delivery.spool, whole)
         arrival = Arrival(acked_seq=acked, part=part, moved=tuple(moved), lost=tuple(lost))
-        if store_arrival(connection, attempt, arrival) is None:
-            return None
+        # Nobody else moves the acknowledgement before this is committed.
+        store_arrival(connection, attempt, arrival)
         if batch.problem is not None:
             return BatchBrokenError(batch.problem, kind="broken-record", acked_seq=position.seq - 1)
         return position.seq - 1

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+from dataclasses import replace
 
 import httpx
 import msgspec
@@ -11,6 +12,8 @@ from sqlalchemy import func, select
 from hotfire_infra.errors import StorageFullError
 from hotfire_infra.executors.spool import Spool
 from hotfire_infra.ingest import writer as writer_module
+from hotfire_infra.ingest.placing import write_at
+from hotfire_infra.ingest.stream import read_arrival, store_arrival
 from hotfire_infra.ingest.writer import IngestWriter
 from hotfire_infra.store import queries
 from hotfire_infra.store.models import Result, StreamProblem
@@ -215,25 +218,33 @@ def test_what_was_taken_is_stored_before_the_writer_ends(store, live_attempt):
         writer.deliver(delivery_of(store, live_attempt, b""))
 
 
-def test_an_acknowledgement_that_moved_meanwhile_is_looked_at_again(
-    store, live_attempt, monkeypatch
+def test_what_another_reader_stores_meanwhile_is_waited_for_and_not_stored_again(
+    store, live_attempt
 ):
-    content, others = results(5), [True]
-    original = writer_module.store_arrival
-
-    def late(connection, attempt, arrival):
-        if others.pop() if others else False:
-            # The orchestrator, which has read the copy of the spool, was first.
-            original(connection, attempt, arrival)
-        return original(connection, attempt, arrival)
-
-    monkeypatch.setattr(writer_module, "store_arrival", late)
-    writer = IngestWriter(store)
+    content, writer = results(5), IngestWriter(store)
+    spool = Spool(store.attempts / live_attempt[0])
     answer = writer.deliver(delivery_of(store, live_attempt, content))
-    writer.start()
+    write_at(spool.stream, 0, content)
+    with store.writing() as connection:
+        attempt = queries.attempt_by_ulid(connection, live_attempt[0])
+        # The orchestrator, which has read the copy of the spool, is first.
+        arrival = read_arrival(store, spool, acked_seq=0, acked_bytes=0)
+        assert store_arrival(connection, attempt, arrival) == []
+        writer.start()
     writer.close()
     assert answer.result(0) == 10
     assert stored(store) == 5 + 2  # those of the run before
+    assert spool.stream.read_bytes() == content
+
+
+def test_records_of_an_attempt_that_is_gone_are_refused(store, live_attempt):
+    writer = IngestWriter(store)
+    gone = replace(delivery_of(store, live_attempt, results(1)), attempt_id=1 << 40)
+    answer = writer.deliver(gone)
+    writer.start()
+    writer.close()
+    with pytest.raises(writer_module.IngestRefusedError, match="gone"):
+        answer.result(0)
 
 
 def test_a_queue_that_holds_enough_takes_no_more(store, live_attempt, monkeypatch):
