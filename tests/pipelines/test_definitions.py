@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hotfire_pipelines.catalogue import Catalogue, load_platforms
+from hotfire_pipelines.device_choice import suggest_devices
 from hotfire_pipelines.freeze import freeze
 from hotfire_pipelines.load import load_pipeline
 from hotfire_pipelines.plan import Plan, PlannedCell, Source
@@ -246,3 +247,14 @@ def test_only_a_change_is_excused_and_a_release_by_nothing(repository: Path) -> 
     assert files["release"] is None
     named = {name: found.file for name, found in files.items() if found is not None}
     assert named == dict.fromkeys(("pre-merge", "post-merge", "nightly"), "waivers/aestus.yaml")
+
+
+def test_the_nightly_says_which_cheaper_device_would_do_for_the_kernels(repository, catalogue):
+    pipeline = load_pipeline(repository / "pipelines" / "definitions" / "nightly.yaml")
+    found = suggest_devices(_freeze(repository, "nightly"), pipeline, catalogue)
+    assert {one.task for one in found} == {"kernels"}
+    cheaper = {one.platform: one.cheaper for one in found}
+    assert cheaper["dgx-b200"] == "dgx-a100"
+    assert cheaper["jetson-thor"] == "jetson-orin", "of the same architecture"
+    assert "dgx-a100" not in cheaper
+    assert "linux-x86_64" not in cheaper, "it has no GPU to save"
