@@ -49,7 +49,7 @@ def write_records(
     """Store a batch and return what of it cannot be; artifacts are the caller's: files move first."""
     ended = [record for record in records if type(record) is Ended]
     by_kind: dict[str, list[Record]] = {}
-    for record in (record for record in records if type(record) is Record):
+    for record in [record for record in records if type(record) is Record]:
         kind = record.kind
         if kind in by_kind:
             by_kind[kind].append(record)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.dml import ReturningInsert
 
 from hotfire_infra.store.models import Environment, Variant
-from hotfire_infra.store.names import fault_of_test
+from hotfire_infra.store.names import SHORT_NAME, fault_of_test
 from hotfire_infra.store.postgres import is_postgres
 from hotfire_infra.store.results import without_nul
 from hotfire_testframework.contract.canonical import canonical_json
@@ -48,7 +48,7 @@ def keys_of_tests(connection: Connection, identifiers: Sequence[str]) -> list[in
     unknown = dict.fromkeys(
         [name for name, key in zip(identifiers, keys, strict=True) if key is None]
     )
-    new = _look_up_tests(connection, [name for name in unknown if fault_of_test(name) is None])
+    new = _look_up_tests(connection, _storable(unknown))
     added = _ADDED.get(connection) or set()
     found = {name: key for name, key in new.items() if key not in added}
     if len(kept) + len(found) > KEYS_KEPT:
@@ -56,6 +56,15 @@ def keys_of_tests(connection: Connection, identifiers: Sequence[str]) -> list[in
     kept.update(found)
     return [
         new.get(name) if key is None else key for name, key in zip(identifiers, keys, strict=True)
+    ]
+
+
+def _storable(identifiers: Iterable[str]) -> list[str]:
+    return [
+        name
+        for name in identifiers
+        # Nearly all of them, without a call for each.
+        if (len(name) <= SHORT_NAME and name.count("/") >= 2) or fault_of_test(name) is None
     ]
 
 
@@ -94,30 +103,32 @@ def _look_up_each(connection: Connection, identifiers: Sequence[str]) -> dict[st
     A wrong guess costs some keys that no test has, and no more.
     """
     driver: Any = connection.connection.driver_connection
-    parts = [*map(split_test, identifiers)]
     # Whoever writes is alone (BEGIN IMMEDIATE), so the next keys are known beforehand.
     (last,) = driver.execute(_LAST_TEST).fetchone()
+    added = _ADDED.setdefault(connection, set())
 
-    def find(wanted: tuple[str, str, str]) -> int | None:
-        row = driver.execute(_FIND_TEST, wanted).fetchone()
+    def find(identifier: str) -> int | None:
+        row = driver.execute(_FIND_TEST, split_test(identifier)).fetchone()
         return None if row is None else row[0]
 
-    def add(new: Sequence[tuple[str, str, str]]) -> bool:
-        rows = [(key, *one) for key, one in enumerate(new, last + 1)]
-        added.update(range(last + 1, last + 1 + len(rows)))
-        return bool(driver.executemany(_ADD_TESTS, rows).rowcount == len(rows))
+    def add(new: Sequence[str]) -> dict[str, int] | None:
+        """Return the keys given out; None: some were there already."""
+        rows = [(key, *name.split("/", 2)) for key, name in enumerate(new, last + 1)]
+        keys = range(last + 1, last + 1 + len(rows))
+        added.update(keys)
+        if driver.executemany(_ADD_TESTS, rows).rowcount != len(rows):
+            return None
+        return dict(zip(new, keys, strict=True))
 
-    added = _ADDED.setdefault(connection, set())
-    few = parts[:: len(parts) // 8 + 1]
-    if len(parts) >= ADD_FROM and not any(map(find, few)) and add(parts):
-        return dict(zip(identifiers, range(last + 1, last + 1 + len(parts)), strict=True))
-    keys = [*map(find, parts)]
-    missing = [one for one, key in zip(parts, keys, strict=True) if key is None]
-    add(missing)
-    new = iter(range(last + 1, last + 1 + len(missing)))
-    return {
-        name: next(new) if key is None else key for name, key in zip(identifiers, keys, strict=True)
-    }
+    few = identifiers[:: len(identifiers) // 8 + 1]
+    if len(identifiers) >= ADD_FROM and not any(map(find, few)):
+        given = add(identifiers)
+        if given is not None:
+            return given
+    keys = {name: find(name) for name in identifiers}
+    missing = [name for name, key in keys.items() if key is None]
+    given = (add(missing) if missing else None) or {}
+    return {name: given[name] if key is None else key for name, key in keys.items()}
 
 
 def _intern_arrays(
@@ -168,12 +179,26 @@ def _intern_arrays(
 
 def intern_messages(connection: Connection, texts: Iterable[str]) -> dict[str, int]:
     """Return the key of each text, adding those never seen."""
-    rows: dict[str, tuple[str, str]] = {}
-    for text in dict.fromkeys(texts):
-        content = text.encode("utf-8", "replace")
-        rows[text] = (hashlib.sha256(content).hexdigest(), content.decode())
+    rows = {
+        text: _recent_message(text) if len(text) <= RECENT_SIGNS else _message_of(text)
+        for text in dict.fromkeys(texts)
+    }
     keys = add_messages(connection, list(rows.values()))
     return {text: keys[digest] for text, (digest, _) in rows.items()}
+
+
+RECENT_MESSAGES = 1_000
+RECENT_SIGNS = 4_000
+"""Of a message whose digest is remembered for a while: one cause fails many tests with one text."""
+
+
+def _message_of(text: str) -> tuple[str, str]:
+    """Return the digest of a text and the text as it is stored: half a character is none."""
+    content = text.encode("utf-8", "replace")
+    return hashlib.sha256(content).hexdigest(), content.decode()
+
+
+_recent_message = lru_cache(maxsize=RECENT_MESSAGES)(_message_of)
 
 
 _FIND_MESSAGES = "SELECT sha256, id FROM message WHERE sha256 IN (SELECT value FROM json_each(?))"

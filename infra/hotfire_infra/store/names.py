@@ -10,6 +10,8 @@ LONGEST_NAME = 1024
 """Signs: the length of a column of type `Name`."""
 LONGEST_KEY_BYTES = 2_600
 """Of all texts of one key together, in UTF-8; PostgreSQL's limit for an index entry is 2,704."""
+SHORT_NAME = LONGEST_KEY_BYTES // 4
+"""Signs of a text that fits into a key whatever its letters."""
 SHOWN = 60
 """Signs of a refused name that its problem repeats."""
 
@@ -37,7 +39,7 @@ def fault_of_names(what: str, *names: str) -> str | None:
 def fault_of_test(identifier: str) -> str | None:
     """Say why a test cannot be stored; None: it can."""
     # Nearly all of them: short enough whatever their letters, and of three parts.
-    if len(identifier) * 4 <= LONGEST_KEY_BYTES and identifier.count("/") >= 2:
+    if len(identifier) <= SHORT_NAME and identifier.count("/") >= 2:
         return None
     parts = identifier.split("/", 2)
     if len(parts) < 3:

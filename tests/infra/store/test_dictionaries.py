@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from hotfire_infra.store import dictionaries
 from hotfire_infra.store.database import open_store
-from hotfire_infra.store.dictionaries import intern_tests, keys_of_tests
+from hotfire_infra.store.dictionaries import intern_messages, intern_tests, keys_of_tests
+from hotfire_infra.store.models import Message
 from hotfire_infra.store.models import Test as StoredTest
 
 
@@ -103,3 +105,37 @@ def test_what_is_no_identifier_has_no_key_and_is_not_stored(store):
     with store.writing() as connection:
         assert keys_of_tests(connection, [*wrong, "m/s/right"]) == [None, None, None, 1]
     assert stored(store) == {"m/s/right": 1}
+
+
+@pytest.mark.parametrize("length", [1, dictionaries.RECENT_SIGNS, dictionaries.RECENT_SIGNS + 1])
+def test_a_message_is_stored_once_under_the_digest_of_its_text(store, length):
+    texts = ["x" * length, "\u00e9" * length, "\ud800" * length]
+    keys = []
+    for _ in range(2):
+        with store.writing() as connection:
+            found = intern_messages(connection, [*texts, *texts])
+            keys.append([found[text] for text in texts])
+    assert keys == [[1, 2, 3], [1, 2, 3]]
+    with store.reading() as connection:
+        rows = connection.execute(select(Message.sha256, Message.text).order_by(Message.id)).all()
+    contents = [text.encode("utf-8", "replace") for text in texts]
+    assert [tuple(row) for row in rows] == [
+        (hashlib.sha256(content).hexdigest(), content.decode()) for content in contents
+    ]
+
+
+def test_a_message_that_was_pruned_is_added_again(store):
+    for _ in range(2):
+        with store.writing() as connection:
+            intern_messages(connection, ["a cause"])
+            assert connection.execute(select(Message.text)).scalars().all() == ["a cause"]
+            connection.execute(delete(Message))
+
+
+def test_tests_that_are_new_only_to_a_guess_get_one_key_each(store, other):
+    names = [f"m/s/{number}" for number in range(40)]
+    # Those that the guess looks at are new; some of the others are there.
+    intern(other, *[name for place, name in enumerate(names) if place % 6 != 0])
+    found = intern(store, *names)
+    assert found == stored(store)
+    assert len(set(found.values())) == len(names)
