@@ -74,7 +74,7 @@ def cut_by(
     shards = split(
         list(expected),
         {line: one.mean_seconds if known.tests else one.seconds for line, one in expected.items()},
-        _count(expected, wanted, setup, previous),
+        _count(expected, wanted, setup, previous, isolated),
         setup_seconds=setup,
         timeouts=timeouts,
         previous=previous or None,
@@ -118,16 +118,21 @@ def _count(
     wanted: int | ShardTarget,
     setup_seconds: float,
     previous: Sequence[Sequence[str]],
+    isolated: Collection[str],
 ) -> int:
     if isinstance(wanted, int):
         return wanted
-    return count_for(
-        list(expected.values()),
+    # What is alone has its shard anyway: the others need what they need beside it.
+    shared = [one for line, one in expected.items() if line not in isolated]
+    before = sum(any(line not in isolated for line in part) for part in previous)
+    count = count_for(
+        shared,
         wanted.seconds,
-        wanted.max,
+        max(1, wanted.max - len(isolated)),
         setup_seconds=setup_seconds,
-        previous=len(previous) or None,
+        previous=before or None,
     )
+    return count + len(isolated)
 
 
 def _told(

@@ -98,6 +98,15 @@ def test_a_target_makes_as_many_shards_as_the_list_needs():
     assert len(cut(entries, wanted=ShardTarget(target="1h", max=8), history=known)[1]) == 1
 
 
+def test_a_target_counts_what_is_alone_beside_the_others():
+    known = took({"a.py::t": 100.0, "b.py::t": 90.0, "alone.py::t": 1.0})
+    entries = [entry("alone.py", isolation=True), entry("a.py"), entry("b.py")]
+    _, parts = cut(entries, wanted=ShardTarget(target="2m", max=8), history=known)
+    assert parts == [["a.py"], ["b.py"], ["alone.py"]]
+    known = CellHistory(tests=known.tests, shards=tuple(map(tuple, parts)))
+    assert cut(entries, wanted=ShardTarget(target="2m", max=8), history=known)[1] == parts
+
+
 def test_the_shards_of_the_last_run_stay():
     entries = [entry(name) for name in ("a.py", "b.py", "c.py", "d.py")]
     known = took(dict.fromkeys(("a.py::t", "b.py::t", "c.py::t", "d.py::t"), 10.0))

@@ -14,7 +14,9 @@ from hotfire_infra.store import results
 from hotfire_infra.store.invalidations import Predicate, invalidate
 from hotfire_infra.store.models import Attempt, Run
 from hotfire_infra.store.queries_coverage import coverage_of_files
+from hotfire_infra.store.queries_durations import cell_history
 from hotfire_infra.store.queries_prices import PRICED_RUNS, samples_of
+from hotfire_pipelines.history import definition_of
 from hotfire_pipelines.plan import Source
 
 ONE = "m/s/one"
@@ -134,3 +136,22 @@ def test_failed_invalid_and_old_attempts_are_no_samples(make_stand, make_plan, s
     throw_away(store)
     assert took(store) == ()
     assert PRICED_RUNS >= 10
+
+
+def test_durations_come_from_the_pipeline_and_from_others_that_define_the_task_alike(
+    make_stand, make_plan, store
+):
+    stand, plan = make_stand(), make_plan({"unit": [ONE]})
+    definition = definition_of(plan.tasks[0].spec.to_json())
+    run(stand, replace(plan, pipeline="pre-merge"))
+
+    def told(pipeline, digest):
+        with store.reading() as connection:
+            return cell_history(connection, pipeline, "unit", "unit", "here", digest)
+
+    own, borrowed = told("pre-merge", definition), told("release", definition)
+    assert (own.pipelines, borrowed.pipelines) == ((), ("pre-merge",))
+    assert set(own.tests) == set(borrowed.tests) == {ONE}
+    assert (borrowed.is_own, told("release", "0" * 64).is_own) == (True, False)
+    throw_away(store)
+    assert told("release", definition) is None
