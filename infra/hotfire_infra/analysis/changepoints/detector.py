@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 
 from hotfire_infra.analysis.changepoints.machines import Machines
-from hotfire_infra.analysis.changepoints.noise import CENTRE, HALF, RHO, SCALE, Floats, inflation
+from hotfire_infra.analysis.changepoints.noise import (
+    CENTRE,
+    HALF,
+    RHO,
+    SCALE,
+    Floats,
+    inflation,
+    spread,
+)
 from hotfire_infra.analysis.changepoints.records import Alert, ChangeKind, Changepoint
 from hotfire_infra.analysis.changepoints.recursion import (
     CAPACITY,
@@ -48,7 +56,7 @@ _LONG = 10
 """Observations behind a change from which a slope can be told from a step."""
 _SECOND_STEP = 4.0
 """Log-likelihood that a second step must gain over a slope."""
-_RECENT, _RESTLESS = 24, 1.3
+_RECENT, _RESTLESS = 32, 1.4
 _STANDS = 0.5
 """Share of the threshold below which a change, seen from later, is withdrawn."""
 
@@ -140,13 +148,12 @@ class Detector:
     def _unrest(self, split: int) -> float:
         """By what the noise just before a change exceeds that of the segment, as a variance ratio.
 
-        A spell of unrest makes likelihood ratios larger by its variance; of less than 1.3 scales, chance.
+        A spell of unrest makes likelihood ratios larger by its variance; a little of it is chance.
         """
         recent = self._values[max(0, split - _RECENT) : split]
         if recent.size < _RECENT:
             return 1.0
-        wide = 1.4826 * float(np.median(np.abs(recent - np.median(recent))))
-        ratio = wide / float(self._fit[SCALE])
+        ratio = spread(recent - np.median(recent)) / float(self._fit[SCALE])
         return min(ratio, 3.0) ** 2 if ratio > _RESTLESS else 1.0
 
     def _unlog(self) -> None:

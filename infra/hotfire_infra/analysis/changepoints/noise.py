@@ -45,6 +45,18 @@ def clip(value: float, limit: float) -> float:
 
 
 @compiled
+def spread(residuals: Floats) -> float:
+    """Return the standard deviation, squares clipped at 2.5 of 1.4826 MAD, one step (Huber)."""
+    scale = 1.4826 * float(np.median(np.abs(residuals)))
+    if scale <= 0.0:
+        return 0.0
+    squares = 0.0
+    for one in residuals:
+        squares += clip(one / scale, _CLIP) ** 2
+    return float(scale * math.sqrt(squares / residuals.size / _CLIPPED_SQUARE))
+
+
+@compiled
 def fit_noise(values: Floats, carried: Floats, fit: Floats) -> None:
     """Fit level, scale and lag-1 autocorrelation.
 
@@ -135,7 +147,7 @@ def inflation(rho: float, count: int) -> float:
 
     The long-run variance of AR(1) noise is (1 + rho) / (1 - rho) times that of white noise. The
     power, below 1 because changes are decided within few observations, and the allowance for the
-    error of the estimate are fitted to simulations (`benchmarks/arl_fit.py`).
+    error of the estimate are fitted to simulations (`benchmarks.detectors` checks that).
     """
     doubt = 1 / math.sqrt(count)
     bound = min(max(rho + 2.06 * doubt, 0.0), 0.8)
