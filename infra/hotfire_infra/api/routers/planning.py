@@ -239,7 +239,7 @@ def cell_durations(
     definition: Annotated[
         str | None,
         Query(max_length=64, description="Digest of how the task runs its tests: other pipelines "
-              "that define the cell so tell too"),
+              "that define the cell so tell too", examples=[docs.DIGEST]),
     ] = None,
 ) -> CellDurationAnswer:  # fmt: skip
     """What the shards of the pipeline's next plan are cut by."""
