@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,6 @@ from hotfire_infra.store.series_changes import (
     insert_change,
     runs_at,
     update_change,
-    write_state,
 )
 from hotfire_testframework.contract.metrics import METRICS
 from hotfire_testframework.contract.ulid import new_ulid
@@ -75,13 +74,15 @@ class WatchedSeries:
         self.last = row.run_id
         reason = objection(row)
         if reason:
-            return PointRow(run_id=row.run_id, position=None, reason=reason)
+            return PointRow(
+                series_key=row.series_key, run_id=row.run_id, position=None, reason=reason
+            )
         position = self.points
         take(self.detector, self.changes, row.value, row.machine, row.run_id)
         self.points += 1
         self.runs[position] = row.run_id
         self.took = self.took or row.run_id == self.run.id
-        return PointRow(run_id=row.run_id, position=position)
+        return PointRow(series_key=row.series_key, run_id=row.run_id, position=position)
 
     def effect(self, change: Followed) -> Effect:
         """Return how large a change is."""
@@ -144,17 +145,14 @@ class WatchedSeries:
             },
         )
 
-    def write_state(self) -> None:
-        """Store where the detector stands."""
-        write_state(
-            self.connection,
-            StateRow(
-                series_key=self.key,
-                version=VERSION,
-                run_id=self.last,
-                points=self.points,
-                state=self.detector.state(),
-            ),
+    def state(self) -> StateRow:
+        """Return where the detector stands."""
+        return StateRow(
+            series_key=self.key,
+            version=VERSION,
+            run_id=self.last,
+            points=self.points,
+            state=self.detector.state(),
         )
 
 
@@ -172,24 +170,32 @@ def points_by_run(rows: Iterable[MeasurementRow]) -> Mapping[int, MeasurementRow
     return {row.run_id: row for row in sorted(rows, key=lambda row: row.valid)}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """How a series was left by the run before."""
+
+    state: StateRow
+    last: MainlineRun
+    """The run of the last point on the branch."""
+    changes: Sequence[ChangeRow]
+
+
 def restored(
-    connection: Connection, row: MeasurementRow, run: MainlineRun, state: StateRow | None
+    connection: Connection, row: MeasurementRow, run: MainlineRun, left: Left | None
 ) -> WatchedSeries | None:
     """Return a series as it was left; None where it must be read anew to take this run's point."""
     from hotfire_infra.analysis.changepoints import Detector
 
-    if state is None or state.version != VERSION:
+    if left is None or left.state.version != VERSION or not comes_after(run, left.last):
         return None
-    before = mainline_runs(connection, [state.run_id])
-    if not before or not comes_after(run, before[0]):
-        return None
+    state = left.state
     try:
         detector = Detector.restore(state.state)
     except (ValueError, KeyError, TypeError, IndexError):
         return None
     rows = [
         one
-        for one in changes_of_series(connection, [row.series_key])
+        for one in left.changes
         if one.state != ChangeState.WITHDRAWN and one.position is not None
     ]
     rows.sort(key=lambda one: one.position or 0)
@@ -233,7 +239,7 @@ def read_anew(connection: Connection, row: MeasurementRow, run: MainlineRun) -> 
     order = in_branch_order(mainline_runs(connection, list(by_run)))
     points = [series.append(by_run[one.id]) for one in order]
     forget_points(connection, key)
-    add_points(connection, key, points)
+    add_points(connection, points)
     known = [one for one in changes_of_series(connection, [key]) if one.state != "withdrawn"]
     _reconcile(series, known, {one.id: place for place, one in enumerate(order)})
     return series

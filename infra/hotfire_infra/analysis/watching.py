@@ -6,7 +6,8 @@ Only runs of the target branch itself are points of a watched series; a change i
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -26,6 +27,7 @@ from hotfire_infra.analysis.change_tracking import (
     stands_out,
 )
 from hotfire_infra.analysis.watched_series import (
+    Left,
     WatchedSeries,
     points_by_run,
     read_anew,
@@ -40,9 +42,11 @@ from hotfire_infra.store.series_changes import (
     ChangeRow,
     add_points,
     changes_of_causes,
+    changes_of_series,
     newest_changes,
     series_of_run,
     states_of,
+    write_states,
 )
 from hotfire_testframework.contract.ulid import new_ulid
 
@@ -96,19 +100,34 @@ def _has_detector() -> bool:
 def _watch(connection: Connection, run: MainlineRun, rows: Sequence[MeasurementRow]) -> None:
     keys = [row.series_key for row in rows]
     taken = series_of_run(connection, run.id, keys)
-    states = states_of(connection, keys)
-    watched = []
+    known = _left(connection, keys)
+    watched, points = [], []
     for row in rows:
-        if row.series_key in taken and row.series_key in states:
+        if row.series_key in taken and row.series_key in known:
             continue
-        series = restored(connection, row, run, states.get(row.series_key))
+        series = restored(connection, row, run, known.get(row.series_key))
         if series is None:
             series = read_anew(connection, row, run)
         else:
-            add_points(connection, row.series_key, [series.append(row)])
-        series.write_state()
+            points.append(series.append(row))
         watched.append(series)
+    add_points(connection, points)
+    write_states(connection, [series.state() for series in watched])
     _judge(connection, run, watched)
+
+
+def _left(connection: Connection, keys: Sequence[str]) -> Mapping[str, Left]:
+    """Return how each series was left, as far as anybody watched it."""
+    states = states_of(connection, keys)
+    last = {one.id: one for one in mainline_runs(connection, {s.run_id for s in states.values()})}
+    changes: dict[str, list[ChangeRow]] = defaultdict(list)
+    for row in changes_of_series(connection, keys):
+        changes[row.series_key].append(row)
+    return {
+        key: Left(state=state, last=last[state.run_id], changes=changes[key])
+        for key, state in states.items()
+        if state.run_id in last
+    }
 
 
 def _judge(connection: Connection, run: MainlineRun, watched: Sequence[WatchedSeries]) -> None:

@@ -6,7 +6,7 @@ that may never be merged; its point is compared with the mainline and is no part
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, select
@@ -38,7 +38,7 @@ class MainlineRun:
     """Commits before its own, as far back as was recorded."""
 
 
-def mainline_runs(connection: Connection, run_ids: Sequence[int]) -> tuple[MainlineRun, ...]:
+def mainline_runs(connection: Connection, run_ids: Iterable[int]) -> tuple[MainlineRun, ...]:
     """Return those of some runs that lie on the target branch, by their ids."""
     found: list[MainlineRun] = []
     wanted = sorted(run_ids)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, insert, or_, select, update
@@ -36,6 +37,7 @@ class StateRow:
 class PointRow:
     """What became of one run's point of a series."""
 
+    series_key: str
     run_id: int
     position: int | None
     reason: str = ""
@@ -83,18 +85,12 @@ def states_of(connection: Connection, keys: Sequence[str]) -> Mapping[str, State
     return {row.series_key: StateRow(**row._mapping) for row in connection.execute(query)}
 
 
-def write_state(connection: Connection, row: StateRow) -> None:
-    """Replace the state of a series."""
-    connection.execute(delete(SeriesState).where(SeriesState.series_key == row.series_key))
-    connection.execute(
-        insert(SeriesState).values(
-            series_key=row.series_key,
-            version=row.version,
-            run_id=row.run_id,
-            points=row.points,
-            state=row.state,
-        )
-    )
+def write_states(connection: Connection, rows: Sequence[StateRow]) -> None:
+    """Replace the states of some series."""
+    if rows:
+        keys = [row.series_key for row in rows]
+        connection.execute(delete(SeriesState).where(SeriesState.series_key.in_(keys)))
+        connection.execute(insert(SeriesState), [asdict(row) for row in rows])
 
 
 def forget_states_of_attempts(connection: Connection, attempts: Sequence[int]) -> None:
@@ -113,19 +109,10 @@ def series_of_run(connection: Connection, run_id: int, keys: Sequence[str]) -> f
     return frozenset(connection.execute(query).scalars())
 
 
-def add_points(connection: Connection, series_key: str, points: Sequence[PointRow]) -> None:
-    """Record what became of points; a second row of a run is an IntegrityError."""
+def add_points(connection: Connection, points: Sequence[PointRow]) -> None:
+    """Record what became of points; a second row of a run in a series is an IntegrityError."""
     if points:
-        rows = [
-            {
-                "series_key": series_key,
-                "run_id": one.run_id,
-                "position": one.position,
-                "reason": one.reason,
-            }
-            for one in points
-        ]
-        connection.execute(insert(SeriesPoint), rows)
+        connection.execute(insert(SeriesPoint), [asdict(one) for one in points])
 
 
 def forget_points(connection: Connection, series_key: str) -> None:
@@ -192,7 +179,9 @@ def newest_changes(
     return _rows(connection, query)
 
 
+@cache
 def _changes() -> Select[Any]:
+    """The SELECT of all changes; made once, since that costs more than to execute it."""
     run, after, until = aliased(Run), aliased(Run), aliased(Run)
     noticed, withdrawn = aliased(Run), aliased(Run)
     after_stamp, until_stamp = aliased(SourceStamp), aliased(SourceStamp)

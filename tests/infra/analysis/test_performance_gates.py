@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
+from hotfire_infra.analysis.reporting import StoreReports
+from hotfire_infra.executors.fake import Script
+from hotfire_infra.orchestrator.creation import create_run
+from hotfire_infra.orchestrator.finalizing import ANALYSES
+from hotfire_infra.store.models import SeriesState
 from hotfire_infra.store.queries_measurements import comparisons_of_run
 from hotfire_pipelines.plan import Policy
 
@@ -123,3 +129,40 @@ def test_a_gate_that_has_nothing_to_compare_with_says_so(branch):
         "1 of 1 gated series could not be judged, for instance aestus.decode_rate: "
         "first run of this series"
     )
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def test_from_the_runner_to_the_verdict_and_to_the_reference(branch, make_stand):
+    measured = {
+        "metric": "aestus.decode_rate", "version": 1, "unit": "token/s", "estimator": "median",
+        "test": "perf/pytest/t", "launches": [0], "inner": 1, "valid": True,
+        "definition": "0" * 64,
+    }  # fmt: skip
+    value = [100.0]
+    stand = make_stand(
+        lambda _: Script(
+            records=(("measurement", {**measured, "value": value[0], "replicates": value}),)
+        )
+    )
+    stand.orchestrator.analyses = ANALYSES
+
+    def run(commit, measures, **terms):
+        value[:] = [measures]
+        request = branch.request(commit, policy=GATED, **terms)
+        return stand.finish(create_run(branch.store, request)).run
+
+    for commit, even in enumerate(EVEN[:5], start=1):
+        assert run(commit, even).verdict == "passed"
+    red = run(6, 90.0)
+    assert red.verdict == "failed"
+    (reason,) = red.reasons
+    assert reason.startswith("performance regressed: aestus.decode_rate of t on here -10.0 %")
+    # Red is no reference: what is as slow as the red run stays red, what is mended is green.
+    assert run(7, 90.1).verdict == "failed"
+    assert run(7, 100.0, revision="f" * 40).verdict == "passed"
+    report = StoreReports(branch.store).report(str(red.number))
+    (point,) = report.performance
+    assert point.change == "regressed"
+    assert report.reasons == red.reasons
+    with branch.store.reading() as connection:
+        assert connection.execute(select(SeriesState.points)).scalars().all() == [7]
