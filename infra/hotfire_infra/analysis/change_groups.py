@@ -128,7 +128,9 @@ def effect_words(metric: str, kind: str, effect: float | None) -> str:
         return ""
     is_linear = metric in METRICS and METRICS.get(metric).scale is Scale.LINEAR
     if is_linear and kind != "variance":
-        return f"{'+' if effect > 0 else ''}{significant(effect)}"
+        # Counts are whole: `+8`, not `+8.00`.
+        size = f"{effect:g}" if effect == round(effect) else significant(effect)
+        return f"{'+' if effect > 0 else ''}{size}"
     return _percent(effect)
 
 
