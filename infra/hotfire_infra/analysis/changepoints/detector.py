@@ -56,7 +56,7 @@ _LONG = 10
 """Observations behind a change from which a slope can be told from a step."""
 _SECOND_STEP = 4.0
 """Log-likelihood that a second step must gain over a slope."""
-_RECENT, _RESTLESS = 32, 1.4
+_RECENT, _RESTLESS = 32, 1.25
 _STANDS = 0.5
 """Share of the threshold below which a change, seen from later, is withdrawn."""
 

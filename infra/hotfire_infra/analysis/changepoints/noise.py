@@ -28,7 +28,8 @@ _CLIPPED_SQUARE = 0.9757
 _HUBER = 2.0
 _HUBER_SLOPE = 0.9545
 """P(|z| < 2) for z ~ N(0, 1): the derivative of the mean of z clipped at 2."""
-_OUTLYING = 4.0
+_OUTLYING, _FAR, _FAR_SHARE = 4.0, 3.0, 0.005
+"""Scales; of normal noise 0.27 % lies beyond 3."""
 _BANDWIDTH = 0.4
 _PRIOR = 200.0
 """Observations that the normal density weighs as much as."""
@@ -89,10 +90,11 @@ def fit_noise(values: Floats, carried: Floats, fit: Floats) -> None:
         width = math.sqrt(squares / max(1, count - 1) / _CLIPPED_SQUARE)
         level += scale * pull / own / _HUBER_SLOPE
         scale = max(scale * width, smallest)
-    products, squares, before, outliers = 0.0, 0.0, 0.0, 0
+    products, squares, before, outliers, far = 0.0, 0.0, 0.0, 0.0, 0
     for i in range(count):
         z = carried[i] / scale if i < old else (values[i - old] - level) / scale
-        outliers += abs(z) > _OUTLYING
+        outliers += 1.0 if abs(z) > _OUTLYING else 0.0
+        far += abs(z) > _FAR
         z = clip(z, _CLIP)
         if i not in (0, old):
             products += z * before
@@ -101,6 +103,9 @@ def fit_noise(values: Floats, carried: Floats, fit: Floats) -> None:
     rho = products / squares if squares > 0 else 0.0
     fit[CENTRE], fit[SCALE] = level, scale
     fit[RHO] = rho + (1 + 3 * rho) / count
+    if far > 2 + _FAR_SHARE * count:
+        # Heavy tails: what lies far away comes in twos without being an outlier.
+        outliers += 0.5
     fit[OUTLIERS] = outliers
 
 
