@@ -13,8 +13,9 @@ LISTS = (
     "runs", "runs/rows", "runs/summaries", "requests", "devices", "schedules", "holds",
     "holds/active", "runs/latest/cells", "runs/latest/tests", "runs/latest/tests?verdict=failed",
     "runs/latest/attempts", "runs/latest/pending", "runs/latest/exonerations",
-    "runs/latest/measurements", "runs/latest/accuracy?against=latest", "runs/latest/report", "runs/latest/snapshot", "runs/latest/results",
-    "tests/history?test=m/s/bad", "kernels/errors?kernel=gemm", "tests/similar?text=m", "pipelines/small/inventories",
+    "runs/latest/measurements", "runs/latest/accuracy?against=latest", "runs/latest/report",
+    "runs/latest/snapshot", "runs/latest/results", "tests/history?test=m/s/bad",
+    "kernels/errors?kernel=gemm", "tests/similar?text=m", "pipelines/small/inventories",
     "pipelines/small/attempt-durations", "coverage/files?revision=a&file=b",
     "pipelines/small/cell-durations?cell=a&task=b&platform=c",
 )  # fmt: skip
