@@ -230,7 +230,8 @@ class Detector:
             kind=ChangeKind.MIX if modes else kind,
             before=modes.before if modes else self._unit(old),
             after=modes.after if modes else self._unit(new),
-            confidence=confidence(gain, values.size, growth),
+            # The statistic knows the density of the noise, the clipped squares only its scale.
+            confidence=confidence(max(gain, self._fit[STATISTIC]), values.size, growth),
         )
         return point, (old, new)
 
@@ -293,6 +294,7 @@ class Detector:
         self._changes[-1] = replace(
             last, index=int(places[best]), low=int(places[low]), high=int(places[high]),
             after=last.after if last.kind is ChangeKind.MIX else self._unit(new),
+            confidence=max(last.confidence, confidence(gain, values.size, growth)),
         )  # fmt: skip
         return []
 

@@ -50,6 +50,19 @@ def test_a_lone_spike_raises_no_alarm(seed):
     assert alerts_of(values)[1] == []
 
 
+def test_confidence_grows_with_what_follows():
+    values = noise(15, 300)
+    values[200:] *= 1.03
+    detector = Detector()
+    first = None
+    for value in values:
+        if detector.append(value):
+            first = detector.changepoints[-1].confidence
+    assert first is not None
+    assert 0.5 < first <= detector.changepoints[-1].confidence
+    assert detector.changepoints[-1].confidence > 0.9999
+
+
 def test_an_early_step_is_not_taken_for_noise():
     values = noise(11, 120)
     values[35:] *= 1.05
