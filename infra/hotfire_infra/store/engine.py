@@ -60,7 +60,16 @@ def sqlite_engine(path: Path, *, query_only: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if query_only else "BEGIN IMMEDIATE")
+        if query_only:
+            connection.exec_driver_sql("BEGIN")
+            return
+        driver: Any = connection.connection.dbapi_connection
+        # A statement of many rows keeps the pages it changes, to take itself back if a row is
+        # wrong: in memory, for a temporary file of them cost more than the statement saved. Where
+        # it keeps them is decided as the transaction begins; what sorts goes to files as ever.
+        driver.execute("PRAGMA temp_store = MEMORY")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        driver.execute("PRAGMA temp_store = DEFAULT")
 
     return engine
 
