@@ -18,7 +18,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 from hotfire_infra.store.models import Environment, Variant
 from hotfire_infra.store.names import SHORT_NAME, fault_of_test
 from hotfire_infra.store.postgres import is_postgres
-from hotfire_infra.store.results import without_nul
+from hotfire_infra.store.results import TEST, insert_many, without_nul
 from hotfire_testframework.contract.canonical import canonical_json
 from hotfire_testframework.contract.variants import variant_hash
 
@@ -92,9 +92,6 @@ _FIND_TEST = "SELECT id FROM test WHERE module = ? AND scheme = ? AND name = ?"
 ADD_FROM = 64
 """Tests from which it is worth guessing that all are new, as in the first run of a suite."""
 _LAST_TEST = "SELECT coalesce(max(id), 0) FROM test"
-_ADD_TESTS = (
-    "INSERT INTO test (id, module, scheme, name) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
-)
 
 
 def _look_up_each(connection: Connection, identifiers: Sequence[str]) -> dict[str, int]:
@@ -116,7 +113,7 @@ def _look_up_each(connection: Connection, identifiers: Sequence[str]) -> dict[st
         rows = [(key, *name.split("/", 2)) for key, name in enumerate(new, last + 1)]
         keys = range(last + 1, last + 1 + len(rows))
         added.update(keys)
-        if driver.executemany(_ADD_TESTS, rows).rowcount != len(rows):
+        if insert_many(connection, TEST, rows) != len(rows):
             return None
         return dict(zip(new, keys, strict=True))
 

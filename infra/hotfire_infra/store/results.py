@@ -92,6 +92,7 @@ COVERAGE = _insert(
     "coverage",
     "run_id attempt_id suite platform language path file_sha256 executable hit",
 )
+TEST = _insert("test", "id module scheme name")
 BLOB = _insert("blob", "sha256 size", repeats=True)
 ARTIFACT = _insert("artifact", "attempt_id name sha256 size media_type")
 LOG_CHUNK = _insert("log_chunk", "attempt_id stream offset size sha256")
@@ -110,7 +111,7 @@ def insert_rows(
     if not values:
         return
     if not is_postgres(connection):
-        _insert_many(connection, insertion, values)
+        insert_many(connection, insertion, values)
         return
     if insertion.repeats or len(values) < COPY_FROM:
         connection.exec_driver_sql(insertion.postgres, [_storable(row) for row in values])
@@ -118,14 +119,17 @@ def insert_rows(
         _copy_and_merge(connection, insertion, [_storable(row) for row in values])
 
 
-def _insert_many(connection: Connection, insertion: Insertion, rows: Rows) -> None:
+def insert_many(connection: Connection, insertion: Insertion, rows: Rows) -> int:
+    """Write rows on SQLite and return how many were not there yet."""
     driver: Any = connection.connection.driver_connection
-    flatten = chain.from_iterable
+    flatten, written = chain.from_iterable, 0
     whole = len(rows) - len(rows) % AT_ONCE
     for start in range(0, whole, AT_ONCE):
-        driver.execute(_many(insertion), [*flatten(rows[start : start + AT_ONCE])])
+        values = [*flatten(rows[start : start + AT_ONCE])]
+        written += driver.execute(_many(insertion), values).rowcount
     if whole < len(rows):
-        driver.executemany(insertion.sqlite, rows[whole:])
+        written += driver.executemany(insertion.sqlite, rows[whole:]).rowcount
+    return written
 
 
 @lru_cache

@@ -13,6 +13,7 @@ from hotfire_infra.store.database import open_store
 from hotfire_infra.store.dictionaries import intern_messages, intern_tests, keys_of_tests
 from hotfire_infra.store.models import Message
 from hotfire_infra.store.models import Test as StoredTest
+from hotfire_infra.store.results import AT_ONCE
 
 
 @pytest.fixture(params=[1, dictionaries.ADD_FROM])
@@ -139,3 +140,14 @@ def test_tests_that_are_new_only_to_a_guess_get_one_key_each(store, other):
     found = intern(store, *names)
     assert found == stored(store)
     assert len(set(found.values())) == len(names)
+
+
+@pytest.mark.parametrize("count", [AT_ONCE - 1, AT_ONCE, 2 * AT_ONCE + 3])
+def test_many_tests_have_the_keys_that_are_stored(store, other, count):
+    names = [f"m/s/{number}" for number in range(count)]
+    # One in the middle is there, where no guess looks.
+    intern(other, names[count // 2 + 1])
+    found = intern(store, *names)
+    assert found == stored(store)
+    assert len(set(found.values())) == count
+    assert intern(other, *names) == found
