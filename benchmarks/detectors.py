@@ -54,7 +54,7 @@ class Extent:
 
 
 QUICK = Extent(seeds=2, series=100, online=60, arl_series=60, delays=25, real=20)
-FULL = Extent(seeds=10, series=1000, online=1000, arl_series=10_000, delays=800, real=300)
+FULL = Extent(seeds=10, series=1000, online=1000, arl_series=6_000, delays=500, real=300)
 
 
 def ask_peer(peer: str, series: Sequence[list[float]], *options: str) -> tuple[Any, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,6 +40,16 @@ from hotfire_testframework.contract.task import TaskSpec
 from hotfire_testframework.contract.variants import variant_hash
 
 REVISION = "3f2a91c" + "0" * 33
+
+
+@pytest.fixture(autouse=True)
+def settings_as_they_were() -> Iterator[None]:
+    """Take back what `--server` sets: in one process it would reach the tests that follow."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("HOTFIRE_")}
+    yield
+    for name in [name for name in os.environ if name.startswith("HOTFIRE_")]:
+        del os.environ[name]
+    os.environ.update(before)
 
 
 @pytest.fixture(autouse=True)

@@ -93,7 +93,7 @@ WRONG_PIPELINES = [
         "harness: gtest",
         "harness: gtest\n    shards: 2",
         "21:3",
-        "`harness: cases` has a list",
+        "only `cases:` and a list of `tests:`",
         "docs",
     ),
     ("name: small\n", "", "1:1", "the key 'name' is missing", "Add `name:`"),

@@ -309,7 +309,7 @@ def test_an_empty_list_is_a_page(api):
     "path",
     [
         "/runs/99", "/runs/99/cells", "/runs/nobody/events", "/attempts/01JD3Q7A0000000000000000AA",
-        "/devices/GPU-1", "/series/0123456789abcdef", "/tests/history?test=a/b/c", "/runs/%00",
+        "/devices/GPU-1", "/series/0123456789abcdef", "/tests/history?test=a/b/c",
     ],
 )  # fmt: skip
 def test_what_is_not_there_is_404_with_a_remedy(shared, path):
