@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import replace
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
 
-from hotfire_infra.api.service import Service
 from hotfire_infra.cli.main import main
 from hotfire_infra.client import Client
 from hotfire_infra.client.embedded import EmbeddedClient
-from hotfire_infra.client.http import HttpClient
-from hotfire_infra.settings import Settings
 from hotfire_infra.states import RunState
 from hotfire_infra.store.models import Cell, Run
 from hotfire_pipelines.plan import Plan
@@ -67,26 +62,6 @@ def end(client: EmbeddedClient, number: int, state: RunState, silent: Collection
         connection.execute(update(Cell).where(mine).values(verdict="passed"))
         unable = update(Cell).where(mine, Cell.key.in_(silent))
         connection.execute(unable.values(verdict="not_executable"))
-
-
-@pytest.fixture(params=["embedded", "service"])
-def clients(
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    checkout: Path,
-    served: Callable[..., AbstractContextManager[str]],
-) -> Iterator[tuple[Client, EmbeddedClient]]:
-    """The client that plans, and the one whose store holds its runs."""
-    settings = Settings(home=tmp_path / "home", cache=tmp_path / "cache", user="tester")
-    embedded = EmbeddedClient.open(settings)
-    if request.param == "embedded":
-        yield embedded, embedded
-    else:
-        with served(Service.over(embedded, settings, executes=False)) as address:
-            far = HttpClient.open(replace(settings, home=tmp_path / "else", server=address))
-            yield far, embedded
-            far.close()
-    embedded.close()
 
 
 def test_three_runs_of_three_cells_cover_nine(clients: tuple[Client, EmbeddedClient]) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
@@ -12,15 +10,11 @@ from unittest.mock import Mock
 import pytest
 from sqlalchemy import insert, select, update
 
-from hotfire_infra.api.service import Service
 from hotfire_infra.cli.here import Here
 from hotfire_infra.cli.main import main
 from hotfire_infra.cli.verbs.plan import print_plan
-from hotfire_infra.client import Client
 from hotfire_infra.client.embedded import EmbeddedClient
-from hotfire_infra.client.http import HttpClient
 from hotfire_infra.errors import DatabaseBusyError
-from hotfire_infra.settings import Settings
 from hotfire_infra.states import AttemptState, RunState
 from hotfire_infra.store import models, queries_durations, queries_prices
 from hotfire_infra.store.models import Attempt, Cell, Result, Run, Task
@@ -60,26 +54,6 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         subprocess.run(["git", *IDENTITY, *arguments], cwd=root, check=True)
     monkeypatch.chdir(root)
     return root
-
-
-@pytest.fixture(params=["embedded", "service"])
-def clients(
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    checkout: Path,
-    served: Callable[..., AbstractContextManager[str]],
-) -> Iterator[tuple[Client, EmbeddedClient]]:
-    """The client that plans, and the one whose store holds its runs."""
-    settings = Settings(home=tmp_path / "home", cache=tmp_path / "cache", user="tester")
-    embedded = EmbeddedClient.open(settings)
-    if request.param == "embedded":
-        yield embedded, embedded
-    else:
-        with served(Service.over(embedded, settings, executes=False)) as address:
-            far = HttpClient.open(replace(settings, home=tmp_path / "else", server=address))
-            yield far, embedded
-            far.close()
-    embedded.close()
 
 
 def took(client: EmbeddedClient, number: int, seconds: float) -> None:
