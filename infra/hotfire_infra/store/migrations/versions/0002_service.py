@@ -66,7 +66,6 @@ def upgrade() -> None:
     _create_operations()
     _create_access()
     _create_rollups()
-    _create_changes()
     _extend_run()
     _extend_task_and_attempt()
     _change_kinds(OLD_KINDS, NEW_KINDS)
@@ -257,59 +256,6 @@ def _create_rollups() -> None:
     )
 
 
-def _create_changes() -> None:
-    op.create_table(
-        "series_state",
-        column("series_key", STR64),
-        column("version", BIG),
-        column("run_id", *key_to("run")),
-        column("points", BIG),
-        column("state", JSON),
-        sa.PrimaryKeyConstraint("series_key"),
-    )
-    op.create_table(
-        "series_point",
-        column("series_key", STR64),
-        column("run_id", *key_to("run")),
-        column("position", BIG, null=True),
-        column("reason", LONG),
-        sa.PrimaryKeyConstraint("series_key", "run_id"),
-    )
-    op.create_index(None, "series_point", ["series_key", "position"])
-    op.create_table(
-        "series_change",
-        column("id", KEY),
-        column("ulid", STR26),
-        column("series_key", STR64),
-        column("test_id", *key_to("test")),
-        column("variant_id", *key_to("variant")),
-        column("metric", STR1024),
-        column("kind", STR1024),
-        column("position", BIG, null=True),
-        column("run_id", *key_to("run")),
-        column("after_run_id", *key_to("run"), null=True),
-        column("until_run_id", *key_to("run")),
-        column("before", REAL),
-        column("after", REAL),
-        column("confidence", REAL),
-        column("effect", REAL, null=True),
-        column("direction", STR1024),
-        column("state", STR1024),
-        column("reason", LONG),
-        column("cause", STR, null=True),
-        column("noticed_run_id", *key_to("run")),
-        column("withdrawn_run_id", *key_to("run"), null=True),
-        column("label", STR, null=True),
-        column("labelled_by", STR, null=True),
-        column("labelled_ns", BIG, null=True),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("ulid"),
-    )
-    op.create_index(None, "series_change", ["series_key", "id"])
-    for name in ("noticed_run_id", "withdrawn_run_id", "cause"):
-        op.create_index(None, "series_change", [name])
-
-
 def _with_default(name: str, kind: Any, default: Any) -> sa.Column[Any]:
     return sa.Column(name, kind, nullable=False, server_default=default)
 
@@ -446,8 +392,7 @@ def downgrade() -> None:
         ):  # fmt: skip
             batch.drop_column(name)
     for name in (
-        "series_change", "series_point", "series_state", "result_month", "measurement_month",
-        "audit", "login", "token", "firing", "schedule",
+        "result_month", "measurement_month", "audit", "login", "token", "firing", "schedule",
         "hold", "differential", "device_evidence", "invalidation", "device",
     ):  # fmt: skip
         op.drop_table(name)
