@@ -10,6 +10,7 @@ import pytest
 
 PACKAGES = {
     "infra/hotfire_infra": "errors.py",
+    "k8s/hotfire_k8s": "errors.py",
     "pipelines/hotfire_pipelines": "errors.py",
     "testframework/hotfire_testframework": "errors.py",
     "inference/python/aestus": "errors.py",

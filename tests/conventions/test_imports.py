@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-SOURCE_ROOTS = ("infra", "pipelines", "testframework", "dashboards")
+SOURCE_ROOTS = ("infra", "pipelines", "testframework", "dashboards", "k8s")
 # What travels to test machines must run on a bare interpreter.
 STANDARD_LIBRARY_ONLY = (
     "testframework/hotfire_testframework/contract/",
@@ -96,6 +96,7 @@ def test_contract_and_runner_need_only_the_standard_library(texts: dict[str, str
         ("pipelines/hotfire_pipelines/schema.py", "hotfire_infra.errors"),
         ("infra/hotfire_infra/states.py", "hotfire_infra.store"),
         ("infra/hotfire_infra/errors.py", "hotfire_dashboards"),
+        ("infra/hotfire_infra/errors.py", "hotfire_k8s"),
     ],
 )
 def test_a_planted_upward_import_is_found(

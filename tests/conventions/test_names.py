@@ -13,9 +13,10 @@ SOURCE_ROOTS = {
     "pipelines": "hotfire_pipelines",
     "testframework": "hotfire_testframework",
     "dashboards": "hotfire_dashboards",
+    "k8s": "hotfire_k8s",
 }
 # `import tests…` would work by chance of the working directory; so would these.
-FOLDERS = {*SOURCE_ROOTS, "jenkins", "k8s", "inference", "tests"}
+FOLDERS = {*SOURCE_ROOTS, "jenkins", "inference", "tests"}
 
 
 def drawers(names: list[str]) -> list[str]:
