@@ -1,7 +1,7 @@
 """The platform catalogue: named bundles of dimensions, and what a machine needs to serve them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,6 +10,7 @@ from pydantic import Field
 
 from hotfire_pipelines.document import Document, read_document
 from hotfire_pipelines.errors import InvalidValueError, Location, UnknownNameError, suggest
+from hotfire_pipelines.pools import Pool, PoolName, check_pools
 from hotfire_pipelines.schema import (
     AxisName,
     Command,
@@ -22,6 +23,9 @@ from hotfire_pipelines.schema import (
     Text,
 )
 from hotfire_pipelines.validate import validate
+
+KUBERNETES = "kubernetes"
+"""The executor that pools are for."""
 
 
 class Execution(StrEnum):
@@ -94,6 +98,8 @@ class CatalogueFile(Strict):
     """Version of this format."""
     platforms: Annotated[dict[Name, Platform], Field(min_length=1)]
     """By name."""
+    pools: dict[PoolName, Pool] = Field(default={})
+    """Machines of a cluster, by name of the pool."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +108,8 @@ class Catalogue:
 
     file: str
     platforms: Mapping[str, Platform]
+    pools: Mapping[str, Pool] = field(default_factory=dict)
+    """Machines of a cluster; no part of any plan."""
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.platforms)
@@ -122,6 +130,10 @@ class Catalogue:
             )
         return self.platforms[name]
 
+    def pools_of(self, platform: str) -> Mapping[str, Pool]:
+        """Return the pools that serve a platform."""
+        return {name: pool for name, pool in self.pools.items() if platform in pool.serves}
+
 
 def load_platforms(path: Path) -> Catalogue:
     """Read and check a platform catalogue."""
@@ -129,7 +141,12 @@ def load_platforms(path: Path) -> Catalogue:
     file = validate(document, CatalogueFile)
     for name, platform in file.platforms.items():
         _check(document, file, name, platform)
-    return Catalogue(file=document.file, platforms=file.platforms)
+    asks = {
+        name: bool(platform.run.devices) if KUBERNETES in platform.reach else None
+        for name, platform in file.platforms.items()
+    }
+    check_pools(document, file.pools, asks)
+    return Catalogue(file=document.file, platforms=file.platforms, pools=file.pools)
 
 
 def _check(document: Document, file: CatalogueFile, name: str, platform: Platform) -> None:

@@ -152,7 +152,7 @@ SHIPPED = {
     "windows-rtx", "rhel-9", "ubuntu-22.04", "ubuntu-24.04",
 }  # fmt: skip
 CATALOGUE = SHIPPED | {
-    "linux-x86_64-sm_90", "drive-agx-qnx",
+    "linux-x86_64-sm_90", "h200-mig-1g.18gb", "drive-agx-qnx",
     "runner-ubuntu-x86_64", "runner-ubuntu-aarch64", "runner-windows-x86_64",
 }  # fmt: skip
 
@@ -254,7 +254,7 @@ def test_the_nightly_says_which_cheaper_device_would_do_for_the_kernels(reposito
     found = suggest_devices(_freeze(repository, "nightly"), pipeline, catalogue)
     assert {one.task for one in found} == {"kernels"}
     cheaper = {one.platform: one.cheaper for one in found}
-    assert cheaper["dgx-b200"] == "dgx-a100"
+    assert cheaper["dgx-b200"] == "h200-mig-1g.18gb", "a slice is enough for a kernel"
     assert cheaper["jetson-thor"] == "jetson-orin", "of the same architecture"
-    assert "dgx-a100" not in cheaper
+    assert "jetson-orin" not in cheaper
     assert "linux-x86_64" not in cheaper, "it has no GPU to save"
