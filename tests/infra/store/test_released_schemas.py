@@ -115,3 +115,17 @@ def test_an_upgrade_of_rows_that_point_nowhere_is_refused_and_changes_nothing(tm
     with transaction(engine) as reading:
         assert schema.stored_revision(reading) == "0001"
     engine.dispose()
+
+
+def test_a_main_that_made_the_tables_of_0003_under_the_name_0002_is_taken(tmp_path):
+    connection = sqlite3.connect(tmp_path / "hotfire.db")
+    for dump in ("0002.sqlite.sql", "early/0002.sqlite.sql"):
+        path = Path(__file__).parent / "dumps" / dump
+        connection.executescript(path.read_text(encoding="utf-8"))
+    connection.close()
+    engine = sqlite_engine(tmp_path / "hotfire.db", query_only=False)
+    schema.upgrade(engine)
+    with transaction(engine) as reading:
+        assert schema.stored_revision(reading) == schema.HEAD
+        assert schema.differences(reading) == []
+    engine.dispose()
