@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from hotfire_infra.analysis.accuracy.tasks import TaskComparison
 from hotfire_infra.analysis.comparison import CONFIDENCE, Change, within_runs_interval
-from hotfire_infra.analysis.performance import judgement_of, latest_of_series
+from hotfire_infra.analysis.judgements import judgement_of
+from hotfire_infra.analysis.performance import latest_of_series
 from hotfire_infra.analysis.report import RunReport
 from hotfire_infra.store.queries_measurements import MeasurementRow
 from hotfire_testframework.contract.metrics import METRICS, Direction

@@ -16,7 +16,7 @@ from hotfire_infra.analysis.change_tracking import (
     means_around,
     take,
 )
-from hotfire_infra.analysis.performance import judgement_of
+from hotfire_infra.analysis.judgements import judgement_of
 from hotfire_infra.store.mainline import MainlineRun, comes_after, in_branch_order, mainline_runs
 from hotfire_infra.store.queries_measurements import MeasurementRow, points_of_series
 from hotfire_infra.store.series_changes import (

@@ -25,7 +25,7 @@ from hotfire_infra.analysis.change_tracking import (
     take,
 )
 from hotfire_infra.analysis.changepoints import Alert, ChangeKind, Changepoint
-from hotfire_infra.analysis.performance import judgement_of
+from hotfire_infra.analysis.judgements import judgement_of
 
 RATE = judgement_of("aestus.decode_rate")
 REGISTERS = judgement_of("cuda.registers")

@@ -1,0 +1,14 @@
+"""How each registered metric is judged: its direction, its scale, and what matters of it."""
+
+from __future__ import annotations
+
+from hotfire_infra.analysis.comparison import Judgement
+from hotfire_testframework.contract.metrics import METRICS
+
+
+def judgement_of(metric: str) -> Judgement:
+    """Return how a registered metric is judged."""
+    entry = METRICS.get(metric)
+    return Judgement(
+        direction=entry.direction, smallest_effect=entry.smallest_effect, scale=entry.scale
+    )
