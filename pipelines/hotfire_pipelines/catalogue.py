@@ -87,8 +87,12 @@ class Platform(Strict):
 
         What is built for a platform may be built anywhere; it executes only where it is reached.
         """
-        reach = {} if role is Role.BUILD else {"reach": list(self.reach)}
-        return {**requires.to_json(), **reach}
+        if role is Role.BUILD:
+            return requires.to_json()
+        count = self.dimensions.get("gpu_count", "1")
+        several = {"device_count": int(count)} if requires.devices and count.isdigit() else {}
+        several = {} if several == {"device_count": 1} else several
+        return {**requires.to_json(), **several, "reach": list(self.reach)}
 
 
 class CatalogueFile(Strict):
