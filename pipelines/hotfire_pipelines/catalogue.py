@@ -145,11 +145,11 @@ def load_platforms(path: Path) -> Catalogue:
     file = validate(document, CatalogueFile)
     for name, platform in file.platforms.items():
         _check(document, file, name, platform)
-    asks = {
-        name: bool(platform.run.devices) if KUBERNETES in platform.reach else None
+    asked = {
+        name: platform.run.devices if KUBERNETES in platform.reach else None
         for name, platform in file.platforms.items()
     }
-    check_pools(document, file.pools, asks)
+    check_pools(document, file.pools, asked)
     return Catalogue(file=document.file, platforms=file.platforms, pools=file.pools)
 
 

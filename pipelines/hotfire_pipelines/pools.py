@@ -13,8 +13,8 @@ from hotfire_pipelines.document import Document
 from hotfire_pipelines.errors import InvalidValueError, UnknownNameError, suggest
 from hotfire_pipelines.strict import Name, Strict
 
-MOST_PLATFORMS = 7
-"""Of one pool: Kueue lets a flavor have eight node labels, and one names the pool."""
+MOST_PLATFORMS = 5
+"""Of one pool: Kueue lets a flavor have eight node labels; pool, system and architecture take three."""
 
 _PREFIX = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
 LabelKey = Annotated[
@@ -52,8 +52,6 @@ class Pool(Strict):
     """Of one machine."""
     mig: Mig | None = None
     """How its GPUs are cut; none: a task gets whole ones."""
-    gpu_resource: LabelKey = "nvidia.com/gpu"
-    """What the device plugin calls a whole GPU."""
     labels: dict[LabelKey, LabelValue] = Field(default={})
     """Further labels of its nodes."""
     topology: tuple[LabelKey, ...] = ()
@@ -66,13 +64,12 @@ class Pool(Strict):
 
 
 def check_pools(
-    document: Document, pools: Mapping[str, Pool], asks_device: Mapping[str, bool | None]
+    document: Document, pools: Mapping[str, Pool], asked: Mapping[str, tuple[str, ...] | None]
 ) -> None:
     """Raise for a pool that cannot serve what it names.
 
-    `asks_device`: of each platform whether it needs a device; None: Kubernetes does not reach it.
+    `asked`: of each platform the devices that it needs; None: Kubernetes does not reach it.
     """
-    first: dict[str, str] = {}
     for name, pool in pools.items():
         if pool.mig is not None and not pool.gpus:
             raise InvalidValueError(
@@ -82,31 +79,36 @@ def check_pools(
             )
         for index, platform in enumerate(pool.serves):
             place = document.at("pools", name, "serves", index)
-            if platform not in asks_device:
+            if platform not in asked:
                 raise UnknownNameError(
                     place,
                     f"pool {name!r} serves {platform!r}, which is not declared",
-                    suggest(platform, asks_device),
+                    suggest(platform, asked),
                 )
-            asks = asks_device[platform]
-            if asks is None:
+            devices = asked[platform]
+            if devices is None:
                 raise InvalidValueError(
                     place,
                     f"pool {name!r} serves {platform!r}, which Kubernetes does not reach",
                     "Add kubernetes to its `reach:`, or leave it out here.",
                 )
-            if asks != bool(pool.gpus):
-                fact = "needs a device" if asks else "needs none and would hold back a device"
+            if trouble := _mismatch(pool, devices):
                 raise InvalidValueError(
                     place,
-                    f"pool {name!r} with {pool.gpus} GPUs serves {platform!r}, which {fact}",
-                    "Name a pool with such machines.",
+                    f"pool {name!r} serves {platform!r}, which {trouble}",
+                    "Name a pool with such machines, or a platform of its own for them.",
                 )
-            other = pools[first.setdefault(platform, name)]
-            if (other.mig, other.gpu_resource) != (pool.mig, pool.gpu_resource):
-                raise InvalidValueError(
-                    place,
-                    f"{platform!r} would ask for other devices in {name!r} than in "
-                    f"{first[platform]!r}",
-                    "Declare a platform of its own for differently cut GPUs.",
-                )
+
+
+def _mismatch(pool: Pool, devices: tuple[str, ...]) -> str:
+    """Say what is wrong with serving a platform that needs these devices; empty: nothing."""
+    slices = [device.partition(":")[2] for device in devices if ":mig-" in device]
+    cut = [] if pool.mig is None else [f"mig-{pool.mig.profile}"]
+    if not devices and pool.gpus:
+        return "needs no device and would hold one back"
+    if devices and not pool.gpus:
+        return f"needs {devices[0]}, and these machines have no GPU"
+    if slices != cut:
+        there = cut[0] if cut else "whole GPUs"
+        return f"needs {devices[0]}, and these machines offer {there}"
+    return ""

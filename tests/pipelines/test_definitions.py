@@ -180,7 +180,8 @@ def test_the_catalogue_holds_every_platform_with_what_it_is_and_costs(catalogue:
             continue
         major, minor = dimensions["compute_capability"].split(".")
         assert dimensions["accelerator"] == f"nvidia-sm_{major}{minor}", name
-        assert platform.run.devices == (f"nvidia:sm_{major}{minor}",), name
+        kind = "mig-1g.18gb" if "-mig-" in name else f"sm_{major}{minor}"
+        assert platform.run.devices == (f"nvidia:{kind}",), name
         assert float(dimensions["gpu_memory_gib"]) > 0, name
         assert dimensions["gpu_count"] == "1", name
         assert (dimensions["mig"] == "7") is ("dgx" in name or name == "linux-x86_64-sm_90")
