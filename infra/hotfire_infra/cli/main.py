@@ -55,6 +55,15 @@ class Output(StrEnum):
     JSON = "json"
 
 
+class PlanOutput(StrEnum):
+    """How a plan, or the platforms, are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+    KUEUE = "kueue"
+
+
 class Format(StrEnum):
     """Files that people write."""
 
@@ -159,7 +168,10 @@ def run(
 def plan(
     pipeline: Annotated[
         str | None,
-        typer.Argument(metavar="[PIPELINE|PLAN.json]", help="Default: pre-merge. Or a saved plan."),
+        typer.Argument(
+            metavar="[PIPELINE|PLAN.json|platforms]",
+            help="Default: pre-merge. Or a saved plan, or the word platforms: the catalogue.",
+        ),
     ] = None,
     changed_since: SinceOption = None,
     explain: Annotated[
@@ -170,18 +182,30 @@ def plan(
         str | None,
         typer.Option(metavar="OLD.json|RUN", help="What differs from a saved plan or a run's."),
     ] = None,
-    output: OutputOption = Output.TABLE,
+    without_quarantined: Annotated[
+        bool, typer.Option(help="Of platforms: take devices in quarantine off Kueue's quotas.")
+    ] = False,
+    output: Annotated[
+        PlanOutput,
+        typer.Option("-o", "--output", help="table or json; of platforms also yaml or kueue."),
+    ] = PlanOutput.TABLE,
 ) -> int:
     """Show what a run would do, and start nothing. Example: hotfire plan pre-merge -o json"""
     from hotfire_infra.cli.verbs import plan as verb
 
+    if pipeline == "platforms":
+        from hotfire_infra.cli.verbs import plan_platforms
+
+        plan_platforms.check_alone(changed_since, explain, diff)
+        return plan_platforms.plan_platforms(output.value, without_quarantined=without_quarantined)
+    verb.check_output(output.value, without_quarantined=without_quarantined)
     return verb.plan(
         verb.PlanWish(
             pipeline=pipeline,
             since=changed_since,
             explain=explain,
             diff=diff,
-            as_json=output is Output.JSON,
+            as_json=output is PlanOutput.JSON,
         )
     )
 

@@ -6,6 +6,7 @@ import errno
 import os
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from hotfire_infra.client.catalogue import (
     recorded_knowledge,
 )
 from hotfire_infra.client.driver import Driver
-from hotfire_infra.client.executability import reasons_of, refusals_of
+from hotfire_infra.client.executability import Wanted, reasons_of, refusals_of
 from hotfire_infra.client.launching import CheckoutLauncher
 from hotfire_infra.client.protocol import AS_PLANNED, LogText, RunWish, WatchEvent
 from hotfire_infra.configuration import Configuration, read_configuration
@@ -114,16 +115,16 @@ class EmbeddedClient:
         debts = partial(recorded_debt, self._store)
         stamp, targets = read_stamp(checkout), self._configuration.gate.target_branches
         with definitions_for(checkout, pipeline, targets, is_trusted=is_trusted) as folder:
+            told = replace(recorded_knowledge(self._store), refusals=self.not_executable)
             return freeze_plan(
-                known, checkout, pipeline, stamp, slots, folder, debts,
-                knowledge=recorded_knowledge(self._store), since=since,
-            )  # fmt: skip
+                known, checkout, pipeline, stamp, slots, folder, debts, knowledge=told, since=since
+            )
 
     def plan_of(self, ref: str) -> Plan:
         """Return the frozen plan of a run."""
         return Plan.from_json(self._store.blobs.read(self._find(ref).plan_sha256))
 
-    def not_executable(self, plan: Plan) -> Mapping[str, str]:
+    def not_executable(self, plan: Wanted) -> Mapping[str, str]:
         """Ask the executor which cells it cannot execute now, and why."""
         return reasons_of(plan, partial(refusals_of, self._executor))
 

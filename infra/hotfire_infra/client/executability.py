@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from hotfire_infra.executors.protocol import Executor
-from hotfire_pipelines.plan import Plan
 from hotfire_testframework.contract.canonical import canonical_json
 
 AT_ONCE = 20
@@ -19,7 +18,27 @@ Ask = Callable[[Sequence[str]], Sequence[str | None]]
 """Of requirements as JSON texts: the reason for each, in order, or None where it can run."""
 
 
-def reasons_of(plan: Plan, ask: Ask) -> Mapping[str, str]:
+class Asking(Protocol):
+    """One thing with requirements: a cell of a plan, a platform."""
+
+    @property
+    def key(self) -> str:
+        """Its name in the answer."""
+
+    @property
+    def requires(self) -> Mapping[str, Any]:
+        """What it asks of a machine."""
+
+
+class Wanted(Protocol):
+    """What has requirements: a plan, a catalogue of platforms."""
+
+    @property
+    def cells(self) -> Sequence[Asking]:
+        """Each of them."""
+
+
+def reasons_of(plan: Wanted, ask: Ask) -> Mapping[str, str]:
     """Return the reason for each cell that cannot be executed, by its key."""
     texts = {cell.key: _text(cell.requires) for cell in plan.cells}
     whole = list(dict.fromkeys(texts.values()))

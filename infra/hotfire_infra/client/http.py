@@ -18,9 +18,9 @@ from hotfire_infra.client.catalogue import (
 )
 from hotfire_infra.client.connection import API_VERSION, Connection, read_token
 from hotfire_infra.client.event_reader import events_of
-from hotfire_infra.client.executability import reasons_of
+from hotfire_infra.client.executability import Wanted, reasons_of
 from hotfire_infra.client.inputs import bring
-from hotfire_infra.client.planning import Known, facts_of
+from hotfire_infra.client.planning import Known, contexts_of, facts_of
 from hotfire_infra.client.protocol import AS_PLANNED, LogText, RunWish, WatchEvent
 from hotfire_infra.client.sending import send_blob, send_reports
 from hotfire_infra.errors import (
@@ -45,7 +45,7 @@ from hotfire_infra.store.rows import (
     TaskRow,
     TestRow,
 )
-from hotfire_pipelines.changes import LineFacts
+from hotfire_pipelines.changes import ContextFacts, LineFacts
 from hotfire_pipelines.expansion import Debt
 from hotfire_pipelines.history import CellHistory, Recorded
 from hotfire_pipelines.load import Pipeline
@@ -124,7 +124,8 @@ class HttpClient:
             return freeze_plan(
                 known, checkout, pipeline, stamp, slots, folder, self._debt,
                 knowledge=Known(
-                    coverage=self._coverage, samples=self._samples, history=self._history
+                    coverage=self._coverage, contexts=self._contexts,
+                    samples=self._samples, history=self._history, refusals=self.not_executable,
                 ),
                 since=since,
             )  # fmt: skip
@@ -133,7 +134,7 @@ class HttpClient:
         """Return the frozen plan of a run."""
         return Plan.from_json(self._blob(self.show(ref).run.plan_sha256))
 
-    def not_executable(self, plan: Plan) -> Mapping[str, str]:
+    def not_executable(self, plan: Wanted) -> Mapping[str, str]:
         """Ask the service which cells its machines cannot execute now, and why."""
 
         def ask(texts: Sequence[str]) -> Sequence[str | None]:
@@ -151,6 +152,10 @@ class HttpClient:
     def _coverage(self, revisions: Sequence[str], paths: Sequence[str]) -> Sequence[LineFacts]:
         asked = {"revision": list(revisions), "file": list(paths)}
         return facts_of(self._connection.get("/coverage/files", **asked))
+
+    def _contexts(self, revisions: Sequence[str], paths: Sequence[str]) -> Sequence[ContextFacts]:
+        asked = {"revision": list(revisions), "file": list(paths)}
+        return contexts_of(self._connection.get("/coverage/contexts", **asked))
 
     def _samples(self, pipeline: str) -> Sequence[Sample]:
         found = self._connection.get(f"/pipelines/{pipeline}/attempt-durations")["items"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from hotfire_infra.client.executability import Wanted
 from hotfire_infra.orchestrator.importing import ImportOutcome, ImportWish
 from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.store.rows import (
@@ -93,7 +94,7 @@ class Client(Protocol):
     def plan_of(self, ref: str) -> Plan:
         """Return the frozen plan of a run."""
 
-    def not_executable(self, plan: Plan) -> Mapping[str, str]:
+    def not_executable(self, plan: Wanted) -> Mapping[str, str]:
         """Return why the machines that would run a plan cannot execute cells of it, by cell key.
 
         As they are now; what is not in it can be executed.

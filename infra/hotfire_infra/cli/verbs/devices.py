@@ -21,7 +21,7 @@ SHOWN_EVIDENCE = 20
 
 
 @contextlib.contextmanager
-def _care() -> Iterator[DeviceCare]:
+def open_care() -> Iterator[DeviceCare]:
     """Open the service that `$HOTFIRE_SERVER` names, or the store of this home."""
     settings = read_settings()
     if settings.server is not None:
@@ -42,7 +42,7 @@ def _care() -> Iterator[DeviceCare]:
 
 def list_devices(pool: str | None, *, as_json: bool) -> int:
     """Print all devices, the sick ones first."""
-    with _care() as care:
+    with open_care() as care:
         found = care.devices(pool)
     if as_json:
         data(json.dumps(list(found), ensure_ascii=False))
@@ -69,7 +69,7 @@ def list_devices(pool: str | None, *, as_json: bool) -> int:
 
 def show(ref: str, *, as_json: bool) -> int:
     """Print one device with what speaks against it and its history."""
-    with _care() as care:
+    with open_care() as care:
         one = care.device(ref)
     if as_json:
         data(json.dumps(one, ensure_ascii=False))
@@ -116,6 +116,6 @@ def ask(ref: str, health: DeviceHealth, reason: str, *, force: bool = False) -> 
             "--reason must say why; it stays in the device's history",
             next_command=f"hotfire devices show {ref}",
         )
-    with _care() as care:
+    with open_care() as care:
         progress(care.ask(ref, health, reason.strip(), force=force))
     return CliExit.OK

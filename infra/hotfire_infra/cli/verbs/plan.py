@@ -59,6 +59,16 @@ def plan(wish: PlanWish) -> int:
     return CliExit.OK
 
 
+def check_output(output: str, *, without_quarantined: bool) -> None:
+    """Raise for what can be asked of the platforms alone."""
+    if output in ("yaml", "kueue") or without_quarantined:
+        said = "--without-quarantined" if without_quarantined else f"-o {output}"
+        raise CliError(
+            f"{said} goes with `hotfire plan platforms`; a plan is a table or JSON",
+            next_command="hotfire plan platforms -o kueue",
+        )
+
+
 def _answer(wish: PlanWish, session: Session | None, new: Plan, old: Plan | None) -> None:
     if wish.diff is not None:
         found = diff(old or read_plan(wish.diff), new)
@@ -179,7 +189,7 @@ def _row(frozen: Plan, cell: PlannedCell, reason: str | None) -> tuple[str, ...]
         f"not executable here: {reason}" if reason else "",
         "emulated" if cell.variant.get("execution") == "emulated" else "",
         "required: when-available" if cell.required == "when-available" else "",
-        f"{count(cell.left_out, 'test')} left out by the budget" if cell.left_out else "",
+        _left_out_note(frozen, cell),
     ]
     return (
         cell.task,
@@ -190,6 +200,12 @@ def _row(frozen: Plan, cell: PlannedCell, reason: str | None) -> tuple[str, ...]
         duration(round(seconds * 1e9)) if seconds else "",
         " · ".join(note for note in notes if note),
     )
+
+
+def _left_out_note(frozen: Plan, cell: PlannedCell) -> str:
+    if frozen.unconcerned(cell):
+        return f"{count(cell.left_out, 'test')} left out: no change concerns them"
+    return f"{count(cell.left_out, 'test')} left out by the budget" if cell.left_out else ""
 
 
 def _left_out(frozen: Plan, cell: PlannedOmission) -> tuple[str, ...]:
