@@ -21,9 +21,14 @@ class PerformanceGate(Strict):
     """The loss that must not pass: a share, or a difference where the metric is linear; none, and never
     less than: the metric's smallest effect that matters."""
 
+    confirm: Annotated[float, Field(gt=0, le=1440)] | None = None
+    """Minutes of the machine: what would fail the run is run again first, interleaved with what it is
+    compared with, and fails only if that does not refute it; none: one run is enough."""
+
     def figures(self) -> dict[str, float]:
         """What the plan freezes."""
-        return {} if self.tolerance is None else {"tolerance": self.tolerance}
+        said = {"tolerance": self.tolerance, "confirm": self.confirm}
+        return {name: value for name, value in said.items() if value is not None}
 
 
 def check_metrics(gates: dict[str, PerformanceGate]) -> dict[str, PerformanceGate]:

@@ -47,6 +47,8 @@ class ChangeReport:
     withdrawn_run: int | None
     label: str | None = None
     labelled_by: str | None = None
+    confirmation: str = ""
+    """What reruns of suspect and parent say; empty where nobody asked."""
 
     @property
     def has_levels(self) -> bool:

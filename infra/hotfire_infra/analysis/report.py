@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from hotfire_infra.analysis.change_reports import ChangeReport
+from hotfire_infra.analysis.confirmations import ConfirmationReport
 from hotfire_infra.analysis.coverage import LanguageCoverage
 from hotfire_infra.analysis.excuses import Exonerated
 
@@ -231,6 +232,8 @@ class RunReport:
     """Revision of the target branch that the change started from."""
     changes: tuple[ChangeReport, ...] = ()
     """What its points revealed or disproved about series of the target branch."""
+    confirmations: tuple[ConfirmationReport, ...] = ()
+    """What was run again, interleaved, to be sure of what it measured."""
 
     @property
     def is_final(self) -> bool:
@@ -308,4 +311,5 @@ def run_document(report: RunReport) -> dict[str, object]:
         "exonerations": [asdict(one) for one in report.exonerations],
         "notices": [asdict(notice) for notice in report.notices],
         "changes": [asdict(change) for change in report.changes],
+        "confirmations": [asdict(one) for one in report.confirmations],
     }

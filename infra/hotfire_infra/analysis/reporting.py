@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 from hotfire_infra.analysis.accuracy.recording import declared_gates
 from hotfire_infra.analysis.accuracy.tasks import TaskComparison, compare_accuracy
 from hotfire_infra.analysis.attempt_notes import attempt_notes
-from hotfire_infra.analysis.change_reports import change_reports
+from hotfire_infra.analysis.change_reports import ChangeReport
 from hotfire_infra.analysis.cluster_notes import with_clusters
+from hotfire_infra.analysis.confirmations import reports_of_run, shown_changes
 from hotfire_infra.analysis.coverage import (
     FileBitmaps,
     LanguageCoverage,
@@ -68,7 +69,7 @@ from hotfire_infra.store.queries_tests import (
     test_key,
 )
 from hotfire_infra.store.rows import CellRow, RunRow, RunSnapshot, SourceRow, TestRow
-from hotfire_infra.store.series_changes import ChangeRow, changes_of_run, changes_of_series
+from hotfire_infra.store.series_changes import changes_of_run, changes_of_series
 from hotfire_testframework.contract.metrics import METRICS
 
 MOST_RESULTS = 300
@@ -169,13 +170,14 @@ class StoreReports:
                 return None
             series = series_of_test(connection, key)
             flakes = flake_notes(connection, key)
-            changes = changes_of_series(connection, [one for one, _, _ in series])
+            rows = changes_of_series(connection, [one for one, _, _ in series])
+            changes = shown_changes(connection, rows)
         return TestHistory(
             test=identifier,
             occurrences=tuple(_occurrence(row) for row in page.items),
             series=tuple((key, f"{metric} · {machine}") for key, metric, machine in series),
             flakes=flakes,
-            changes=change_reports(changes),
+            changes=changes,
         )
 
     def series(self, key: str) -> SeriesHistory | None:
@@ -188,7 +190,7 @@ class StoreReports:
                 return None
             points = points_of_series(connection, found)
             judged = {row.run_id: row for row in comparisons_of_series(connection, found[0])}
-            changes = changes_of_series(connection, found)
+            changes = shown_changes(connection, changes_of_series(connection, found))
         return _series(points, judged, changes)
 
 
@@ -281,7 +283,8 @@ def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunRep
         notices=notices,
         exonerations=exonerations,
         merge_base=merge_base_of(connection, run.id),
-        changes=change_reports(changes_of_run(connection, run.id)),
+        changes=shown_changes(connection, changes_of_run(connection, run.id)),
+        confirmations=reports_of_run(connection, run.id),
     )
 
 
@@ -421,7 +424,7 @@ def _occurrence(row: ResultRow) -> TestOccurrence:
 def _series(
     points: tuple[MeasurementRow, ...],
     judged: dict[int, ComparisonRow],
-    changes: tuple[ChangeRow, ...],
+    changes: tuple[ChangeReport, ...],
 ) -> SeriesHistory:
     newest = points[-1]
     by_run = {row.run_id: row for row in points}
@@ -435,7 +438,7 @@ def _series(
         variant=newest.variant,
         environment=newest.environment_class,
         points=tuple(_series_point(row, judged.get(row.run_id)) for row in by_run.values()),
-        changes=change_reports(changes),
+        changes=changes,
     )
 
 

@@ -43,21 +43,25 @@ class Seats:
 
     devices: Sequence[DeviceRow]
     busy: set[int]
-    _found: dict[tuple[int, frozenset[int]], Seat] = field(default_factory=dict)
-    """By requirement and avoid-list, until something is taken: thousands of tasks ask alike."""
+    _found: dict[tuple[int, frozenset[int], str], Seat] = field(default_factory=dict)
+    """By requirement, avoid-list and device, until something is taken: thousands of tasks ask alike."""
 
-    def find(self, requires: object, avoid: Collection[int] = ()) -> Seat:
-        """Return a seat for a task, without taking it.
+    def find(self, requires: object, avoid: Collection[int] = (), only: str = "") -> Seat:
+        """Return a seat for a task, without taking it; `only`: identity of the one that will do.
 
         Good devices before suspect ones. One to be avoided is used only if there is no other.
         """
-        key = (id(requires), frozenset(avoid))
+        key = (id(requires), frozenset(avoid), only)
         if key not in self._found:
-            self._found[key] = self._look(requires, avoid)
+            self._found[key] = self._look(requires, avoid, only)
         return self._found[key]
 
-    def _look(self, requires: object, avoid: Collection[int]) -> Seat:
+    def _look(self, requires: object, avoid: Collection[int], only: str) -> Seat:
         fitting = [device for device in self.devices if suits(device, requires)]
+        if only:
+            fitting = [device for device in fitting if device.identity == only]
+            if not fitting:
+                return Seat(obstacle=f"waits for the device {only}, which is not here")
         shared = [device for device in fitting if device.facts.get("is_shared")]
         if shared and not _names_devices(requires):
             fitting = shared

@@ -17,6 +17,7 @@ from hotfire_infra.executors.protocol import Executor
 from hotfire_infra.operations.context import about
 from hotfire_infra.orchestrator.attendance import Attendant, Effect, Look, Settled
 from hotfire_infra.orchestrator.budgets import Budgets
+from hotfire_infra.orchestrator.confirmed_gates import ConfirmedGates
 from hotfire_infra.orchestrator.crashpoints import CrashPoint, Passing, pass_by
 from hotfire_infra.orchestrator.dispatch import Dispatcher, Leased
 from hotfire_infra.orchestrator.facts import RESULT, RunBook, RunFacts, TermsCache, last_event
@@ -82,6 +83,7 @@ class Orchestrator:
     _touched_ns: int = 0
     _reuse: ReuseBook = field(init=False)
     _merge_base: MergeBaseRuns = field(init=False)
+    _confirmed: ConfirmedGates = field(init=False)
 
     def __post_init__(self) -> None:
         self.queue = QueueKeeper(self.store, self.executor, self.configuration.queue)
@@ -89,6 +91,7 @@ class Orchestrator:
         self._scheduler = Scheduler(self.store, sections, self.launcher, self.lock)
         self._reuse = ReuseBook(self.store, self.executor, self.cache)
         self._merge_base = MergeBaseRuns(self.store, self.lock)
+        self._confirmed = ConfirmedGates(self.store, self.lock)
         self.fleet = Fleet(self.store, self.executor, self.configuration.devices)
         self.queue.obstacle = self._obstacle
 
@@ -142,6 +145,8 @@ class Orchestrator:
 
     def _round(self) -> bool:
         changed = self._take_in()
+        self._confirmed.is_due |= changed
+        changed |= self._confirmed.advance()
         changed |= self._end_holds()
         self._scheduler.step()
         self.fleet.ask()
@@ -375,11 +380,12 @@ class Orchestrator:
             leased.append(found_lease)
         return leased
 
-    def _wish(self, facts: RunFacts, task_id: int) -> tuple[object, frozenset[int]]:
-        """Return what devices a task requires and which it is to avoid."""
+    def _wish(self, facts: RunFacts, task_id: int) -> tuple[object, frozenset[int], str]:
+        """Return what devices a task requires, which it is to avoid, and which only will do."""
         cell = facts.cells[facts.tasks[task_id].cell_id]
         fold = facts.folds.get(task_id)
-        return cell.requires, frozenset() if fold is None else fold.avoid
+        avoid = frozenset() if fold is None else fold.avoid
+        return cell.requires, avoid, facts.run.devices.get(cell.key, "")
 
     def _obstacle(self, facts: RunFacts, task_id: int) -> str:
         """Say why a task cannot start now, room or not."""
@@ -451,8 +457,11 @@ class Orchestrator:
         over = [
             facts
             for facts in self.book.runs.values()
-            if facts.is_over and self._merge_base.is_settled(facts)
+            if facts.is_over
+            and self._merge_base.is_settled(facts)
+            and self._confirmed.is_settled(facts)
         ]
+        self._confirmed.is_due |= bool(over)
         for facts in over:
             Finalizer(self.store, tuple(self.analyses), self.lock, self.at).finalize(facts)
             self.at(CrashPoint.FINALIZED)

@@ -87,7 +87,7 @@ class MergeBaseRuns:
             if not ancestors:
                 return False
             tasks = _unanswered(connection, facts, ancestors)[: policy.rerun_tasks]
-            archives = _archives_of(connection, run, ancestors[0]) if tasks else ()
+            archives = archives_of(connection, run, ancestors[0]) if tasks else ()
         if not tasks:
             return False
         archive = next((one for one in archives if self.store.blobs.path(one).exists()), None)
@@ -167,7 +167,7 @@ def plan_on(plan: Plan, revision: str, tasks: Collection[str]) -> Plan:
     )
 
 
-def _archives_of(connection: Connection, run: RunRow, revision: str) -> tuple[str, ...]:
+def archives_of(connection: Connection, run: RunRow, revision: str) -> tuple[str, ...]:
     """Return the archives that may be the source of the merge base, the best first.
 
     One that came with the run is believed only of a trusted run, and one of another run of the merge

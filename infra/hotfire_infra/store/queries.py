@@ -100,6 +100,7 @@ def _run_row(row: Row[Any]) -> RunRow:
         hold_seconds=row.hold_seconds,
         is_trusted=row.is_trusted,
         superseded_by_number=row.superseded_by_number,
+        devices=(row.options or {}).get("devices", {}),
         source=SourceRow(
             repository=row.repository,
             revision=row.revision,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hotfire_infra.states import (
@@ -57,6 +57,8 @@ class RunRow:
     """Whether its tasks may be given secrets."""
     superseded_by_number: int | None = None
     """The newer run of the same change that it was ended for."""
+    devices: Mapping[str, str] = field(default_factory=dict)
+    """Identity of the one device that will do, by cell key; others are free to choose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from hotfire_infra.store.models.access import Audit, Login, Token
 from hotfire_infra.store.models.base import Base
 from hotfire_infra.store.models.changes import SeriesChange, SeriesPoint, SeriesState
 from hotfire_infra.store.models.content import Artifact, Blob, LogChunk
+from hotfire_infra.store.models.decisions import Acceptance, Confirmation, Quarantine
 from hotfire_infra.store.models.dictionaries import Environment, Message, Test, Variant
 from hotfire_infra.store.models.execution import Attempt, History, Lock, Outbox, Request
 from hotfire_infra.store.models.operations import (
@@ -40,6 +41,7 @@ from hotfire_infra.store.models.results import (
 from hotfire_infra.store.models.rollups import MeasurementMonth, ResultMonth
 
 __all__ = [
+    "Acceptance",
     "AccuracySample",
     "Artifact",
     "Attempt",
@@ -49,6 +51,7 @@ __all__ = [
     "Cell",
     "Collected",
     "Comparison",
+    "Confirmation",
     "Coverage",
     "Device",
     "DeviceEvidence",
@@ -69,6 +72,7 @@ __all__ = [
     "MeasurementMonth",
     "Message",
     "Outbox",
+    "Quarantine",
     "Record",
     "RecordedInventory",
     "Request",

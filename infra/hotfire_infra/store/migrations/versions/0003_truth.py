@@ -24,6 +24,7 @@ STR64 = sa.String(64)
 STR1024 = sa.String(1024)
 
 CHANGES = ("series_change", "series_point", "series_state")
+DECISIONS = ("quarantine", "acceptance", "confirmation")
 """In the order in which they may be dropped."""
 
 
@@ -42,6 +43,7 @@ def upgrade() -> None:
     # For a day main made these tables under the name 0002: what it wrote is kept as it is.
     if not sa.inspect(op.get_bind()).has_table("series_state"):
         _create_changes()
+    _create_decisions()
 
 
 def _create_changes() -> None:
@@ -97,7 +99,69 @@ def _create_changes() -> None:
         op.create_index(None, "series_change", [name])
 
 
+def _create_decisions() -> None:
+    op.create_table(
+        "confirmation",
+        column("id", KEY),
+        column("ulid", STR26),
+        column("run_id", *key_to("run")),
+        column("change_id", *key_to("series_change"), null=True),
+        column("state", STR1024),
+        column("answer", STR, null=True),
+        column("reason", LONG),
+        column("budget_seconds", BIG),
+        column("body", JSON),
+        column("result", JSON, null=True),
+        column("requested_by", STR1024),
+        column("created_ns", BIG),
+        column("decided_ns", BIG, null=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("ulid"),
+    )
+    for name in ("change_id", "run_id", "state"):
+        op.create_index(None, "confirmation", [name])
+    op.create_table(
+        "acceptance",
+        column("id", KEY),
+        column("series_key", STR64),
+        column("change_id", *key_to("series_change")),
+        column("run_id", *key_to("run")),
+        column("until_run_id", *key_to("run")),
+        column("reason", LONG),
+        column("accepted_by", STR1024),
+        column("accepted_ns", BIG),
+        column("withdrawn_ns", BIG, null=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(None, "acceptance", ["series_key", "id"])
+    op.create_index(None, "acceptance", ["change_id"])
+    op.create_table(
+        "quarantine",
+        column("id", KEY),
+        column("ulid", STR26),
+        column("test_id", *key_to("test")),
+        column("variant_id", *key_to("variant")),
+        column("state", STR1024),
+        column("owner", STR1024),
+        column("bug", STR1024),
+        column("reason", LONG),
+        column("signatures", JSON),
+        column("limit_rate", REAL),
+        column("confidence", REAL),
+        column("since_ns", BIG),
+        column("expires_ns", BIG),
+        column("requested_by", STR1024),
+        column("created_ns", BIG),
+        column("ended_ns", BIG, null=True),
+        column("ended_reason", LONG),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("ulid"),
+    )
+    op.create_index(None, "quarantine", ["test_id", "variant_id"])
+    op.create_index(None, "quarantine", ["state"])
+
+
 def downgrade() -> None:
     """Go back to 0002."""
-    for name in CHANGES:
+    for name in (*DECISIONS, *CHANGES):
         op.drop_table(name)
