@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
+from pathlib import Path
 
-from hotfire_k8s import building
+from hotfire_infra.settings import read_settings
+from hotfire_k8s import building, lifecycle
 from hotfire_k8s.errors import ClusterError
+from hotfire_k8s.home import Home
 from hotfire_k8s.products import CONTROL_PLANE, PRODUCTS, REAL_NODE
 
 STARTED = time.monotonic()
@@ -28,11 +32,80 @@ def build(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def home_of(arguments: argparse.Namespace) -> Home:
+    """Return the cluster that a command is about."""
+    return Home.at(arguments.home or read_settings().home / "cluster")
+
+
+def up(arguments: argparse.Namespace) -> int:
+    """Bring the cluster up, and say how to use it."""
+    home = home_of(arguments)
+    request = lifecycle.Request(
+        nodes=arguments.nodes, kueue=arguments.kueue, queues=arguments.queues
+    )
+    description = lifecycle.up(home, request, say)
+    if arguments.output == "json":
+        print(json.dumps(description, indent=2))
+        return 0
+    what = ["a control plane", f"{description['nodes']:,} simulated nodes"]
+    what += ["Kueue"] if description["kueue"] else []
+    if description["real_node"]:
+        what.append(f"the real node {description['real_node']}")
+    say(f"ready: {', '.join(what)}")
+    if description["why_no_real_node"]:
+        say(f"no real node: {description['why_no_real_node']}")
+    print(f"export KUBECONFIG={description['kubeconfig']}")
+    say("paste the line above, then for instance: kubectl get nodes; make cluster-down ends it")
+    return 0
+
+
+def down(arguments: argparse.Namespace) -> int:
+    """Take the cluster away."""
+    lifecycle.down(home_of(arguments), say)
+    return 0
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """Print each component's state; 3 unless all are healthy."""
+    home = home_of(arguments)
+    found = lifecycle.status(home, say)
+    if arguments.output == "json":
+        rows = [{"name": row.name, "state": row.state, "note": row.note} for row in found]
+        print(json.dumps({"home": str(home.folder), "components": rows}, indent=2))
+    for row in found if arguments.output == "text" else ():
+        print(f"{row.name:<24} {row.state:<10} {row.note}")
+    if not found:
+        say(f"there is no cluster at {home.folder}: python -m hotfire_k8s up")
+    elif any(row.state != "healthy" for row in found):
+        say("not all of it is well: python -m hotfire_k8s up repairs it")
+    return 0 if found and all(row.state == "healthy" for row in found) else 3
+
+
 def parser() -> argparse.ArgumentParser:
     """Describe the commands."""
     known = sorted(program for product in PRODUCTS for program in product.programs)
     top = argparse.ArgumentParser(prog="python -m hotfire_k8s", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
+    place = argparse.ArgumentParser(add_help=False)
+    place.add_argument("--home", type=Path, help="folder of the cluster (.hotfire/cluster)")
+    place.add_argument("-o", "--output", choices=("text", "json"), default="text")
+
+    command = commands.add_parser("up", parents=[place], help="bring the cluster up, or repair it")
+    command.add_argument("--nodes", type=int, help="simulated nodes (1000); 0: none")
+    kueue = command.add_mutually_exclusive_group()
+    kueue.add_argument("--kueue", action="store_true", default=None, help="with Kueue (default)")
+    kueue.add_argument("--no-kueue", dest="kueue", action="store_false", help="without Kueue")
+    queues = "without the catalogue's flavors and queues"
+    command.add_argument(
+        "--no-queues", dest="queues", action="store_false", default=None, help=queues
+    )
+    command.set_defaults(act=up)
+
+    command = commands.add_parser("down", parents=[place], help="take it away, leave nothing")
+    command.set_defaults(act=down)
+    command = commands.add_parser("status", parents=[place], help="say how each component is")
+    command.set_defaults(act=status)
+
     command = commands.add_parser("build", help="build the programs that the cache has not")
     command.add_argument("programs", nargs="*", metavar="PROGRAM", help=", ".join(known))
     command.add_argument("--real-node", action="store_true", help="also those of a real node")

@@ -16,21 +16,8 @@ Manifest = dict[str, Any]
 
 THREADS = 8
 TIMEOUT_S = 30.0
-# More of one kind than this come in pages; none of a cluster's own makes so many at once.
-PLURALS = {
-    "ClusterRole": "clusterroles",
-    "ClusterRoleBinding": "clusterrolebindings",
-    "CustomResourceDefinition": "customresourcedefinitions",
-    "MutatingWebhookConfiguration": "mutatingwebhookconfigurations",
-    "Namespace": "namespaces",
-    "Node": "nodes",
-    "PriorityLevelConfiguration": "prioritylevelconfigurations",
-    "Role": "roles",
-    "RoleBinding": "rolebindings",
-    "RuntimeClass": "runtimeclasses",
-    "ServiceAccount": "serviceaccounts",
-    "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
-}
+IRREGULAR = {"Topology": "topologies", "WorkloadPriorityClass": "workloadpriorityclasses"}
+"""Plurals that are not the kind in small letters with an s."""
 
 
 class ApiClient:
@@ -115,7 +102,8 @@ def _collection(manifest: Manifest) -> str:
     group = manifest["apiVersion"]
     namespace = manifest["metadata"].get("namespace")
     place = f"/namespaces/{namespace}" if namespace else ""
-    plural = PLURALS[manifest["kind"]]
+    kind = manifest["kind"]
+    plural = IRREGULAR.get(kind) or kind.lower() + ("es" if kind.endswith("s") else "s")
     return f"{'/api' if '/' not in group else '/apis'}/{group}{place}/{plural}"
 
 

@@ -1,0 +1,246 @@
+"""Up, down and status of a cluster: idempotent, repairs what is half dead, leaves nothing behind."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hotfire_infra.executors.kubernetes.kueue_objects import QueueConfiguration, kueue_objects
+from hotfire_k8s import building, controlplane, kueue_process, kwok, nodes, processes
+from hotfire_k8s.api import ApiClient
+from hotfire_k8s.controlplane import Access
+from hotfire_k8s.errors import ClusterUsageError, ComponentError
+from hotfire_k8s.home import Home
+from hotfire_k8s.processes import Component
+from hotfire_k8s.products import CONTROL_PLANE
+from hotfire_pipelines.catalogue import Catalogue
+
+Say = Callable[[str], None]
+
+NAMESPACE = "hotfire"
+DESCRIPTION = "cluster.json"
+STATE = "state.json"
+"""What a cluster was asked to be; written before anything starts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a cluster shall be; None: as it is, or the default."""
+
+    nodes: int | None = None
+    """Simulated nodes; default 1,000."""
+    kueue: bool | None = None
+    """Whether Kueue runs; default yes."""
+    queues: bool | None = None
+    """Whether the catalogue's queues are there from the start; default yes, where Kueue runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A request with everything decided."""
+
+    nodes: int
+    kueue: bool
+    queues: bool
+
+    def programs(self) -> list[str]:
+        """Return what has to be built, the longest first."""
+        return [*CONTROL_PLANE, *(["kueue"] if self.kueue else [])]
+
+
+def decide(request: Request, before: Mapping[str, Any]) -> Wanted:
+    """Fill a request up from what the cluster was asked to be before; ClusterUsageError."""
+    kueue = before.get("kueue", True) if request.kueue is None else request.kueue
+    if before.get("kueue") and not kueue:
+        raise ClusterUsageError(
+            "this cluster has Kueue, which cannot be taken out of it: make cluster-down, then up "
+            "without it"
+        )
+    number = before.get("nodes", nodes.DEFAULT) if request.nodes is None else request.nodes
+    queues = before.get("queues", True) if request.queues is None else request.queues
+    return Wanted(nodes=number, kueue=kueue, queues=queues and kueue and number > 0)
+
+
+def up(home: Home, request: Request, say: Say) -> dict[str, Any]:
+    """Bring a cluster up, or what is missing of it; returns its description. ClusterError."""
+    with home.only_command(say):
+        before = home.read(STATE) or {}
+        wanted = decide(request, before)
+        catalogue = nodes.catalogue_of(wanted.nodes) if wanted.nodes else None
+        programs = building.ensure_programs(wanted.programs(), say)
+        home.write(STATE, {"nodes": wanted.nodes, "kueue": wanted.kueue, "queues": wanted.queues})
+        try:
+            return _bring_up(home, wanted, programs, catalogue, say)
+        except ComponentError as error:
+            if not before and "address already in use" not in str(error):
+                raise
+            say(f"{error}")
+            say("this cannot be repaired: taking the cluster away and making it anew")
+            _take_away(home, keep_folder=True)
+            home.write(
+                STATE, {"nodes": wanted.nodes, "kueue": wanted.kueue, "queues": wanted.queues}
+            )
+            return _bring_up(home, wanted, programs, catalogue, say)
+
+
+def _bring_up(
+    home: Home,
+    wanted: Wanted,
+    programs: Mapping[str, Path],
+    catalogue: Catalogue | None,
+    say: Say,
+) -> dict[str, Any]:
+    ports = home.ports(_port_names())
+    access = controlplane.make_access(home, ports)
+    started = 0
+    for group in _groups(access, wanted, programs, ports):
+        if group[0].name == kueue_process.NAME:
+            with access.client() as client:
+                kueue_process.install(access, client, ports)
+        started += _ensure_running(home, group, say)
+    access.kubeconfig(home.kubeconfig, access.admin())
+    with access.client() as client:
+        client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        if catalogue is not None:
+            _add_nodes(client, catalogue, wanted.nodes, say)
+            if wanted.queues:
+                _add_queues(client, catalogue)
+                say(f"queues of {len(catalogue.pools)} pools in namespace {NAMESPACE}")
+    if not started:
+        say("it was running already")
+    description = {
+        "server": access.server,
+        "kubeconfig": str(home.kubeconfig),
+        "versions": dict(building.versions(list(programs))),
+        "kueue": wanted.kueue,
+        "nodes": wanted.nodes,
+        "real_node": None,
+        "why_no_real_node": "not asked for",
+        "host_address": controlplane.LOOPBACK,
+    }
+    home.write(DESCRIPTION, description)
+    return description
+
+
+def _port_names() -> list[str]:
+    return [*controlplane.PORT_NAMES, kwok.NAME, *kueue_process.PORT_NAMES]
+
+
+def _groups(
+    access: Access, wanted: Wanted, programs: Mapping[str, Path], ports: Mapping[str, int]
+) -> list[list[Component]]:
+    """Describe all components: those of a group may start at once, and need the group before."""
+    groups = [
+        [controlplane.etcd(access, programs, ports)],
+        [controlplane.api_server(access, programs, ports)],
+        [
+            controlplane.controller_manager(access, programs, ports, wanted.nodes),
+            controlplane.scheduler(access, programs, ports),
+            kwok.kwok(access, programs, ports, wanted.nodes),
+        ],
+    ]
+    if wanted.kueue:
+        groups.append([kueue_process.kueue(access, programs, ports)])
+    return groups
+
+
+def _ensure_running(home: Home, group: list[Component], say: Say) -> int:
+    """Start those that do not run, as they are described now; how many that were."""
+    dead = [component for component in group if not processes.is_running(home, component)]
+    # One that lives but was started differently has to go first.
+    processes.stop(home, [component.name for component in dead])
+    for component in dead:
+        processes.start(home, component)
+    processes.wait_until_healthy(home, group)
+    if dead:
+        say(f"{', '.join(component.name for component in dead)} up")
+    return len(dead)
+
+
+def _add_nodes(client: ApiClient, catalogue: Catalogue, number: int, say: Say) -> None:
+    created, deleted = nodes.reconcile(client, nodes.simulated(catalogue))
+    if created or deleted:
+        said = f", {deleted} deleted" if deleted else ""
+        say(f"{created} of {number} simulated nodes created{said}")
+    nodes.wait_until_ready(client, number)
+    say(f"{number} simulated nodes ready")
+
+
+def _add_queues(client: ApiClient, catalogue: Catalogue) -> None:
+    for manifest in kueue_objects(catalogue, QueueConfiguration(namespace=NAMESPACE)):
+        client.apply(manifest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What one component is like now."""
+
+    name: str
+    state: str
+    """`healthy`, `unhealthy` (it runs and does not answer), or `dead`."""
+    note: str = ""
+
+
+def status(home: Home, say: Say) -> list[Health]:
+    """Look at every component that was started; empty where there is no cluster."""
+    if not home.folder.exists():
+        return []
+    with home.only_command(say):
+        state = home.read(STATE)
+        return [] if state is None else _look_at_all(home, state)
+
+
+def _look_at_all(home: Home, state: Mapping[str, Any]) -> list[Health]:
+    wanted = decide(Request(), state)
+    cache = building.program_cache()
+    programs = {program: cache.path(program) for program in wanted.programs()}
+    ports = home.ports(_port_names())
+    access = controlplane.make_access(home, ports)
+    return [
+        _look_at(home, component)
+        for group in _groups(access, wanted, programs, ports)
+        for component in group
+    ]
+
+
+def _look_at(home: Home, component: Component) -> Health:
+    record = processes.recorded(home, component.name)
+    if record is None:
+        return Health(name=component.name, state="dead", note="never started")
+    who = processes.identity_of(record)
+    if not who.is_alive():
+        words = processes.last_words(home, component.name)
+        return Health(name=component.name, state="dead", note=f"pid {who.pid} ended: {words}")
+    state = "healthy" if component.is_healthy() else "unhealthy"
+    return Health(name=component.name, state=state, note=f"pid {who.pid}")
+
+
+def down(home: Home, say: Say) -> int:
+    """Take a cluster away, whatever state it is in; how many processes were ended. ClusterError."""
+    if not home.folder.exists() and not processes.marked(home):
+        say(f"there is no cluster at {home.folder}")
+        return 0
+    with home.only_command(say):
+        ended = _take_away(home, keep_folder=False)
+    say(f"{ended} processes ended, {home.folder} is gone")
+    return ended
+
+
+def _take_away(home: Home, *, keep_folder: bool) -> int:
+    """End every process of the cluster, then delete its files; only with the lock held."""
+    # The order in which they would miss each other least; then whatever else carries the mark.
+    alive = processes.marked(home)
+    for group in (["kueue", "kwok"], processes.names(home)):
+        processes.stop(home, group)
+    processes.end(processes.marked(home))
+    for entry in list(home.folder.iterdir()):
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    if not keep_folder:
+        home.folder.rmdir()
+    return len(alive)

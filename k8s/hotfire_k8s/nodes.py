@@ -1,0 +1,111 @@
+"""Simulated nodes: the machines of the catalogue's pools, in the catalogue's proportions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from hotfire_infra.executors.kubernetes.fleet import labels_of, offer_of, scaled, taints_of
+from hotfire_infra.executors.kubernetes.placement import ARCH_LABEL, OS_LABEL
+from hotfire_k8s.api import ApiClient, in_threads
+from hotfire_k8s.errors import ClusterUsageError, ComponentError
+from hotfire_k8s.kwok import NODE_ANNOTATION
+from hotfire_pipelines.catalogue import Catalogue, load_platforms
+
+Manifest = dict[str, Any]
+
+CATALOGUE = Path(__file__).resolve().parents[2] / "pipelines" / "definitions" / "platforms.yaml"
+DEFAULT = 1000
+PODS_OF_A_NODE = 110
+"""Kubernetes' own default."""
+RACK = 8
+"""Machines that share a value of a topology level."""
+FAKE_TAINT = {"key": NODE_ANNOTATION, "value": "fake", "effect": "NoSchedule"}
+LABEL = {"type": "kwok"}
+"""Selects the simulated nodes."""
+PATIENCE_S = 120.0
+POLL_S = 0.5
+
+
+def catalogue_of(nodes: int, file: Path = CATALOGUE) -> Catalogue:
+    """Return the catalogue with so many machines; ClusterUsageError if there are too few for it."""
+    catalogue = load_platforms(file)
+    if nodes < len(catalogue.pools):
+        raise ClusterUsageError(
+            f"{nodes} nodes are too few: the catalogue has {len(catalogue.pools)} pools, and each "
+            "needs one; take at least as many, or 0 for none"
+        )
+    return scaled(catalogue, nodes)
+
+
+def simulated(catalogue: Catalogue) -> Iterator[Manifest]:
+    """Yield a node for each machine of each pool."""
+    for name, pool in catalogue.pools.items():
+        labels, taints = labels_of(catalogue, name), [FAKE_TAINT, *taints_of(pool)]
+        offer = {**offer_of(catalogue, name), "pods": str(PODS_OF_A_NODE)}
+        for index in range(pool.machines):
+            node = f"{name}-{index:04d}"
+            places = dict.fromkeys(pool.topology, f"{name}-{index // RACK:03d}")
+            yield {
+                "apiVersion": "v1",
+                "kind": "Node",
+                "metadata": {
+                    "name": node,
+                    "labels": {**LABEL, "kubernetes.io/hostname": node, **labels, **places},
+                    "annotations": {NODE_ANNOTATION: "fake"},
+                },
+                "spec": {"taints": taints},
+                "status": {
+                    "capacity": offer,
+                    "allocatable": offer,
+                    "nodeInfo": _information(labels[OS_LABEL], labels[ARCH_LABEL]),
+                },
+            }
+
+
+def _information(system: str, machine: str) -> dict[str, str]:
+    nothing = ("bootID", "kernelVersion", "machineID", "osImage", "systemUUID")
+    return {
+        "architecture": machine,
+        "operatingSystem": system,
+        "containerRuntimeVersion": "kwok",
+        "kubeProxyVersion": "",
+        "kubeletVersion": "kwok",
+        **dict.fromkeys(nothing, ""),
+    }
+
+
+def reconcile(client: ApiClient, wanted: Iterable[Manifest]) -> tuple[int, int]:
+    """Create simulated nodes that are missing, delete those that are too many; how many of each."""
+    by_name = {manifest["metadata"]["name"]: manifest for manifest in wanted}
+    there = {node["metadata"]["name"] for node in _listed(client)}
+    missing = [manifest for name, manifest in by_name.items() if name not in there]
+    surplus = [{"name": name} for name in sorted(there - by_name.keys())]
+    in_threads(client.create, missing)
+    in_threads(lambda node: client.delete(f"/api/v1/nodes/{node['name']}"), surplus)
+    return len(missing), len(surplus)
+
+
+def wait_until_ready(client: ApiClient, number: int) -> None:
+    """Return when so many simulated nodes are ready and may take pods; ComponentError."""
+    deadline = time.monotonic() + PATIENCE_S
+    while (ready := sum(map(_is_ready, _listed(client)))) < number:
+        if time.monotonic() > deadline:
+            raise ComponentError(f"{ready} of {number} simulated nodes are ready: ask the kwok log")
+        time.sleep(POLL_S)
+
+
+def _listed(client: ApiClient) -> list[Manifest]:
+    key, value = next(iter(LABEL.items()))
+    listed = client.get(f"/api/v1/nodes?labelSelector={key}%3D{value}&resourceVersion=0")
+    return listed["items"] if listed else []
+
+
+def _is_ready(node: Manifest) -> bool:
+    """Whether a node is ready and has lost the taint that it was born with."""
+    conditions = node["status"].get("conditions", ())
+    tainted = {taint["key"] for taint in node["spec"].get("taints", ())}
+    is_ready = any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+    return is_ready and "node.kubernetes.io/not-ready" not in tainted
