@@ -38,6 +38,8 @@ PATTERN_REMEDIES = {
     "^[0-9a-f]{64}$": "Write the 64 hexadecimal digits in lower case.",
     "^[a-z][a-z0-9_]{0,31}$": "Use lower-case letters, digits and `_`, starting with a letter.",
     "^[A-Za-z_][A-Za-z0-9_]*$": "Use letters, digits and `_`, not starting with a digit.",
+    "^[a-z0-9]([-a-z0-9.]{0,50}[a-z0-9])?$": "Use lower-case letters, digits, `-` and `.`.",
+    "^[1-7]g\\.[1-9][0-9]{0,2}gb$": "Write it as the driver does: 1g.18gb.",
 }
 
 
