@@ -1,5 +1,6 @@
 """The API: the same answer as the CLI, problems with remedies, behind the gatekeeper."""
 
+import asyncio
 import importlib.util
 import socket
 import sys
@@ -81,6 +82,25 @@ def test_taken_port_is_an_error_that_names_another():
         port = taken.getsockname()[1]
         with pytest.raises(ServingRefusedError, match=f"--port {port + 1}"):
             bind_to("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_the_second_piece_of_an_answer_does_not_wait_for_the_clients_kernel(address):
+    async def is_without_delay(listener):
+        found = asyncio.get_running_loop().create_future()
+
+        async def accepted(_reader, writer):
+            own = writer.get_extra_info("socket")
+            found.set_result(own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        async with await asyncio.start_server(accepted, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname()[:2])
+            writer.close()
+            return bool(await found)
+
+    with bind_to(address, 0) as listener:
+        assert asyncio.run(is_without_delay(listener))
 
 
 def test_installed_dashboard_is_found_by_its_entry_point(literals):
