@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from hotfire_infra.executors.processes import identify
 from hotfire_infra.settings import read_settings
 from hotfire_k8s import building, lifecycle
 from hotfire_k8s.errors import ClusterError
@@ -41,7 +42,11 @@ def up(arguments: argparse.Namespace) -> int:
     """Bring the cluster up, and say how to use it."""
     home = home_of(arguments)
     request = lifecycle.Request(
-        nodes=arguments.nodes, kueue=arguments.kueue, queues=arguments.queues
+        nodes=arguments.nodes,
+        kueue=arguments.kueue,
+        queues=arguments.queues,
+        real_node=arguments.real_node,
+        owner=str(identify(arguments.owner)) if arguments.owner else None,
     )
     description = lifecycle.up(home, request, say)
     if arguments.output == "json":
@@ -95,6 +100,13 @@ def parser() -> argparse.ArgumentParser:
     kueue = command.add_mutually_exclusive_group()
     kueue.add_argument("--kueue", action="store_true", default=None, help="with Kueue (default)")
     kueue.add_argument("--no-kueue", dest="kueue", action="store_false", help="without Kueue")
+    real = command.add_mutually_exclusive_group()
+    real.add_argument(
+        "--real-node", action="store_true", default=None, help="insist on a real node"
+    )
+    real.add_argument("--no-real-node", dest="real_node", action="store_false", help="without one")
+    until = "process that the cluster shall not outlive"
+    command.add_argument("--owner", type=int, metavar="PID", help=until)
     queues = "without the catalogue's flavors and queues"
     command.add_argument(
         "--no-queues", dest="queues", action="store_false", default=None, help=queues

@@ -70,6 +70,11 @@ class ApiClient:
         _checked(answer, path)
         return True
 
+    def merge(self, path: str, change: Manifest) -> None:
+        """Merge a change into an object (RFC 7386); ComponentError."""
+        headers = {"Content-Type": "application/merge-patch+json"}
+        _checked(self._ask("PATCH", path, change, headers), path)
+
     def delete(self, path: str) -> None:
         """Delete an object, if it is there; ComponentError."""
         answer = self._ask("DELETE", path)

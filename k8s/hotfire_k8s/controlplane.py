@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import ssl
 from collections.abc import Callable, Mapping
@@ -145,7 +146,9 @@ def api_server(
     """Describe the API server; `addresses` are further ones that its certificate is good for."""
     folder = access.home.certificates
     names = (*API_NAMES, LOOPBACK, SERVICE_ADDRESS, *addresses)
-    serving = access.authority.issue("apiserver", "kube-apiserver", addresses=names)
+    # Another set of names is another certificate, and by its file the server is started anew.
+    file = f"apiserver-{hashlib.sha256(repr(names).encode()).hexdigest()[:8]}"
+    serving = access.authority.issue(file, "kube-apiserver", addresses=names)
     to_kubelet = access.authority.issue(
         "kubelet-client", "hotfire-admin", groups=["system:masters"]
     )

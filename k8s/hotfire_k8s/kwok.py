@@ -148,7 +148,7 @@ def kwok(
         f"--node-lease-duration-seconds={LEASE_S[nodes <= SMALL_CLUSTER]}",
         f"--server-address={LOOPBACK}:{ports[NAME]}",
         # Simulated nodes have one address, which nothing answers at.
-        "--node-ip=192.0.2.1",
+        "--node-ip=198.51.100.1",
         # At the next louder level it tells of every lease.
         "-v=WARN",
     )

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from hotfire_infra.executors.kubernetes.kueue_objects import QueueConfiguration, kueue_objects
-from hotfire_k8s import building, controlplane, kueue_process, kwok, nodes, processes
+from hotfire_k8s import building, controlplane, kueue_process, kwok, nodes, processes, real_node
 from hotfire_k8s.api import ApiClient
 from hotfire_k8s.controlplane import Access
-from hotfire_k8s.errors import ClusterUsageError, ComponentError
+from hotfire_k8s.errors import ClusterError, ClusterUsageError, ComponentError
 from hotfire_k8s.home import Home
 from hotfire_k8s.processes import Component
-from hotfire_k8s.products import CONTROL_PLANE
+from hotfire_k8s.products import CONTROL_PLANE, REAL_NODE
 from hotfire_pipelines.catalogue import Catalogue
 
 Say = Callable[[str], None]
@@ -36,6 +37,10 @@ class Request:
     """Whether Kueue runs; default yes."""
     queues: bool | None = None
     """Whether the catalogue's queues are there from the start; default yes, where Kueue runs."""
+    real_node: bool | None = None
+    """Whether this machine is a node too; default where it can be."""
+    owner: str | None = None
+    """A process (`str(ProcessIdentity)`) that the cluster shall not outlive; default none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +50,17 @@ class Wanted:
     nodes: int
     kueue: bool
     queues: bool
+    why_no_real_node: str | None
+    """None: there is one."""
+    owner: str | None
 
     def programs(self) -> list[str]:
         """Return what has to be built, the longest first."""
-        return [*CONTROL_PLANE, *(["kueue"] if self.kueue else [])]
+        real = REAL_NODE if self.why_no_real_node is None else ()
+        return [*CONTROL_PLANE, *(["kueue"] if self.kueue else []), *real]
 
 
-def decide(request: Request, before: Mapping[str, Any]) -> Wanted:
+def decide(home: Home, request: Request, before: Mapping[str, Any]) -> Wanted:
     """Fill a request up from what the cluster was asked to be before; ClusterUsageError."""
     kueue = before.get("kueue", True) if request.kueue is None else request.kueue
     if before.get("kueue") and not kueue:
@@ -61,17 +70,40 @@ def decide(request: Request, before: Mapping[str, Any]) -> Wanted:
         )
     number = before.get("nodes", nodes.DEFAULT) if request.nodes is None else request.nodes
     queues = before.get("queues", True) if request.queues is None else request.queues
-    return Wanted(nodes=number, kueue=kueue, queues=queues and kueue and number > 0)
+    return Wanted(
+        nodes=number,
+        kueue=kueue,
+        queues=queues and kueue and number > 0,
+        why_no_real_node=_why_no_real_node(home, request.real_node, before),
+        owner=request.owner or before.get("owner"),
+    )
+
+
+def _why_no_real_node(home: Home, asked: bool | None, before: Mapping[str, Any]) -> str | None:
+    has_one = "why_no_real_node" in before and before["why_no_real_node"] is None
+    if asked is False and has_one:
+        raise ClusterUsageError(
+            "this cluster has a real node, which cannot be taken out of it: make cluster-down, then "
+            "up without it"
+        )
+    if asked is False:
+        return "it was not asked for"
+    if asked is None and "why_no_real_node" in before:
+        return str(before["why_no_real_node"]) if not has_one else None
+    why = real_node.why_not(home)
+    if why is not None and asked:
+        raise ClusterError(f"this machine cannot be a node: {why}")
+    return why
 
 
 def up(home: Home, request: Request, say: Say) -> dict[str, Any]:
     """Bring a cluster up, or what is missing of it; returns its description. ClusterError."""
     with home.only_command(say):
         before = home.read(STATE) or {}
-        wanted = decide(request, before)
+        wanted = decide(home, request, before)
         catalogue = nodes.catalogue_of(wanted.nodes) if wanted.nodes else None
         programs = building.ensure_programs(wanted.programs(), say)
-        home.write(STATE, {"nodes": wanted.nodes, "kueue": wanted.kueue, "queues": wanted.queues})
+        home.write(STATE, asdict(wanted))
         try:
             return _bring_up(home, wanted, programs, catalogue, say)
         except ComponentError as error:
@@ -95,6 +127,7 @@ def _bring_up(
 ) -> dict[str, Any]:
     ports = home.ports(_port_names())
     access = controlplane.make_access(home, ports)
+    network = real_node.prepare(home) if wanted.why_no_real_node is None else None
     started = 0
     for group in _groups(access, wanted, programs, ports):
         if group[0].name == kueue_process.NAME:
@@ -109,6 +142,8 @@ def _bring_up(
             if wanted.queues:
                 _add_queues(client, catalogue)
                 say(f"queues of {len(catalogue.pools)} pools in namespace {NAMESPACE}")
+        if network is not None:
+            started += _start_real_node(access, client, programs, ports, network, say)
     if not started:
         say("it was running already")
     description = {
@@ -117,25 +152,60 @@ def _bring_up(
         "versions": dict(building.versions(list(programs))),
         "kueue": wanted.kueue,
         "nodes": wanted.nodes,
-        "real_node": None,
-        "why_no_real_node": "not asked for",
-        "host_address": controlplane.LOOPBACK,
+        "real_node": None if network is None else real_node.NAME,
+        "why_no_real_node": wanted.why_no_real_node,
+        "host_address": controlplane.LOOPBACK if network is None else network.gateway,
     }
     home.write(DESCRIPTION, description)
     return description
 
 
+def _start_real_node(
+    access: Access,
+    client: ApiClient,
+    programs: Mapping[str, Path],
+    ports: Mapping[str, int],
+    network: real_node.Network,
+    say: Say,
+) -> int:
+    """Make this machine a node, or what is missing of it; how many processes that took."""
+    home = access.home
+    keepers = real_node.keepers(access, network)
+    if not processes.is_running(home, keepers[0]):
+        # What lived in a namespace that nobody keeps cannot be reached by a new containerd.
+        real_node.end_inside(home)
+    started = _ensure_running(home, keepers, say)
+    containerd, kubelet = real_node.components(access, programs, ports, network)
+    if _ensure_running(home, containerd, say):
+        real_node.load_pause_image(home, programs)
+        started += 1
+    started += _ensure_running(home, kubelet, say)
+    real_node.wait_until_ready(client, nodes.catalogue())
+    say(f"the real node {real_node.NAME} is ready")
+    return started
+
+
 def _port_names() -> list[str]:
-    return [*controlplane.PORT_NAMES, kwok.NAME, *kueue_process.PORT_NAMES]
+    return [
+        *controlplane.PORT_NAMES,
+        kwok.NAME,
+        *kueue_process.PORT_NAMES,
+        *real_node.PORT_NAMES,
+    ]
 
 
 def _groups(
     access: Access, wanted: Wanted, programs: Mapping[str, Path], ports: Mapping[str, int]
 ) -> list[list[Component]]:
-    """Describe all components: those of a group may start at once, and need the group before."""
+    """Describe the control plane: those of a group may start at once, and need the group before."""
+    home = access.home
+    is_real = wanted.why_no_real_node is None
+    addresses = (real_node.network_of(home).gateway,) if is_real else ()
+    guards = [_guard(home, wanted.owner)] if wanted.owner else []
     groups = [
-        [controlplane.etcd(access, programs, ports)],
-        [controlplane.api_server(access, programs, ports)],
+        # The guard first: it takes away what an interrupted command leaves, too.
+        [*guards, controlplane.etcd(access, programs, ports)],
+        [controlplane.api_server(access, programs, ports, addresses)],
         [
             controlplane.controller_manager(access, programs, ports, wanted.nodes),
             controlplane.scheduler(access, programs, ports),
@@ -145,6 +215,12 @@ def _groups(
     if wanted.kueue:
         groups.append([kueue_process.kueue(access, programs, ports)])
     return groups
+
+
+def _guard(home: Home, owner: str) -> Component:
+    """Describe the process that takes the cluster away when its owner has ended."""
+    argv = (sys.executable, "-m", "hotfire_k8s.guard", f"--home={home.folder}", f"--owner={owner}")
+    return Component(name="guard", argv=argv, is_healthy=lambda: True)
 
 
 def _ensure_running(home: Home, group: list[Component], say: Say) -> int:
@@ -194,16 +270,17 @@ def status(home: Home, say: Say) -> list[Health]:
 
 
 def _look_at_all(home: Home, state: Mapping[str, Any]) -> list[Health]:
-    wanted = decide(Request(), state)
+    wanted = decide(home, Request(), state)
     cache = building.program_cache()
     programs = {program: cache.path(program) for program in wanted.programs()}
     ports = home.ports(_port_names())
     access = controlplane.make_access(home, ports)
-    return [
-        _look_at(home, component)
-        for group in _groups(access, wanted, programs, ports)
-        for component in group
-    ]
+    groups = _groups(access, wanted, programs, ports)
+    if wanted.why_no_real_node is None:
+        network = real_node.network_of(home)
+        groups.append(real_node.keepers(access, network))
+        groups += real_node.components(access, programs, ports, network)
+    return [_look_at(home, component) for group in groups for component in group]
 
 
 def _look_at(home: Home, component: Component) -> Health:
@@ -236,6 +313,7 @@ def _take_away(home: Home, *, keep_folder: bool) -> int:
     for group in (["kueue", "kwok"], processes.names(home)):
         processes.stop(home, group)
     processes.end(processes.marked(home))
+    real_node.remove(home)
     for entry in list(home.folder.iterdir()):
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)

@@ -29,15 +29,20 @@ PATIENCE_S = 120.0
 POLL_S = 0.5
 
 
-def catalogue_of(nodes: int, file: Path = CATALOGUE) -> Catalogue:
+def catalogue() -> Catalogue:
+    """Return the platforms and pools that Aestus ships for."""
+    return load_platforms(CATALOGUE)
+
+
+def catalogue_of(nodes: int) -> Catalogue:
     """Return the catalogue with so many machines; ClusterUsageError if there are too few for it."""
-    catalogue = load_platforms(file)
-    if nodes < len(catalogue.pools):
+    whole = catalogue()
+    if nodes < len(whole.pools):
         raise ClusterUsageError(
-            f"{nodes} nodes are too few: the catalogue has {len(catalogue.pools)} pools, and each "
+            f"{nodes} nodes are too few: the catalogue has {len(whole.pools)} pools, and each "
             "needs one; take at least as many, or 0 for none"
         )
-    return scaled(catalogue, nodes)
+    return scaled(whole, nodes)
 
 
 def simulated(catalogue: Catalogue) -> Iterator[Manifest]:

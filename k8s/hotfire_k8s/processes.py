@@ -163,8 +163,12 @@ def marked(home: Home) -> list[ProcessIdentity]:
 
 
 def end(identities: Iterable[ProcessIdentity], grace_s: float = GRACE_S) -> None:
-    """Send SIGTERM, wait for the grace, send SIGKILL to what is left and wait for it."""
-    alive = [who for who in identities if _send(who, signal.SIGTERM)]
+    """Send SIGTERM, wait for the grace, send SIGKILL to what is left and wait for it.
+
+    This process itself, which may be one of a cluster's, is left out.
+    """
+    others = [who for who in identities if who.pid != os.getpid()]
+    alive = [who for who in others if _send(who, signal.SIGTERM)]
     alive = _wait_for_end(alive, grace_s)
     alive = _wait_for_end([who for who in alive if _send(who, signal.SIGKILL)], grace_s)
     if alive:
