@@ -17,8 +17,10 @@ from hotfire_infra.analysis.changepoints.noise import (
     SCALE,
     TICK,
     Floats,
+    clip,
     fit_loss,
     fit_noise,
+    median,
 )
 
 Places = NDArray[np.int64]
@@ -41,25 +43,33 @@ def partition(ticks: Places, lowest: int, levels: int, table: Floats, penalty: f
     each change, in time proportional to observations times levels (grid version of Maidstone et al.
     2017). `table[HALF + k]` is the loss k ticks from the level, constant beyond.
     """
-    count = ticks.size
+    count, last = ticks.size, 2 * HALF
+    reach = STRIDE * levels
+    # Mirrored and by the remainder of the tick: neighbouring levels are neighbours in memory.
+    width = (last + 2 * reach) // STRIDE + 1
+    losses = np.empty(STRIDE * width)
+    for k in range(losses.size):
+        losses[(k % STRIDE) * width + k // STRIDE] = table[min(max(last - k + reach, 0), last)]
     costs = np.zeros(levels)
     since = np.zeros(levels, np.int64)
     starts = np.zeros(count, np.int64)
-    far = 2 * HALF
     least = math.inf
     for t in range(count):
         switch = least + penalty
-        least, best = math.inf, 0
+        first = HALF - (ticks[t] - lowest) + reach
+        begin = (first % STRIDE) * width + first // STRIDE
+        near = losses[begin : begin + levels]
+        # One thing per loop: such loops take several levels at a time.
         for j in range(levels):
-            cost = costs[j]
-            if switch < cost:
-                cost = switch
-                since[j] = t
-            place = ticks[t] - lowest - STRIDE * j + HALF
-            cost += table[min(max(place, 0), far)]
-            costs[j] = cost
-            if cost < least:
-                least, best = cost, j
+            since[j] = t if switch < costs[j] else since[j]
+        for j in range(levels):
+            costs[j] = min(costs[j], switch) + near[j]
+        least = math.inf
+        for j in range(levels):
+            least = min(least, costs[j])
+        best = 0
+        while costs[best] != least:
+            best += 1
         starts[t] = since[best]
     return starts
 
@@ -69,18 +79,104 @@ def medians(values: Floats, ends: Places) -> Floats:
     """Return the median between each two neighbouring ends."""
     found = np.empty(ends.size - 1)
     for k in range(found.size):
-        found[k] = np.median(values[ends[k] : ends[k + 1]])
+        found[k] = median(values[ends[k] : ends[k + 1]])
     return found
+
+
+@compiled
+def growth_of(rho: float, count: int) -> float:
+    """By what autocorrelation makes chance stronger."""
+    bound = min(max(rho - 1 / math.sqrt(count), 0.0), 0.8)
+    return float(((1 + bound) / (1 - bound)) ** _GROWTH_POWER)
+
+
+@compiled
+def search(values: Floats, fit: Floats, table: Floats, penalty: float) -> Places:
+    """Cut under the noise as it is fitted; return all ends, 0 and the size among them."""
+    centre, scale = median(values), fit[SCALE]
+    widest = _LEVELS * STRIDE * TICK / 2
+    ticks = np.empty(values.size, np.int64)
+    for i in range(values.size):
+        ticks[i] = int(np.rint(clip((values[i] - centre) / scale, widest) / TICK))
+    lowest = ticks.min()
+    levels = (ticks.max() - lowest) // STRIDE + 2
+    growth = growth_of(fit[RHO], values.size)
+    starts = partition(ticks, lowest, levels, table, penalty * growth)
+    ends = np.empty(values.size + 1, np.int64)
+    count, end = 0, values.size
+    while end > 0:
+        ends[count] = end
+        count += 1
+        end = starts[end - 1]
+    ends[count] = 0
+    return without_spikes(values, ends[: count + 1][::-1].copy())
+
+
+@compiled
+def without_spikes(values: Floats, ends: Places) -> Places:
+    """Join segments that are too short to the neighbour whose level is nearer."""
+    while ends.size > 2:
+        lengths = ends[1:] - ends[:-1]
+        short = int(np.argmin(lengths))
+        if lengths[short] >= SHORTEST:
+            break
+        gone = short
+        if short == 0:
+            gone = 1
+        elif short < lengths.size - 1:
+            levels = medians(values, ends[short - 1 : short + 3])
+            is_left = abs(levels[1] - levels[0]) < abs(levels[1] - levels[2])
+            gone = short if is_left else short + 1
+        for k in range(gone, ends.size - 1):
+            ends[k] = ends[k + 1]
+        ends = ends[:-1]
+    return ends
+
+
+@compiled
+def left_over(values: Floats, ends: Places) -> Floats:
+    """Return what the levels between ends leave."""
+    left = np.empty(values.size)
+    levels = medians(values, ends)
+    for k in range(levels.size):
+        for i in range(ends[k], ends[k + 1]):
+            left[i] = values[i] - levels[k]
+    return left
+
+
+@compiled
+def cut(values: Floats, extra: float, fit: Floats, table: Floats) -> Places:
+    """Cut a series in three passes; fills in the noise and its loss, returns all ends.
+
+    The first noise is that of differences of neighbours, which steps hardly touch, and normal; the
+    others are of what the levels leave, each level having cost a degree of freedom.
+    """
+    nothing, one = np.empty(0), np.zeros(1)
+    length = math.log(values.size)
+    fit_noise((values[1:] - values[:-1]) / math.sqrt(2.0), nothing, fit)
+    fit_loss(one, nothing, np.array([0.0, 1.0, 0.0, 1.0]), table)
+    fit[CENTRE] = fit[RHO] = 0.0
+    ends = search(values, fit, table, FIRST_PENALTY * length + extra)
+    for turn in range(2):
+        left = left_over(values, ends)
+        fit_noise(left, nothing, fit)
+        levels = ends.size - 1
+        fit[SCALE] *= math.sqrt(left.size / max(1, left.size - levels))
+        fit[RHO] += (1 + 3 * fit[RHO]) * (levels - 1) / left.size
+        fit_loss(left, nothing, fit, table)
+        penalty = FIRST_PENALTY if turn == 0 else PENALTY
+        ends = search(values, fit, table, penalty * length + extra)
+    return ends
 
 
 class Segmentation:
     """A series cut into levels, with the noise about them."""
 
-    def __init__(self, values: Floats) -> None:
+    def __init__(self, values: Floats, extra: float) -> None:
         self.values = values
-        self.cuts: list[int] = []
-        self.fit = np.zeros(12)
+        self.fit = np.zeros(4)
         self.table = np.zeros(2 * HALF + 1)
+        self.ends = cut(values, extra, self.fit, self.table)
 
     @property
     def scale(self) -> float:
@@ -90,88 +186,25 @@ class Segmentation:
     @property
     def growth(self) -> float:
         """By what autocorrelation makes chance stronger."""
-        doubt = 1 / math.sqrt(self.values.size)
-        rho = min(max(float(self.fit[RHO]) - doubt, 0.0), 0.8)
-        return float(((1 + rho) / (1 - rho)) ** _GROWTH_POWER)
+        return growth_of(self.fit[RHO], self.values.size)
 
     def segments(self) -> list[tuple[int, int]]:
         """Begin and end of each level."""
-        ends = [0, *self.cuts, self.values.size]
-        return list(pairwise(ends))
+        return list(pairwise(self.ends.tolist()))
 
     def levels(self) -> list[float]:
         """Median of each segment."""
-        found: list[float] = medians(self.values, self._ends()).tolist()
+        found: list[float] = medians(self.values, self.ends).tolist()
         return found
 
     def residuals(self) -> Floats:
         """What the levels leave."""
-        ends = self._ends()
-        return np.asarray(self.values - np.repeat(medians(self.values, ends), np.diff(ends)))
-
-    def _ends(self) -> Places:
-        return np.array([0, *self.cuts, self.values.size])
-
-    def begin(self) -> None:
-        """Fit the noise to differences of neighbours, which steps hardly touch."""
-        differences = np.diff(self.values) / math.sqrt(2)
-        fit_noise(differences, np.empty(0), self.fit)
-        fit_loss(np.zeros(1), np.empty(0), np.array([0.0, 1.0, 0.0, 1.0]), self.table)
-        self.fit[CENTRE] = self.fit[RHO] = 0.0
-
-    def fit_residuals(self) -> None:
-        """Fit the noise to the residuals, each level having cost a degree of freedom."""
-        left = self.residuals()
-        fit_noise(left, np.empty(0), self.fit)
-        freedom = max(1, left.size - len(self.cuts) - 1)
-        self.fit[SCALE] *= math.sqrt(left.size / freedom)
-        self.fit[RHO] += (1 + 3 * self.fit[RHO]) * len(self.cuts) / left.size
-        fit_loss(left, np.empty(0), self.fit, self.table)
-
-    def search(self, penalty: float) -> None:
-        """Cut anew under the noise as it is fitted."""
-        z = (self.values - np.median(self.values)) / self.scale
-        widest = _LEVELS * STRIDE * TICK / 2
-        ticks = np.rint(np.clip(z, -widest, widest) / TICK).astype(np.int64)
-        lowest = int(ticks.min())
-        levels = (int(ticks.max()) - lowest) // STRIDE + 2
-        starts = partition(ticks, lowest, levels, self.table, penalty * self.growth)
-        cuts, last = [], self.values.size - 1
-        while last >= 0:
-            first = int(starts[last])
-            if first > 0:
-                cuts.append(first)
-            last = first - 1
-        self.cuts = cuts[::-1]
-        self._drop_spikes()
-
-    def _drop_spikes(self) -> None:
-        """Join segments that are too short to the neighbour whose level is nearer."""
-        while self.cuts:
-            lengths = [b - a for a, b in self.segments()]
-            short = int(np.argmin(lengths))
-            if lengths[short] >= SHORTEST:
-                return
-            levels = self.levels()
-            if short == 0:
-                del self.cuts[0]
-            elif short == len(self.cuts):
-                del self.cuts[-1]
-            else:
-                gaps = [abs(levels[short] - levels[short + side]) for side in (-1, 1)]
-                del self.cuts[short - 1 if gaps[0] < gaps[1] else short]
+        return left_over(self.values, self.ends)
 
 
 def segment(values: Floats, *, extra: float = 0.0) -> Segmentation:
     """Cut a series; `extra` is added to the penalty of a change, in units of log-likelihood."""
-    found = Segmentation(values)
-    found.begin()
-    length = math.log(values.size)
-    found.search(FIRST_PENALTY * length + extra)
-    for penalty in (FIRST_PENALTY, PENALTY):
-        found.fit_residuals()
-        found.search(penalty * length + extra)
-    return found
+    return Segmentation(values, extra)
 
 
 def without_machines(values: Floats, machines: Sequence[Hashable], rounds: int = 3) -> Floats:

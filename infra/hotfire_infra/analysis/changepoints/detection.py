@@ -14,7 +14,7 @@ from hotfire_infra.analysis.changepoints.batch import (
     segment,
     without_machines,
 )
-from hotfire_infra.analysis.changepoints.noise import Floats
+from hotfire_infra.analysis.changepoints.noise import Floats, median
 from hotfire_infra.analysis.changepoints.records import ChangeKind, Changepoint
 from hotfire_infra.analysis.changepoints.shape import (
     DRIFT_MARGIN,
@@ -116,7 +116,7 @@ def _drift(found: Segmentation, first: int, last: int, *, is_logged: bool) -> Ch
     levels = found.levels()
     if first == last and abs(levels[last + 1] - levels[first]) > _SHARP * found.scale:
         return None
-    centre = float(np.median(found.values[begin:end]))
+    centre = median(found.values[begin:end])
     z = (found.values[begin:end] - centre) / found.scale
     ramp = best_ramp(z)
     if ramp is None:
@@ -138,15 +138,15 @@ def _drift(found: Segmentation, first: int, last: int, *, is_logged: bool) -> Ch
 
 def _step(found: Segmentation, cut: int, *, is_logged: bool) -> Changepoint:
     (begin, middle), (_, end) = found.segments()[cut : cut + 2]
-    z = (found.values[begin:end] - np.median(found.values[begin:middle])) / found.scale
+    z = (found.values[begin:end] - median(found.values[begin:middle])) / found.scale
     size = middle - begin
-    after = float(np.median(z[size:]))
+    after = median(z[size:])
     growth = _LEVELS_UNKNOWN * found.growth
     best, low, high = position_interval(z, 0.0, after, found.table, growth)
     gain = level_cost(z) - level_cost(z[:size]) - level_cost(z[size:])
     modes = mixture(z[:best], z[best:])
     old, new = (
-        _unit(float(np.median(part)), is_logged=is_logged)
+        _unit(median(part), is_logged=is_logged)
         for part in (found.values[begin : begin + best], found.values[begin + best : end])
     )
     return Changepoint(

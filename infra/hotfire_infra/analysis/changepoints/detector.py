@@ -12,7 +12,6 @@ import numpy as np
 from hotfire_infra.analysis.changepoints.machines import Machines
 from hotfire_infra.analysis.changepoints.noise import (
     CENTRE,
-    HALF,
     RHO,
     SCALE,
     Floats,
@@ -25,16 +24,19 @@ from hotfire_infra.analysis.changepoints.recursion import (
     CARRIED,
     CHANGED,
     COUNT,
-    EARLIEST,
+    FEWEST,
     FIRST,
     FIT_SIZE,
+    KNOWN,
+    LOSSES,
+    MIRRORED,
     MODELLED,
     NEXT_FIT,
     NOMINAL,
-    POSITION,
     STATISTIC,
     STEADY,
     append,
+    locate,
     replay,
     threshold,
 )
@@ -46,10 +48,8 @@ from hotfire_infra.analysis.changepoints.shape import (
     position_interval,
 )
 
-_KNOWN = 12
-"""Observations behind the noise with which a segment of a few is watched."""
-_FEWEST = 4
-"""Observations of a segment before it can end."""
+VERSION = 2
+"""Of the state."""
 _REVIEWS = (12, 24, 48)
 """Ages of a change, in observations, at which its position and its being are looked at again."""
 _LONG = 10
@@ -94,7 +94,7 @@ class Detector:
         self._carried = np.empty(0)
         self._fit = np.zeros(FIT_SIZE)
         self._fit[NEXT_FIT] = FIRST
-        self._table = np.zeros(2 * HALF + 1)
+        self._losses = np.zeros(LOSSES)
         self._steady = np.zeros(STEADY)
         self._changed = np.zeros(CHANGED)
         self._since = np.zeros(CHANGED, np.int64)
@@ -123,27 +123,24 @@ class Detector:
             if offset is None:
                 return []
             value -= offset
-        dropped = append(value, self._values, self._carried, self._fit, self._table,
-                         self._steady, self._changed, self._since)  # fmt: skip
-        count = int(self._fit[COUNT])
-        if dropped:
-            self._places[: count - 1] = self._places[dropped : dropped + count - 1].copy()
-        self._places[count - 1] = place
-        if self._may_alert(count) and self._fit[STATISTIC] > threshold(self._fit, self.arl0):
-            split = int(self._fit[POSITION])
+        if self._append(value, place):
+            split = locate(self._changed, self._since, self._fit)
             if self._fit[STATISTIC] > threshold(self._fit, self.arl0) * self._unrest(split):
                 return self._changed_at(split)
-        if self._changes and count in _REVIEWS:
+        if self._changes and self._fit[COUNT] in _REVIEWS:
             return self._review()
         return []
 
+    def _append(self, value: float, place: int) -> bool:
+        return bool(append(value, place, self.arl0, self._values, self._places, self._carried, self._fit,
+                      self._losses, self._steady, self._changed, self._since))  # fmt: skip
+
+    @property
+    def _table(self) -> Floats:
+        return self._losses[MIRRORED:][::-1]
+
     def _level(self) -> float | None:
         return float(self._fit[CENTRE]) if self._fit[MODELLED] else None
-
-    def _may_alert(self, count: int) -> bool:
-        if self._carried.size >= _KNOWN:
-            return count >= _FEWEST
-        return count >= EARLIEST
 
     def _unrest(self, split: int) -> float:
         """By what the noise just before a change exceeds that of the segment, as a variance ratio.
@@ -261,19 +258,17 @@ class Detector:
     def _restart(self, values: Floats, places: Any) -> None:
         """Begin a segment with these observations."""
         self._fit[COUNT] = 0
-        self._fit[NEXT_FIT] = values.size if self._carried.size >= _KNOWN else FIRST
+        self._fit[NEXT_FIT] = values.size if self._carried.size >= KNOWN else FIRST
         self._fit[STATISTIC] = 0.0
-        if self._carried.size < _KNOWN:
+        if self._carried.size < KNOWN:
             self._fit[MODELLED] = 0
-        self._places[: places.size] = places
-        for value in values:
-            append(float(value), self._values, self._carried, self._fit, self._table,
-                   self._steady, self._changed, self._since)  # fmt: skip
+        for value, place in zip(values.tolist(), places.tolist(), strict=True):
+            self._append(value, place)
 
     def _review(self) -> list[Alert]:
         """Look at the last change again: where it lies, and whether it still is one."""
         count, old_count = int(self._fit[COUNT]), self._before.size
-        if old_count < _FEWEST or self._changes[-1].kind is ChangeKind.DRIFT:
+        if old_count < FEWEST or self._changes[-1].kind is ChangeKind.DRIFT:
             return []
         values = np.concatenate([self._before, self._values[:count]])
         places = np.concatenate([self._before_places, self._places[:count]])
@@ -305,7 +300,7 @@ class Detector:
         """
         count = int(self._fit[COUNT])
         return {
-            "v": 1,
+            "v": VERSION,
             "arl0": self.arl0,
             "next": self._next,
             "logged": self._is_logged,
@@ -327,8 +322,10 @@ class Detector:
 
         ValueError: the state is of another version.
         """
-        if state.get("v") != 1:
-            raise ValueError(f"a detector's state of version {state.get('v')!r}; 1 is known")
+        if state.get("v") != VERSION:
+            raise ValueError(
+                f"a detector's state of version {state.get('v')!r}; {VERSION} is known"
+            )
         made = cls(arl0=state["arl0"])
         made._next, made._alerted = state["next"], state["alerted"]
         made._is_logged = state["logged"]
@@ -344,6 +341,6 @@ class Detector:
         made._carried = np.array(state["carried"], np.float64)
         made._fit[:] = state["fit"]
         if made._fit[MODELLED]:
-            replay(made._values, made._carried, made._fit, made._table,
+            replay(made._values, made._carried, made._fit, made._losses,
                    made._steady, made._changed, made._since)  # fmt: skip
         return made

@@ -37,6 +37,7 @@ _FLOOR_PRIOR = 50.0
 _FLOOR_WIDTH = 40.0
 """The uniform part of the density spreads over so many scales."""
 _SMALLEST = 1e-9
+_NORMAL = np.exp(-0.5 * (np.arange(-HALF, HALF + 1) * TICK) ** 2) / math.sqrt(2 * math.pi)
 
 
 @compiled
@@ -46,9 +47,47 @@ def clip(value: float, limit: float) -> float:
 
 
 @compiled
+def median(values: Floats) -> float:
+    """Return the median of at least one value, by selection (Hoare 1961); O(n)."""
+    some = values.copy()
+    upper = _select(some, some.size // 2)
+    if some.size % 2:
+        return upper
+    lower = some[0]
+    for i in range(1, some.size // 2):
+        lower = max(lower, some[i])
+    return float(0.5 * (lower + upper))
+
+
+@compiled
+def _select(some: Floats, place: int) -> float:
+    """Return the value that sorting would put at a place; smaller ones end up before it."""
+    low, high = 0, some.size - 1
+    while low < high:
+        pivot = some[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while some[i] < pivot:
+                i += 1
+            while some[j] > pivot:
+                j -= 1
+            if i <= j:
+                some[i], some[j] = some[j], some[i]
+                i += 1
+                j -= 1
+        if place <= j:
+            high = j
+        elif place >= i:
+            low = i
+        else:
+            break
+    return float(some[place])
+
+
+@compiled
 def spread(residuals: Floats) -> float:
     """Return the standard deviation, squares clipped at 2.5 of 1.4826 MAD, one step (Huber)."""
-    scale = 1.4826 * float(np.median(np.abs(residuals)))
+    scale = 1.4826 * median(np.abs(residuals))
     if scale <= 0.0:
         return 0.0
     squares = 0.0
@@ -68,13 +107,13 @@ def fit_noise(values: Floats, carried: Floats, fit: Floats) -> None:
     """
     own, old = values.size, carried.size
     count = own + old
-    level = float(np.median(values))
+    level = median(values)
     distances = np.empty(count)
     for i in range(own):
         distances[i] = abs(values[i] - level)
     for i in range(old):
         distances[own + i] = abs(carried[i])
-    scale = 1.4826 * float(np.median(distances))
+    scale = 1.4826 * median(distances)
     smallest = _SMALLEST * max(abs(level), _SMALLEST)
     if scale <= smallest:
         # More than half are equal: a counter, or a clock that ticks coarsely.
@@ -137,11 +176,13 @@ def fit_loss(values: Floats, carried: Floats, fit: Floats, table: Floats) -> Non
             for j in range(low, high + 1):
                 density[j] += seen[k] * kernel[j - k + reach]
     floor = (1.0 + fit[OUTLIERS]) / (count + _FLOOR_PRIOR)
+    empty = -math.log(floor / _FLOOR_WIDTH)
     least = math.inf
     for k in range(size):
-        normal = math.exp(-0.5 * ((k - HALF) * TICK) ** 2) / math.sqrt(2 * math.pi)
-        mixed = (density[k] + _PRIOR * normal) / (count + _PRIOR)
-        table[k] = -math.log((1 - floor) * mixed + floor / _FLOOR_WIDTH)
+        mixed = (density[k] + _PRIOR * _NORMAL[k]) / (count + _PRIOR)
+        # Most of the table is empty, and logarithms are what takes time here.
+        is_empty = mixed < _SMALLEST * floor
+        table[k] = empty if is_empty else -math.log((1 - floor) * mixed + floor / _FLOOR_WIDTH)
         least = min(least, table[k])
     table -= least
 

@@ -28,6 +28,7 @@ from hotfire_infra.analysis.changepoints.noise import (
     fit_loss,
     fit_noise,
     inflation,
+    median,
 )
 
 Integers = NDArray[np.int64]
@@ -51,9 +52,17 @@ FIRST = 12
 EARLIEST = 20
 """Observations before anything is called a change."""
 
-COUNT, NEXT_FIT, STATISTIC, POSITION, RUN, MODELLED, FITTED, SPLIT = 4, 5, 6, 7, 8, 9, 10, 11
+COUNT, NEXT_FIT, STATISTIC, LEAST, RUN, MODELLED, FITTED, SPLIT, BEST = 4, 5, 6, 7, 8, 9, 10, 11, 12
 """Places in the array `fit` behind those of the noise."""
-FIT_SIZE = 12
+FIT_SIZE = 13
+WIDTH = 2 * HALF // STRIDE + 1
+MIRRORED = STRIDE * WIDTH
+LOSSES = MIRRORED + 2 * HALF + 1
+"""Size of the losses as they are read: mirrored, by the remainder of the tick, then in one piece."""
+KNOWN = 12
+"""Observations behind the noise with which a segment of a few is watched."""
+FEWEST = 4
+"""Observations of a segment before it can end."""
 
 THRESHOLD, FEW, OUTLYING = 7.85, 30.9, 0.15
 """The threshold at ARL0 = 20,000 by simulation (`benchmarks.detectors` checks that)."""
@@ -78,34 +87,46 @@ def take(
     z: float,
     place: int,
     fit: Floats,
-    table: Floats,
+    losses: Floats,
     steady: Floats,
     changed: Floats,
     since: Integers,
 ) -> None:
     """Take one standardised observation at a place of the segment."""
     tick = int(np.rint(clip(z, FARTHEST) / TICK))
-    least = math.inf
-    for j in range(STEADY):
-        least = min(least, steady[j])
-    origin = tick + HALF + STRIDE * (CHANGED // 2)
-    best, best_level = math.inf, 0
+    switch = fit[LEAST]
+    # As slices, so that neighbouring levels are neighbours in memory and nothing is checked.
+    first = HALF - tick - STRIDE * (CHANGED // 2)
+    begin = (first % STRIDE) * WIDTH + first // STRIDE
+    near = losses[begin : begin + CHANGED]
+    # One thing per loop: such loops take several levels at a time.
     for j in range(CHANGED):
-        cost = changed[j]
-        if least < cost:
-            cost = least
-            since[j] = place
-        cost += table[origin - STRIDE * j]
-        changed[j] = cost
-        if cost < best and place - since[j] + 1 >= fit[RUN]:
-            best, best_level = cost, j
-    origin = tick + HALF + STEADY // 2
+        since[j] = place if switch < changed[j] else since[j]
+    for j in range(CHANGED):
+        changed[j] = min(changed[j], switch) + near[j]
+    best, last = math.inf, place - int(fit[RUN]) + 1
+    for j in range(CHANGED):
+        best = min(best, changed[j] if since[j] <= last else math.inf)
+    begin = MIRRORED + HALF - tick - STEADY // 2
+    near = losses[begin : begin + STEADY]
+    for j in range(STEADY):
+        steady[j] += near[j]
     least = math.inf
     for j in range(STEADY):
-        steady[j] += table[origin - j]
         least = min(least, steady[j])
+    fit[LEAST] = least
+    fit[BEST] = best
     fit[STATISTIC] = max(0.0, least - best)
-    fit[POSITION] = since[best_level]
+
+
+@compiled
+def locate(changed: Floats, since: Integers, fit: Floats) -> int:
+    """Return since when there is a change, if there is one: 0 if every candidate is too short."""
+    last, run = int(fit[COUNT]) - 1, int(fit[RUN]) - 1
+    for j in range(CHANGED):
+        if changed[j] == fit[BEST] and last - since[j] >= run:
+            return int(since[j])
+    return 0
 
 
 @compiled
@@ -120,17 +141,18 @@ def sides(values: Floats, carried: Floats, split: int) -> tuple[Floats, Floats]:
     steady, moved = values[:split], values[split:]
     if moved.size > steady.size:
         steady, moved = moved, steady
-    return steady, np.concatenate((carried, moved - np.median(moved)))
+    return steady, np.concatenate((carried, moved - median(moved)))
 
 
 @compiled
 def refit(
-    values: Floats, carried: Floats, fit: Floats, table: Floats,
+    values: Floats, carried: Floats, fit: Floats, losses: Floats,
     steady: Floats, changed: Floats, since: Integers,
 ) -> None:  # fmt: skip
     """Fit the noise anew and take all observations of the segment again."""
-    count, split = int(fit[COUNT]), int(fit[POSITION])
-    if fit[STATISTIC] < SUSPECTED or split < SHORTEST or count - split < SHORTEST:
+    count = int(fit[COUNT])
+    split = locate(changed, since, fit) if fit[STATISTIC] >= SUSPECTED else 0
+    if split < SHORTEST or count - split < SHORTEST:
         split = 0
     own, other = sides(values[:count], carried, split)
     fit_noise(own, other, fit)
@@ -139,41 +161,53 @@ def refit(
     # Two outliers in a row are chance where there are outliers; three are not.
     fit[RUN] = 2.0 if fit[OUTLIERS] == 0 and fit[MODELLED] >= 250 else 3.0
     fit[NEXT_FIT] = max(count + 2, int(count * 1.2))
-    replay(values, carried, fit, table, steady, changed, since)
+    replay(values, carried, fit, losses, steady, changed, since)
 
 
 @compiled
 def replay(
-    values: Floats, carried: Floats, fit: Floats, table: Floats,
+    values: Floats, carried: Floats, fit: Floats, losses: Floats,
     steady: Floats, changed: Floats, since: Integers,
 ) -> None:  # fmt: skip
     """Take all observations of the segment again, under the noise as it was fitted last."""
     own, other = sides(values[: int(fit[FITTED])], carried, int(fit[SPLIT]))
+    table = losses[MIRRORED:]
     fit_loss(own, other, fit, table)
+    for k in range(HALF):
+        table[k], table[2 * HALF - k] = table[2 * HALF - k], table[k]
+    for k in range(2 * HALF + 1):
+        losses[(k % STRIDE) * WIDTH + k // STRIDE] = table[k]
     steady[:] = 0.0
     changed[:] = math.inf
     since[:] = 0
+    fit[LEAST] = 0.0
     for i in range(int(fit[COUNT])):
-        take((values[i] - fit[CENTRE]) / fit[SCALE], i, fit, table, steady, changed, since)
+        take((values[i] - fit[CENTRE]) / fit[SCALE], i, fit, losses, steady, changed, since)
 
 
 @compiled
 def append(
-    value: float, values: Floats, carried: Floats, fit: Floats, table: Floats,
-    steady: Floats, changed: Floats, since: Integers,
-) -> int:  # fmt: skip
-    """Append an observation; return how many old ones were dropped to make room."""
-    count, dropped = int(fit[COUNT]), 0
+    value: float, place: int, arl0: float, values: Floats, places: Integers, carried: Floats,
+    fit: Floats, losses: Floats, steady: Floats, changed: Floats, since: Integers,
+) -> bool:  # fmt: skip
+    """Append an observation; return whether the segment seems to have changed.
+
+    A segment that is full drops its older half.
+    """
+    count = int(fit[COUNT])
     if count == CAPACITY:
-        dropped = CAPACITY // 2
-        values[: CAPACITY - dropped] = values[dropped:].copy()
-        count = CAPACITY - dropped
+        half = CAPACITY // 2
+        values[:half] = values[half:].copy()
+        places[:half] = places[half:].copy()
+        count = half
         fit[NEXT_FIT] = 0
     values[count] = value
+    places[count] = place
     fit[COUNT] = count + 1
     if count + 1 >= fit[NEXT_FIT]:
-        refit(values, carried, fit, table, steady, changed, since)
+        refit(values, carried, fit, losses, steady, changed, since)
     elif fit[MODELLED] > 0:
         z = (value - fit[CENTRE]) / fit[SCALE]
-        take(z, count, fit, table, steady, changed, since)
-    return dropped
+        take(z, count, fit, losses, steady, changed, since)
+    fewest = FEWEST if carried.size >= KNOWN else EARLIEST
+    return count + 1 >= fewest and fit[STATISTIC] > threshold(fit, arl0)

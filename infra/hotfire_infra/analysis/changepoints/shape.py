@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hotfire_infra.analysis.changepoints.compiled import compiled
-from hotfire_infra.analysis.changepoints.noise import HALF, TICK, Floats
+from hotfire_infra.analysis.changepoints.noise import HALF, TICK, Floats, clip, median
 
 Places = NDArray[np.int64]
 
@@ -23,6 +23,8 @@ _SHORTEST_RAMP = 20
 """A slope over fewer observations than this looks like a step, and is called one."""
 DRIFT_MARGIN = 1.5
 """Log-likelihood by which a ramp, which has a parameter more, must beat a step."""
+_LIKELY = 2.0
+"""Log-likelihood within which parameters are as good (about 95 %, after Wilks 1938)."""
 _CONFIDENCE = 0.95
 
 
@@ -45,7 +47,7 @@ def level_cost(z: Floats) -> float:
     """Return half the sum of clipped squares about the best level."""
     if z.size == 0:
         return 0.0
-    middle = np.median(z)
+    middle = median(z)
     total, near = 0.0, 0
     for one in z:
         if abs(one - middle) < 3.0:
@@ -82,16 +84,19 @@ def _search_ramps(z: Floats, ends: Places) -> tuple[Floats, int, int]:
     """
     count = z.size
     weights = np.ones(count)
-    shares = np.empty(count)
+    sums = np.empty((5, count + 1))
     best = np.zeros(5)
     costs = np.full((ends.size, ends.size), np.inf)
     for _ in range(2):
+        _sum_up(z, weights, sums)
         best[4] = np.inf
         for a in range(ends.size):
             for b in range(a + 1, ends.size):
                 if ends[b] - ends[a] < _SHORTEST_RAMP:
                     continue
-                before, rise, cost = _fit_ramp(z, weights, ends[a], ends[b], shares)
+                before, rise = _fit_ramp(sums, ends[a], ends[b])
+                # What costs more by so much is neither the best nor within its interval.
+                cost = _ramp_cost(z, before, rise, ends[a], ends[b], best[4] + _LIKELY)
                 costs[a, b] = cost
                 if cost < best[4]:
                     best[0], best[1], best[2] = ends[a], ends[b], before
@@ -101,36 +106,59 @@ def _search_ramps(z: Floats, ends: Places) -> tuple[Floats, int, int]:
             weights[i] = 1.0 if abs(z[i] - best[2] - best[3] * share) < 3.0 else 0.0
     low, high = count, 0
     for a in range(ends.size):
-        if costs[a].min() <= best[4] + 2.0:
+        if costs[a].min() <= best[4] + _LIKELY:
             low, high = min(low, ends[a]), max(high, ends[a])
     return best, low, high
 
 
 @compiled
-def _fit_ramp(
-    z: Floats, weights: Floats, start: int, stop: int, shares: Floats
-) -> tuple[float, float, float]:
-    total = mean = middle = 0.0
+def _sum_up(z: Floats, weights: Floats, sums: Floats) -> None:
+    """Fill in the sums of weights, of weighted z, places, products of both, and squared places."""
+    sums[:, 0] = 0.0
     for i in range(z.size):
-        shares[i] = min(max((i - start) / (stop - start), 0.0), 1.0)
-        total += weights[i]
-        mean += weights[i] * z[i]
-        middle += weights[i] * shares[i]
-    total = max(total, 1.0)
-    mean, middle = mean / total, middle / total
-    spread = joint = 0.0
-    for i in range(z.size):
-        aside = weights[i] * (shares[i] - middle)
-        spread += aside * (shares[i] - middle)
-        joint += aside * (z[i] - mean)
+        w = weights[i]
+        sums[0, i + 1] = sums[0, i] + w
+        sums[1, i + 1] = sums[1, i] + w * z[i]
+        sums[2, i + 1] = sums[2, i] + w * i
+        sums[3, i + 1] = sums[3, i] + w * i * z[i]
+        sums[4, i + 1] = sums[4, i] + w * i * i
+
+
+@compiled
+def _fit_ramp(sums: Floats, start: int, stop: int) -> tuple[float, float]:
+    """Return level and rise of the least squares ramp with these knots, from sums in O(1)."""
+    last, length = sums.shape[1] - 1, float(stop - start)
+    w, wz, wi, wiz, wii = sums[:, stop] - sums[:, start]
+    after, after_z = sums[0, last] - sums[0, stop], sums[1, last] - sums[1, stop]
+    shares = (wi - start * w) / length + after
+    squares = (wii - 2 * start * wi + start * start * w) / length**2 + after
+    products = (wiz - start * wz) / length + after_z
+    total = max(sums[0, last], 1.0)
+    mean, middle = sums[1, last] / total, shares / total
+    spread = squares - total * middle**2
+    joint = products - total * middle * mean
     rise = joint / spread if spread > 0 else 0.0
-    before = mean - rise * middle
-    cost = 0.0
-    for i in range(z.size):
-        cost += min((z[i] - before - rise * shares[i]) ** 2, _CLIPPED) / 2
-    return before, rise, cost
+    return mean - rise * middle, rise
 
 
+@compiled
+def _ramp_cost(z: Floats, before: float, rise: float, start: int, stop: int, most: float) -> float:
+    """Return half the sum of clipped squares about a ramp, or infinity if it exceeds `most`."""
+    cost, slope = 0.0, rise / (stop - start)
+    for i in range(start):
+        cost += min((z[i] - before) ** 2, _CLIPPED)
+    if cost > 2 * most:
+        return math.inf
+    for i in range(start, stop):
+        cost += min((z[i] - before - slope * (i - start)) ** 2, _CLIPPED)
+    if cost > 2 * most:
+        return math.inf
+    for i in range(stop, z.size):
+        cost += min((z[i] - before - rise) ** 2, _CLIPPED)
+    return cost / 2
+
+
+@compiled
 def position_interval(
     z: Floats, before: float, after: float, table: Floats, growth: float
 ) -> tuple[int, int, int]:
@@ -140,14 +168,17 @@ def position_interval(
     the shortest run of positions around the likeliest whose likelihoods, as a posterior under a flat
     prior, add up to 95 %.
     """
-    difference = _loss(z - before, table) - _loss(z - after, table)
     # Up to position k the level is `before`: its cost there, the other's from there on.
-    costs = np.concatenate(([0.0], np.cumsum(difference)))[1:-1] / growth
-    likelihood = np.exp(costs.min() - costs)
-    likelihood /= likelihood.sum()
+    likelihood = np.empty(z.size - 1)
+    cost = 0.0
+    for i in range(likelihood.size):
+        cost += (_loss(z[i] - before, table) - _loss(z[i] - after, table)) / growth
+        likelihood[i] = -cost
+    likelihood = np.exp(likelihood - likelihood.max())
+    wanted = _CONFIDENCE * likelihood.sum()
     low = high = best = int(np.argmax(likelihood))
     mass = likelihood[best]
-    while mass < _CONFIDENCE and (low > 0 or high < likelihood.size - 1):
+    while mass < wanted and (low > 0 or high < likelihood.size - 1):
         left = likelihood[low - 1] if low > 0 else -1.0
         right = likelihood[high + 1] if high < likelihood.size - 1 else -1.0
         if left >= right:
@@ -159,9 +190,9 @@ def position_interval(
     return best + 1, low + 1, high + 1
 
 
-def _loss(z: Floats, table: Floats) -> Floats:
-    places = np.clip(np.rint(z / TICK), -HALF, HALF).astype(np.int64) + HALF
-    return np.asarray(table[places])
+@compiled
+def _loss(z: float, table: Floats) -> float:
+    return float(table[int(np.rint(clip(z / TICK, HALF))) + HALF])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,13 +220,16 @@ def mixture(before: Floats, after: Floats) -> Mixture | None:
 @compiled
 def _mixture(before: Floats, after: Floats) -> tuple[bool, float, float]:
     no = (False, 0.0, 0.0)
-    both = np.sort(np.concatenate((before, after)))
-    count = both.size
+    count = before.size + after.size
+    both = np.empty(count)
+    both[: before.size] = before
+    both[before.size :] = after
+    both.sort()
     low, high = both[count // 10], both[count - 1 - count // 10]
     split = 0
     for _ in range(20):
         # Sorted: the modes' members are a head and a tail, and medians lie in their middles.
-        place = np.searchsorted(both, (low + high) / 2)
+        place = int(np.searchsorted(both, (low + high) / 2))
         if place in (0, count):
             return no
         low, high = both[place // 2], both[(place + count) // 2]
@@ -203,23 +237,32 @@ def _mixture(before: Floats, after: Floats) -> tuple[bool, float, float]:
             break
         split = place
     cut = (low + high) / 2
-    width = 1.4826 * np.median(np.abs(both - np.where(both > cut, high, low)))
+    distances = np.empty(count)
+    for i in range(count):
+        distances[i] = abs(both[i] - (high if both[i] > cut else low))
+    width = 1.4826 * median(distances)
     if high - low < _MODES_APART * max(width, 1e-12):
         return no
-    shares = ((before > cut).mean(), (after > cut).mean())
-    mixed = [_MODES_SHARE <= share <= 1 - _MODES_SHARE for share in shares]
-    if not (mixed[0] or mixed[1]):
+    old, new = _share_above(before, cut), _share_above(after, cut)
+    if not (_MODES_SHARE <= old <= 1 - _MODES_SHARE or _MODES_SHARE <= new <= 1 - _MODES_SHARE):
         return no
     # The modes themselves must not have moved: medians of each side against those of both.
     for part in (before, after):
-        for is_upper in (False, True):
-            side = part[(part > cut) == is_upper]
-            mode = high if is_upper else low
-            if side.size >= 5 and abs(np.median(side) - mode) > width * (
+        upper, lower = part[part > cut], part[part <= cut]
+        for side, mode in ((upper, high), (lower, low)):
+            if side.size >= 5 and abs(median(side) - mode) > width * (
                 1.0 + 2.5 / math.sqrt(side.size)
             ):
                 return no
-    return True, shares[0], shares[1]
+    return True, old, new
+
+
+@compiled
+def _share_above(values: Floats, cut: float) -> float:
+    count = 0
+    for one in values:
+        count += 1 if one > cut else 0
+    return count / values.size
 
 
 def confidence(gain: float, count: int, growth: float) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hotfire_infra.analysis.changepoints.compiled import compiled
 from hotfire_infra.analysis.changepoints.noise import Floats
 
 _SHORTEST = 24
@@ -41,33 +42,54 @@ def spread_change(z: Floats) -> SpreadChange | None:
     """
     if z.size < 2 * _SHORTEST:
         return None
+    index, low, high, before, after, gain = _search(z)
+    if index == 0:
+        return None
+    return SpreadChange(
+        index=index, low=low, high=high, before=before, after=after, gain=gain
+    )  # fmt: skip
+
+
+@compiled
+def _search(z: Floats) -> tuple[int, int, int, float, float, float]:
+    none = (0, 0, 0, 0.0, 0.0, 0.0)
     squares = np.minimum(z * z, _CLIP * _CLIP)
     gains = _gains(squares)
     best = int(np.argmax(gains))
     needed = _THRESHOLD + math.log(z.size)
+    if gains[best] < needed:
+        return none
     index = best + _SHORTEST
-    before, after = (math.sqrt(float(part.mean())) for part in (squares[:index], squares[index:]))
-    ratio = max(before, after) / max(min(before, after), 1e-12)
-    if gains[best] < needed or ratio < _RATIO:
-        return None
+    before, after = math.sqrt(squares[:index].mean()), math.sqrt(squares[index:].mean())
+    if max(before, after) < _RATIO * max(min(before, after), 1e-12):
+        return none
     for part in (squares[:index], squares[index:]):
         if part.size >= 2 * _SHORTEST and _gains(part).max() > needed / 2:
-            return None
-    near = np.flatnonzero(gains > gains[best] - _INTERVAL) + _SHORTEST
-    return SpreadChange(
-        index=index, low=int(near[0]), high=int(near[-1]), before=before, after=after,
-        gain=float(gains[best]),
-    )  # fmt: skip
+            return none
+    low, high = gains.size, 0
+    for k in range(gains.size):
+        if gains[k] > gains[best] - _INTERVAL:
+            low, high = min(low, k), max(high, k)
+    return index, low + _SHORTEST, high + _SHORTEST, before, after, gains[best]
 
 
+@compiled
 def _gains(squares: Floats) -> Floats:
     """Return the corrected log-likelihood ratio at positions `_SHORTEST` … size - `_SHORTEST`."""
     count = squares.size
-    sums = np.cumsum(squares)
-    sizes = np.arange(_SHORTEST, count - _SHORTEST + 1)
-    left = np.maximum(sums[sizes - 1] / sizes, 1e-12)
-    right = np.maximum((sums[-1] - sums[sizes - 1]) / (count - sizes), 1e-12)
-    whole = max(sums[-1] / count, 1e-12)
-    ratios = count * math.log(whole) - sizes * np.log(left) - (count - sizes) * np.log(right)
-    kurtosis = float(np.mean(squares**2)) / whole**2
-    return np.asarray(ratios / 2 / max(1.0, (kurtosis - 1) / 2))
+    total = fourth = 0.0
+    for one in squares:
+        total += one
+        fourth += one * one
+    whole = max(total / count, 1e-12)
+    correction = 2 * max(1.0, (fourth / count / whole**2 - 1) / 2)
+    gains = np.empty(count - 2 * _SHORTEST + 1)
+    sum_left = squares[: _SHORTEST - 1].sum()
+    for k in range(gains.size):
+        size = k + _SHORTEST
+        sum_left += squares[size - 1]
+        left = max(sum_left / size, 1e-12)
+        right = max((total - sum_left) / (count - size), 1e-12)
+        ratio = -size * math.log(left / whole) - (count - size) * math.log(right / whole)
+        gains[k] = ratio / correction
+    return gains
