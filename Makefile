@@ -7,7 +7,7 @@ BENCHMARKS ?= plugin aestus
 WORKERS ?= 2
 ARGS ?=
 
-.PHONY: help setup run test test-scale bench lint docs
+.PHONY: help setup run test test-scale bench cluster cluster-down lint docs
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,11 +30,19 @@ test: ## Run all tests; the conventions (format, types, imports, sizes) are test
 	@infra/setup/setup.sh test
 	@$(PYTHON) -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-scale: setup ## Run the tests of scale, which take minutes and gigabytes
+test-scale: ## Run the tests of scale, which take minutes and gigabytes
+	@infra/setup/setup.sh test
 	@$(PYTHON) -m pytest -q -m scale
 
 bench: setup ## Run the side-by-side measurements (BENCHMARKS="plugin aestus", ARGS=--quick)
 	@for name in $(BENCHMARKS); do $(PYTHON) -m benchmarks.$$name $(ARGS) || exit 1; done
+
+cluster: ## Bring up a Kubernetes on this machine (ARGS="--nodes 100 --no-kueue"): docs/cluster.md
+	@infra/setup/setup.sh cluster
+	@$(PYTHON) -m hotfire_k8s up $(ARGS)
+
+cluster-down: ## Take that Kubernetes away again, with everything it left
+	@$(PYTHON) -m hotfire_k8s down $(ARGS)
 
 lint: setup ## Check format, types, import directions, sizes and names
 	@$(PYTHON) -m pytest -q tests/conventions

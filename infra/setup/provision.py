@@ -53,6 +53,17 @@ TEST_PACKAGES: dict[str, tuple[tuple[str, ...], str]] = {
     "browser": (("chromium",), "browser tests are skipped"),
     "groovy": (("maven", "openjdk-17-jdk-headless"), "Jenkins library tests are skipped"),
 }
+NODE_PACKAGES: dict[str, tuple[tuple[str, ...], str]] = {
+    "node": (
+        ("runc", "containernetworking-plugins", "iproute2"),
+        "clusters of this machine have simulated nodes only",
+    ),
+}
+PROFILES = {
+    "run": DEBIAN_PACKAGES,
+    "test": DEBIAN_PACKAGES | TEST_PACKAGES | NODE_PACKAGES,
+    "cluster": NODE_PACKAGES,
+}
 
 
 class SetupError(Exception):
@@ -297,6 +308,22 @@ def make_wine_prefix(report: Report, cache: Path) -> None:
     report.say("wine", "prefix made")
 
 
+def build_control_plane(report: Report) -> None:
+    """Build the Kubernetes of the cluster tests once; it tells how far it is."""
+    argv = [str(BIN / "python"), "-m", "hotfire_k8s", "build"]
+    last = ""
+    with subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as building:
+        for line in building.stderr or ():
+            last = line.strip().removeprefix("cluster: ")
+            report.say("cluster", last)
+        report.required_paths += [Path(line.strip()) for line in building.stdout or ()]
+    if building.returncode != 0:
+        raise SetupError(last)
+    report.say("cluster", "control plane present")
+
+
 def attempt(report: Report, part: str, action: Callable[[], None], lost: str) -> None:
     """Run one optional part; what it cannot do is said, with what is lost."""
     try:
@@ -307,21 +334,29 @@ def attempt(report: Report, part: str, action: Callable[[], None], lost: str) ->
 
 def provision(profile: str, cache: Path, report: Report) -> None:
     """Install the Python set and the Debian packages side by side, then what builds on them."""
-    groups = DEBIAN_PACKAGES | (TEST_PACKAGES if profile == "test" else {})
 
     def debian_then_wine() -> None:
         lost = "emulated platforms are not executable here"
+        groups = PROFILES[profile]
         attempt(report, "debian", lambda: install_debian_packages(report, groups), lost)
+        if profile == "cluster":
+            return
         lost = "platform windows-x86_64 is not executable here"
         attempt(report, "wine", lambda: make_wine_prefix(report, cache), lost)
 
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
         system = pool.submit(debian_then_wine)
         install_python_set(report)
+        if profile == "cluster":
+            system.result()
+            return
         lost = "accuracy and performance of the real model cannot be measured"
         attempt(report, "weights", lambda: fetch_weights(report, cache), lost)
         lost = "the CUDA sources are not compiled"
         attempt(report, "cuda", lambda: install_cuda_compiler(report, cache), lost)
+        if profile == "test":
+            lost = "the cluster tests fail"
+            attempt(report, "cluster", lambda: build_control_plane(report), lost)
         system.result()
 
 
@@ -336,7 +371,7 @@ def write_stamp(path: Path, digest: str, report: Report) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--profile", choices=("run", "test"), required=True)
+    parser.add_argument("--profile", choices=tuple(PROFILES), required=True)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--stamp", type=Path, required=True)
     parser.add_argument("--digest", required=True)

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Prepare this checkout: .venv, compilers and emulators, model weights, the CUDA compiler.
 #   setup.sh run     what `make run` needs
-#   setup.sh test    that, and what only the tests need (a browser, Maven)
+#   setup.sh test    that, and what only the tests need (a browser, Maven, a Kubernetes control plane)
+#   setup.sh cluster what `make cluster` needs: the Python set, runc and CNI plugins
 # Idempotent: a stamp of everything that decides the outcome makes the next call immediate.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 profile=${1:-run}
 case $profile in
-  run | test) ;;
-  *) echo "setup: unknown profile '$profile'; it is 'run' or 'test'" >&2; exit 2 ;;
+  run | test | cluster) ;;
+  *) echo "setup: unknown profile '$profile'; it is 'run', 'test' or 'cluster'" >&2; exit 2 ;;
 esac
 cache=${HOTFIRE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hotfire}
 export HOTFIRE_CACHE=$cache
@@ -20,6 +21,7 @@ inputs_digest() {
     [ -x /usr/lib/wine/wine64 ] && echo wine
     cat pyproject.toml requirements.lock infra/setup/*.sh infra/setup/*.py infra/setup/*.lock
     cat inference/pyproject.toml 2>/dev/null || true
+    [ "$profile" = run ] || cat k8s/controlplane/*/go.* k8s/hotfire_k8s/products.py 2>/dev/null || true
   } | sha256sum | cut -d' ' -f1
 }
 

@@ -82,4 +82,4 @@ def test_what_only_the_tests_need_has_a_stamp_of_its_own(checkout: Checkout) -> 
 def test_an_unknown_profile_is_wrong_usage(checkout: Checkout) -> None:
     refused = checkout.setup("everything")
     assert refused.returncode == 2
-    assert "'run' or 'test'" in refused.stderr
+    assert "'run', 'test' or 'cluster'" in refused.stderr
