@@ -168,9 +168,9 @@ def end(identities: Iterable[ProcessIdentity], grace_s: float = GRACE_S) -> None
     This process itself, which may be one of a cluster's, is left out.
     """
     others = [who for who in identities if who.pid != os.getpid()]
-    alive = [who for who in others if _send(who, signal.SIGTERM)]
+    alive = [who for who in others if send(who, signal.SIGTERM)]
     alive = _wait_for_end(alive, grace_s)
-    alive = _wait_for_end([who for who in alive if _send(who, signal.SIGKILL)], grace_s)
+    alive = _wait_for_end([who for who in alive if send(who, signal.SIGKILL)], grace_s)
     if alive:
         raise ComponentError(f"these processes survive SIGKILL: {sorted(w.pid for w in alive)}")
 
@@ -184,7 +184,7 @@ def _wait_for_end(alive: list[ProcessIdentity], patience_s: float) -> list[Proce
     return alive
 
 
-def _send(who: ProcessIdentity, number: signal.Signals) -> bool:
+def send(who: ProcessIdentity, number: signal.Signals) -> bool:
     """Signal this very process; False if it is gone."""
     with _handle(who) as descriptor:
         if descriptor is None:
