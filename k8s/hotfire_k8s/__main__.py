@@ -86,6 +86,15 @@ def status(arguments: argparse.Namespace) -> int:
     return 0 if found and all(row.state == "healthy" for row in found) else 3
 
 
+def load(arguments: argparse.Namespace) -> int:
+    """Import image archives into the real node."""
+    home = home_of(arguments)
+    for archive in arguments.archives:
+        lifecycle.load_image(home, archive)
+        say(f"{archive} is on the real node")
+    return 0
+
+
 def parser() -> argparse.ArgumentParser:
     """Describe the commands."""
     known = sorted(program for product in PRODUCTS for program in product.programs)
@@ -117,6 +126,9 @@ def parser() -> argparse.ArgumentParser:
     command.set_defaults(act=down)
     command = commands.add_parser("status", parents=[place], help="say how each component is")
     command.set_defaults(act=status)
+    command = commands.add_parser("load", parents=[place], help="import images into the real node")
+    command.add_argument("archives", nargs="+", type=Path, metavar="IMAGE.tar")
+    command.set_defaults(act=load)
 
     command = commands.add_parser("build", help="build the programs that the cache has not")
     command.add_argument("programs", nargs="*", metavar="PROGRAM", help=", ".join(known))

@@ -85,6 +85,10 @@ class ClusterHandle:
         assert record is not None
         processes.end([processes.identity_of(record)])
 
+    def load_image(self, archive: Path) -> None:
+        """Import an image archive into the real node; ClusterError."""
+        lifecycle.load_image(self.home, archive)
+
     def repair(self) -> None:
         """Start again whatever does not run; ClusterError."""
         lifecycle.up(self.home, Request(), silent)

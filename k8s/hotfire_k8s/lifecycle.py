@@ -295,6 +295,17 @@ def _look_at(home: Home, component: Component) -> Health:
     return Health(name=component.name, state=state, note=f"pid {who.pid}")
 
 
+def load_image(home: Home, archive: Path) -> None:
+    """Import an image archive (docker or OCI) into the real node; ClusterError."""
+    description = home.read(DESCRIPTION) or {}
+    if not description.get("real_node"):
+        why = description.get("why_no_real_node", "there is no cluster")
+        raise ClusterUsageError(f"{home.folder} has no real node to take {archive}: {why}")
+    if not archive.is_file():
+        raise ClusterUsageError(f"{archive} is no file")
+    real_node.load_image(home, building.program_cache().path("ctr"), archive)
+
+
 def down(home: Home, say: Say) -> int:
     """Take a cluster away, whatever state it is in; how many processes were ended. ClusterError."""
     if not home.folder.exists() and not processes.marked(home):
