@@ -29,6 +29,9 @@ class Change:
     """Content at the base; None where there was none or it is not known."""
     lines: tuple[int, ...] | None = None
     """Lines of the base that changed, and the neighbours of what was put in; None: not known."""
+    bodies: tuple[tuple[int, int], ...] | None = None
+    """Of Python: first and last line, at the base, of the functions' bodies that differ; none
+    where only comments do. None: something else differs too, or it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,34 @@ class LineFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileContexts:
+    """Which tests ran one file: bit i of `tests` is the one at i of those with a context."""
+
+    path: str
+    sha256: str
+    tests: int
+    """Those that ran a line of a function's body."""
+    shared: int
+    """Lines of bodies that ran for no test alone; bit i is line i + 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextFacts:
+    """Which tests of a cell ran which of the changed files, in the newest run that told them apart."""
+
+    run: int
+    revision: str
+    suite: str
+    platform: str
+    cell: str
+    definition: str
+    """How the cell ran its tests then (`history.definition_of`)."""
+    tests: tuple[str, ...]
+    """Those with a context of their own: of every other one nothing is known."""
+    files: tuple[FileContexts, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
     """What changed since a base, with all that could not be found out."""
 
@@ -61,6 +92,8 @@ class Changes:
     """Why `files` may be incomplete: one sentence each; any of them selects everything."""
     facts: tuple[LineFacts, ...] = ()
     """Coverage of the changed files, if the store has any."""
+    contexts: tuple[ContextFacts, ...] = ()
+    """The same by test."""
     between: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
     """Revision of a run with coverage → what changed from it to the base."""
 

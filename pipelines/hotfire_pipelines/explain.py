@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from hotfire_pipelines.errors import EmptySelectionError
 from hotfire_pipelines.plan import Plan, PlannedCell, PlannedTask
-from hotfire_pipelines.priced import PricedTask, Suggestion
-from hotfire_pipelines.selected import PlannedOmission
+from hotfire_pipelines.priced import Basis, PricedTask, Suggestion
+from hotfire_pipelines.selected import PlannedOmission, PlannedTests
 from hotfire_pipelines.waivers import restore
 from hotfire_testframework.contract.task import expected_of_spec
 
@@ -109,15 +109,39 @@ def _expected(plan: Plan, cell: PlannedCell, tasks: Sequence[PlannedTask]) -> li
     expected = plan.expected(cell)
     if expected is None:
         return [("tests", "not known yet: no run has recorded what this cell collects")]
-    count = f"{len(expected):,} test" + ("" if len(expected) == 1 else "s")
+    count = _count(len(expected))
     known = "case files" if any(task.spec.cases for task in tasks) else "the last recorded run"
     if tasks and tasks[0].spec.harness.value == "command":
         known = "the command itself"
     found = [("tests", f"{count}, known from {known}")]
-    if cell.left_out:
+    unconcerned = plan.unconcerned(cell)
+    if unconcerned:
+        found.append(
+            (
+                "left out",
+                f"{_count(len(unconcerned))} that no change concerns: {_proof(plan, cell)}",
+            )
+        )
+    elif cell.left_out:
         limit = "its budget" if cell.budget_s is None else f"its budget of {cell.budget_s:g} s"
         found.append(("left out", f"{cell.left_out:,} more tests, by {limit}"))
+    told = _told(plan, cell)
+    if told is not None and told.doubt:
+        found.append(("by test", f"in doubt, all of them: {told.doubt}"))
     return found
+
+
+def _count(number: int) -> str:
+    return f"{number:,} test" + ("" if number == 1 else "s")
+
+
+def _told(plan: Plan, cell: PlannedCell) -> PlannedTests | None:
+    return plan.selection.tests.get(cell.key) if plan.selection else None
+
+
+def _proof(plan: Plan, cell: PlannedCell) -> str:
+    told = _told(plan, cell)
+    return told.proof if told is not None else "the plan does not say why"
 
 
 def _task_words(plan: Plan, task: PlannedTask) -> str:
@@ -128,11 +152,14 @@ def _task_words(plan: Plan, task: PlannedTask) -> str:
         cases = f", {len(task.spec.tests):,} of the list"
     if priced is None:
         return f"{label}{cases}"
+    if priced.basis is Basis.NOTHING:
+        return f"{label}{cases}: not executable on the machines at hand, so it costs nothing"
     seconds = priced.seconds
     basis = priced.basis.value
     if priced.samples:
         plural = "" if priced.samples == 1 else "s"
-        basis = f"{basis}, {priced.samples} attempt{plural}"
+        lent = f", also of {', '.join(priced.pipelines)}" if priced.pipelines else ""
+        basis = f"{basis}, {priced.samples} attempt{plural}{lent}"
     gpus = f", {priced.gpus} GPU" + ("s" if priced.gpus > 1 else "") if priced.gpus else ""
     return (
         f"{label}{cases}: about {seconds.expected:,.3g} s ({seconds.low:,.3g} to "
@@ -180,7 +207,8 @@ def _waivers(plan: Plan, cell: PlannedCell) -> list[tuple[str, str]]:
 
 
 def _tests(plan: Plan) -> set[str]:
-    return {test for tests in plan.inventories.values() for test in tests}
+    expected = {test for tests in plan.inventories.values() for test in tests}
+    return expected.union(*(task.spec.leave_out for task in plan.tasks))
 
 
 def _test(plan: Plan, words: str) -> str:
@@ -240,12 +268,16 @@ def _explain_test(plan: Plan, test: str) -> Explanation:
         facts.append(("in", _home(plan, cell, test)))
         reasons = plan.selection.reasons.get(cell.key, ()) if plan.selection else ()
         facts += [("selected", reason) for reason in reasons[:1]]
+        facts += _why_in(plan, cell, test)
         for waiver in restore(plan.waivers, "plan").waivers:
             if waiver.covers(test, cell.variant):
                 facts.append(("waiver", f"{waiver.bug} on {cell.platform}, until {waiver.expires}"))
-    tasks = {cell.task for cell in homes}
+    without = [cell for cell in plan.cells if test in set(plan.unconcerned(cell))]
+    for cell in without:
+        facts.append(("not in", f"{short(cell)}: no change concerns it: {_proof(plan, cell)}"))
+    tasks = {cell.task for cell in (*homes, *without)}
     for cell in plan.cells:
-        if cell.task in tasks and cell not in homes:
+        if cell.task in tasks and cell not in homes and cell not in without:
             facts.append(("not in", f"{short(cell)}: {_why_not(cell)}"))
     for omitted in plan.unselected:
         if omitted.task in tasks:
@@ -256,6 +288,16 @@ def _explain_test(plan: Plan, test: str) -> Explanation:
                 ("not in", f"{short(omitted)}: not selected" + (f": {reason}" if reason else ""))
             )
     return Explanation(kind="test", name=test, is_selected=bool(homes), facts=tuple(facts))
+
+
+def _why_in(plan: Plan, cell: PlannedCell, test: str) -> list[tuple[str, str]]:
+    """Say which context put a test into a cell that leaves others out, or which doubt."""
+    told = _told(plan, cell)
+    if told is None:
+        return []
+    if told.doubt:
+        return [("by test", f"in doubt, all of them: {told.doubt}")]
+    return [("by test", told.reasons.get(test, "in doubt: nothing is known of it"))]
 
 
 def _why_not(cell: PlannedCell) -> str:

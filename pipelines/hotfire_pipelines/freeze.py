@@ -3,7 +3,7 @@
 import functools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotfire_pipelines.cases import case_test_id, of_operators, read_cases, select
@@ -19,7 +19,7 @@ from hotfire_pipelines.history import CellHistory, Recorded, definition_of
 from hotfire_pipelines.list_cutting import cut_list
 from hotfire_pipelines.listing import expected_tests
 from hotfire_pipelines.load import Pipeline
-from hotfire_pipelines.narrowing import Inquiry, narrow
+from hotfire_pipelines.narrowing import Inquiry, Inventory, narrow
 from hotfire_pipelines.plan import (
     Plan,
     PlannedCell,
@@ -43,9 +43,6 @@ from hotfire_testframework.contract.cases import CaseLine
 from hotfire_testframework.contract.identifiers import command_test_id
 from hotfire_testframework.contract.outcomes import Harness
 
-Inventory = Callable[[str], Sequence[str] | None]
-"""The last recorded inventory of a cell, by cell key; None where there is none."""
-
 Ask = Callable[["Listed"], CellHistory | None]
 CaseReader = Callable[[tuple[str, ...]], Mapping[str, Sequence[CaseLine]]]
 
@@ -58,6 +55,8 @@ class Listed:
     cases: tuple[CaseLine, ...]
     tests: tuple[str, ...] | None
     left_out: int
+    unconcerned: tuple[str, ...] = ()
+    """Of `left_out`: those that no change concerns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +98,12 @@ def freeze(
     what the cells to be sharded took before; without it they are cut by declared costs.
     """
     expanded = expand_pipeline(pipeline, catalogue, debt)
-    narrowed = narrow(pipeline, expanded.cells, link(pipeline, expanded.cells), inquiry)
+    narrowed = narrow(pipeline, expanded.cells, link(pipeline, expanded.cells), inquiry, inventory)
     links = narrowed.links
     ordered = _in_order(narrowed.cells, links)
     read = functools.cache(functools.partial(read_cases, source_root))
-    listed = [_list_tests(pipeline, cell, inventory, read) for cell in ordered]
+    every = (_list_tests(pipeline, cell, inventory, read) for cell in ordered)
+    listed = [_without(item, narrowed.left_out) for item in every]
     ask = functools.partial(_history_of, recorded=recorded, links=links)
     pieces = [
         piece
@@ -224,6 +224,19 @@ def _list_tests(pipeline: Pipeline, cell: Cell, inventory: Inventory, read: Case
     )
 
 
+def _without(listed: Listed, left_out: Mapping[str, tuple[str, ...]]) -> Listed:
+    unconcerned = left_out.get(listed.cell.key, ())
+    if not unconcerned or listed.tests is None:
+        return listed
+    rest = frozenset(unconcerned)
+    return replace(
+        listed,
+        tests=tuple(test for test in listed.tests if test not in rest),
+        left_out=listed.left_out + len(rest),
+        unconcerned=unconcerned,
+    )
+
+
 def _history_of(listed: Listed, recorded: Recorded | None, links: Links) -> CellHistory | None:
     if recorded is None:
         return None
@@ -328,6 +341,8 @@ def _tasks(
     for piece in pieces:
         cell = piece.listed.cell
         spec = spec_of(cell, links, piece.lines, piece.entries, piece.run_s)
+        if piece.listed.unconcerned:
+            spec = replace(spec, leave_out=piece.listed.unconcerned)
         upstream = {
             name: digests[maker]
             for (later, name), maker in sorted(links.makers.items())

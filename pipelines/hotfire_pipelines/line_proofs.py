@@ -35,12 +35,15 @@ class Proofs:
 
         Every suite that knows the task must have measured this platform and this content of the
         file at a revision since which nothing else concerns the task, and the changed lines must
-        be lines that can run and did not. Both are empty where no suite knows the task,
+        be lines that can run and did not. Of Python only bodies of functions may differ: a line
+        that never ran can become one that does. Both are empty where no suite knows the task,
         or the lines are not known.
         """
         suites = [suite for suite, tasks in self._suites.items() if task in tasks]
         if not suites or not change.lines or change.sha256 is None:
             return "", ""
+        if change.path.endswith(".py") and change.bodies is None:
+            return "", f"{change.path} changed outside of functions, and that runs at import"
         runs = set()
         for suite in suites:
             facts = [

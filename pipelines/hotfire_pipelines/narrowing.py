@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from hotfire_pipelines.cells import Cell
 from hotfire_pipelines.changes import Changes
 from hotfire_pipelines.edges import EdgeKind, Links
+from hotfire_pipelines.history import definition_of
 from hotfire_pipelines.load import Pipeline
-from hotfire_pipelines.selected import PlannedFile, PlannedOmission, PlannedSelection
-from hotfire_pipelines.selection import Node, Wire, choose
+from hotfire_pipelines.selected import (
+    PlannedFile,
+    PlannedOmission,
+    PlannedSelection,
+    PlannedTests,
+)
+from hotfire_pipelines.selection import Chosen, Node, Wire, choose
+from hotfire_pipelines.specs import spec_of
+from hotfire_pipelines.test_proofs import KnownCell
+from hotfire_testframework.contract.outcomes import Harness
+
+Inventory = Callable[[str], Sequence[str] | None]
+"""The last recorded inventory of a cell, by cell key; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +42,22 @@ class Narrowed:
     links: Links
     unselected: tuple[PlannedOmission, ...] = ()
     selection: PlannedSelection | None = None
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Tests that the changes do not concern, by cell, sorted."""
 
 
 def narrow(
-    pipeline: Pipeline, cells: Sequence[Cell], links: Links, inquiry: Inquiry | None
+    pipeline: Pipeline,
+    cells: Sequence[Cell],
+    links: Links,
+    inquiry: Inquiry | None,
+    inventory: Inventory,
 ) -> Narrowed:
-    """Leave out the cells that the changes do not concern; without an inquiry none."""
+    """Leave out the cells and tests that the changes do not concern; without an inquiry none."""
     if inquiry is None:
         return Narrowed(cells=tuple(cells), links=links)
     changes = inquiry.changes
+    by_key = {cell.key: cell for cell in cells}
     chosen = choose(
         pipeline.definition.selection,
         [Node(key=cell.key, task=cell.task, platform=cell.platform_name) for cell in cells],
@@ -48,6 +67,7 @@ def narrow(
         ],
         changes,
         inquiry.definitions,
+        lambda key: _known(by_key[key], links, inventory),
     )
     kept = chosen.selected
     return Narrowed(
@@ -76,8 +96,31 @@ def narrow(
             ),
             doubts=chosen.doubts,
             reasons=chosen.reasons,
+            tests=_told(chosen),
         ),
+        left_out={
+            key: tuple(sorted(one.left_out)) for key, one in chosen.judged.items() if one.left_out
+        },
     )
+
+
+def _known(cell: Cell, links: Links, inventory: Inventory) -> KnownCell | None:
+    """Return what is known of a cell that collects its tests itself; None for every other one."""
+    if cell.definition.harness is not Harness.PYTEST or cell.entries:
+        return None
+    recorded = inventory(cell.key)
+    spec = spec_of(cell, links, (), (), cell.timeouts.run_s)
+    return KnownCell(
+        definition=definition_of(spec.to_json()),
+        tests=None if recorded is None else tuple(sorted(set(recorded))),
+    )
+
+
+def _told(chosen: Chosen) -> dict[str, PlannedTests]:
+    return {
+        key: PlannedTests(proof=one.proof, reasons=dict(one.reasons), doubt=one.doubt)
+        for key, one in sorted(chosen.judged.items())
+    }
 
 
 def definition_files(pipeline: Pipeline) -> frozenset[str]:

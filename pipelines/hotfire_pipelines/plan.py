@@ -63,6 +63,7 @@ class PlannedCell:
     inventory: str | None = None
     budget_s: float | None = None
     left_out: int = 0
+    """Tests that the budget has no room for, or that no change concerns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,6 +299,10 @@ class Plan:
     def expected(self, cell: PlannedCell) -> tuple[str, ...] | None:
         """The tests that a cell must report, or None where no inventory was ever recorded."""
         return None if cell.inventory is None else self.inventories[cell.inventory]
+
+    def unconcerned(self, cell: PlannedCell) -> tuple[str, ...]:
+        """The tests that a cell leaves out because no change concerns them."""
+        return next((task.spec.leave_out for task in self.tasks if task.cell == cell.key), ())
 
     def expected_of(self, task: PlannedTask) -> tuple[str, ...] | None:
         """The tests that one task must report: its shard of the cell's inventory."""

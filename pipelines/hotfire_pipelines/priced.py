@@ -15,6 +15,8 @@ class Basis(StrEnum):
     """Recorded attempts of other cells of the task on the same platform."""
     DECLARED = "declared"
     """What the pipeline says."""
+    NOTHING = "nothing"
+    """No machine at hand executes it, or what it waits for: it takes none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,8 @@ class PricedTask:
     basis: Basis
     samples: int = 0
     """Attempts that the duration rests on."""
+    pipelines: tuple[str, ...] = ()
+    """Other pipelines whose attempts are among them."""
 
     @property
     def gpu_hours(self) -> float:

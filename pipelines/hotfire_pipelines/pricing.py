@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 from hotfire_pipelines.catalogue import Catalogue
 from hotfire_pipelines.demands import Budget, seconds_of
 from hotfire_pipelines.device_choice import suggest_devices
+from hotfire_pipelines.history import definition_of
 from hotfire_pipelines.load import Pipeline
 from hotfire_pipelines.plan import Estimate, Plan, PlannedCell, PlannedTask
 from hotfire_pipelines.priced import Basis, PlannedBudget, Price, PricedTask, Range
@@ -27,6 +28,7 @@ ENOUGH = 3
 """Attempts from which a spread is computed."""
 _STUDENT_80 = (3.078, 1.886, 1.638, 1.533, 1.476, 1.440, 1.415, 1.397, 1.383, 1.372)
 _NORMAL_80 = 1.282
+_RECORDED = (Basis.MEASURED, Basis.NEIGHBOURS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,10 @@ class Sample:
     shards: int
     """How many tasks the cell was cut into."""
     seconds: float
+    pipeline: str = ""
+    """Another pipeline that it is lent by; empty: the one that is planned."""
+    definition: str = ""
+    """Of what is lent: how the cell ran its tests there (`history.definition_of`)."""
 
 
 def priced(
@@ -48,9 +54,14 @@ def priced(
     samples: Sequence[Sample],
     *,
     slots: int,
+    refused: Collection[str] = (),
 ) -> Plan:
-    """Return the plan with its price; the estimate is the same figures, and the digest unchanged."""
-    price = price_of(plan, samples, slots=slots, budget=pipeline.definition.budget)
+    """Return the plan with its price; the estimate is the same figures, and the digest unchanged.
+
+    `refused` are the keys of the cells that no machine at hand executes.
+    """
+    budget = pipeline.definition.budget
+    price = price_of(plan, samples, slots=slots, budget=budget, refused=refused)
     price = replace(price, suggestions=suggest_devices(plan, pipeline, catalogue))
     by_task = {task.task: round(task.seconds.expected, 2) for task in price.tasks}
     wall = round(price.wall_seconds.expected, 1)
@@ -58,23 +69,32 @@ def priced(
 
 
 def price_of(
-    plan: Plan, samples: Sequence[Sample], *, slots: int, budget: Budget | None = None
+    plan: Plan,
+    samples: Sequence[Sample],
+    *,
+    slots: int,
+    budget: Budget | None = None,
+    refused: Collection[str] = (),
 ) -> Price:
     """Price every task of a plan, and the whole of it.
 
     What was not measured is priced at the plan's own estimate. The wall time is that of a list
-    schedule on `slots` CPUs and one machine of each kind of device.
+    schedule on `slots` CPUs and one machine of each kind of device. Tasks of `refused` cells, and
+    those that wait for one, take nothing.
     """
     declared = plan.estimate.by_task if plan.estimate else {}
     known = _Known(samples)
     cells = {cell.key: cell for cell in plan.cells}
     counts = {platform.name: _gpus(platform.dimensions) for platform in plan.platforms}
+    idle = _never_run(plan, refused)
     tasks = tuple(
-        _price_task(task, cells[task.cell], known, declared.get(task.key, 0.0), slots, counts)
+        _nothing(task)
+        if task.key in idle
+        else _price_task(task, cells[task.cell], known, declared.get(task.key, 0.0), slots, counts)
         for task in plan.tasks
     )
     nodes = _total(tasks, [task.nodes for task in tasks])
-    measured = sum(task.node_hours for task in tasks if task.basis is not Basis.DECLARED)
+    measured = sum(task.node_hours for task in tasks if task.basis in _RECORDED)
     return Price(
         gpu_hours=_total(tasks, [float(task.gpus) for task in tasks]),
         node_hours=nodes,
@@ -105,30 +125,70 @@ def _figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def _never_run(plan: Plan, refused: Collection[str]) -> frozenset[str]:
+    """Return the tasks of refused cells, and all that wait for one of them."""
+    if not refused:
+        return frozenset()
+    later: dict[str, list[str]] = {}
+    for edge in plan.edges:
+        later.setdefault(edge.earlier, []).append(edge.later)
+    queue = [task.key for task in plan.tasks if task.cell in refused]
+    found = set(queue)
+    for key in queue:  # grows while it is read
+        fresh = [one for one in later.get(key, ()) if one not in found]
+        found.update(fresh)
+        queue.extend(fresh)
+    return frozenset(found)
+
+
 class _Known:
-    """Recorded seconds by cell, and by task and platform."""
+    """Recorded attempts by cell, and by task and platform; those of other pipelines apart."""
 
     def __init__(self, samples: Sequence[Sample]) -> None:
-        self._own: dict[str, list[tuple[int, float]]] = {}
-        self._near: dict[tuple[str, str], list[tuple[int, float]]] = {}
-        for sample in samples:
-            one = (sample.shards, sample.seconds)
-            self._own.setdefault(sample.cell, []).append(one)
-            self._near.setdefault((sample.task, sample.platform), []).append(one)
+        self._own: dict[str, list[Sample]] = {}
+        self._lent: dict[tuple[str, str], list[Sample]] = {}
+        self._near: dict[tuple[str, str], list[Sample]] = {}
+        self._lent_near: dict[tuple[str, str], list[Sample]] = {}
+        for one in samples:
+            near = (one.task, one.platform)
+            if one.pipeline:
+                self._lent.setdefault((one.cell, one.definition), []).append(one)
+                self._lent_near.setdefault(near, []).append(one)
+            else:
+                self._own.setdefault(one.cell, []).append(one)
+                self._near.setdefault(near, []).append(one)
 
-    def seconds(self, cell: PlannedCell, shards: int) -> tuple[list[float], Basis]:
-        """Return what tasks of this cell took, else those of its neighbours, else nothing."""
-        own = _per_shard(self._own.get(cell.key, ()), shards)
+    def of(self, cell: PlannedCell, task: PlannedTask) -> tuple[Sequence[Sample], Basis]:
+        """Return the attempts at this cell, else those of its neighbours, else nothing.
+
+        While the pipeline has few of its own, those of others count that define the cell alike.
+        """
+        own: Sequence[Sample] = self._own.get(cell.key, ())
+        if len(own) < ENOUGH and self._lent:
+            definition = definition_of(task.spec.to_json())
+            own = [*own, *self._lent.get((cell.key, definition), ())]
         if own:
             return own, Basis.MEASURED
-        near = _per_shard(self._near.get((cell.task, cell.platform), ()), shards)
-        return (near, Basis.NEIGHBOURS) if near else ([], Basis.DECLARED)
+        place = (cell.task, cell.platform)
+        near = self._near.get(place) or self._lent_near.get(place)
+        return (near, Basis.NEIGHBOURS) if near else ((), Basis.DECLARED)
 
 
-def _per_shard(found: Sequence[tuple[int, float]], shards: int) -> list[float]:
+def _per_shard(found: Sequence[Sample], shards: int) -> list[float]:
     """Durations of equally many shards, else of other cuts in proportion."""
-    same = [seconds for count, seconds in found if count == shards]
-    return same or [seconds * count / shards for count, seconds in found]
+    same = [one.seconds for one in found if one.shards == shards]
+    return same or [one.seconds * one.shards / shards for one in found]
+
+
+def _nothing(task: PlannedTask) -> PricedTask:
+    return PricedTask(
+        task=task.key,
+        cell=task.cell,
+        seconds=Range(low=0.0, expected=0.0, high=0.0),
+        gpus=0,
+        nodes=0.0,
+        basis=Basis.NOTHING,
+    )
 
 
 def _price_task(
@@ -139,7 +199,8 @@ def _price_task(
     slots: int,
     counts: Mapping[str, int],
 ) -> PricedTask:
-    found, basis = known.seconds(cell, task.shard[1])
+    told, basis = known.of(cell, task)
+    found = _per_shard(told, task.shard[1])
     needs_device = bool(cell.requires.get("devices"))
     asked = max(len(cell.requires.get("devices", ())), counts.get(cell.platform, 1))
     share = 1.0 if task.spec.exclusive else min(task.spec.cpus / slots, 1.0)
@@ -151,6 +212,7 @@ def _price_task(
         nodes=share,
         basis=basis,
         samples=len(found),
+        pipelines=tuple(sorted({one.pipeline for one in told} - {""})),
     )
 
 

@@ -28,6 +28,18 @@ class PlannedFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTests:
+    """What is known of the single tests of a selected cell."""
+
+    proof: str = ""
+    """Why those that the cell leaves out are left out."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Why each of the others is in."""
+    doubt: str = ""
+    """Why none is left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedSelection:
     """How a plan was narrowed to a change; an explanation, not part of the digest."""
 
@@ -39,3 +51,5 @@ class PlannedSelection:
     """Any of them selected everything."""
     reasons: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Why each cell is selected or not, by its key."""
+    tests: Mapping[str, PlannedTests] = field(default_factory=dict)
+    """By cell, where coverage tells its tests apart, or might."""

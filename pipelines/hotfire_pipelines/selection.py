@@ -5,13 +5,14 @@ Every file adds cells and none takes one away, so more changes never select less
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hotfire_pipelines.changes import Change, ChangeKind, Changes
 from hotfire_pipelines.demands import Selection
 from hotfire_pipelines.filters import matches
 from hotfire_pipelines.line_proofs import Proofs
+from hotfire_pipelines.test_proofs import Judged, KnownCell, TestProofs
 
 SHOWN_REASONS = 3
 """Files named for one cell; the others are counted."""
@@ -72,6 +73,12 @@ class Chosen:
     files: tuple[Fate, ...]
     doubts: tuple[str, ...]
     """Any of them selected everything."""
+    judged: Mapping[str, Judged] = field(default_factory=dict)
+    """What is known of the single tests of selected cells, by key."""
+
+
+Ask = Callable[[str], KnownCell | None]
+"""Of a cell's key: what is known of it, None where its tests cannot be left out one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +87,7 @@ class _Graph:
     by_task: Mapping[str, tuple[str, ...]]
     readers: Mapping[str, tuple[str, ...]]
     earlier: Mapping[str, tuple[str, ...]]
+    waited_for: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -88,6 +96,10 @@ class _Reasons:
 
     said: list[str] = field(default_factory=list)
     more: int = 0
+    changes: list[Change] = field(default_factory=list)
+    """That concern it."""
+    whole: bool = False
+    """No single test may be left out, whatever is known of them."""
 
     def add(self, words: str) -> None:
         if len(self.said) < SHOWN_REASONS:
@@ -106,8 +118,12 @@ def choose(
     wires: Sequence[Wire],
     changes: Changes,
     definitions: Collection[str] = (),
+    ask: Ask | None = None,
 ) -> Chosen:
-    """Decide for every cell; `definitions` are the files that the plan itself is made from."""
+    """Decide for every cell; `definitions` are the files that the plan itself is made from.
+
+    With `ask` also for the tests of selected cells, as far as coverage tells them apart.
+    """
     graph = _graph(nodes, wires)
     fates = [fate_of(selection, change, definitions) for change in changes.files]
     doubts = list(changes.doubts)
@@ -119,14 +135,47 @@ def choose(
         for node in nodes:
             if node.key not in found:
                 found[node.key] = _Reasons(said=[f"in doubt: {doubts[0]}"])
+    judged: dict[str, Judged] = {}
+    if ask is not None and selection is not None and not doubts:
+        stale = _stale(selection, graph, changes, definitions)
+        proofs = TestProofs(changes.contexts, selection.coverage, stale)
+        judged = _by_tests(graph, found, ruled_out, proofs, ask)
     _take_needed(graph, found)
     reasons = {key: one.words() for key, one in found.items()}
     for node in nodes:
         if node.key not in found:
             reasons[node.key] = _unconcerned(changes, fates, ruled_out.get(node.key, ()))
     return Chosen(
-        selected=frozenset(found), reasons=reasons, files=tuple(fates), doubts=tuple(doubts)
+        selected=frozenset(found),
+        reasons=reasons,
+        files=tuple(fates),
+        doubts=tuple(doubts),
+        judged={key: one for key, one in judged.items() if key in found},
     )
+
+
+def _by_tests(
+    graph: _Graph,
+    found: dict[str, _Reasons],
+    ruled_out: dict[str, list[str]],
+    proofs: TestProofs,
+    ask: Ask,
+) -> dict[str, Judged]:
+    """Judge the tests of the cells that files concern; a cell without any left is taken out."""
+    judged: dict[str, Judged] = {}
+    for key, reasons in list(found.items()):
+        node = graph.nodes[key]
+        # Who reads what a cell makes, or waits for it, counts on the whole of it.
+        known = None if reasons.whole or key in graph.waited_for else ask(key)
+        if known is None:
+            continue
+        one = proofs.judge(key, node.task, known, reasons.changes)
+        if one.is_nothing_left:
+            del found[key]
+            ruled_out.setdefault(key, []).append(f"coverage by test: of every test, {one.proof}")
+        elif one.left_out or one.doubt:
+            judged[key] = one
+    return judged
 
 
 def _by_files(
@@ -151,10 +200,14 @@ def _by_files(
                 ruled_out.setdefault(key, []).append(proof)
             else:
                 more = f"; coverage does not rule it out: {against}" if against else ""
-                found.setdefault(key, _Reasons()).add(reason + more)
+                reasons = found.setdefault(key, _Reasons())
+                reasons.add(reason + more)
+                reasons.changes.append(change)
     for task in selection.always:
         for key in graph.by_task.get(task, ()):
-            found.setdefault(key, _Reasons()).add("the selection says `always:`")
+            reasons = found.setdefault(key, _Reasons())
+            reasons.add("the selection says `always:`")
+            reasons.whole = True
     return found, ruled_out
 
 
@@ -259,4 +312,5 @@ def _graph(nodes: Sequence[Node], wires: Sequence[Wire]) -> _Graph:
         by_task={name: tuple(keys) for name, keys in by_task.items()},
         readers={key: tuple(found) for key, found in readers.items()},
         earlier={key: tuple(found) for key, found in earlier.items()},
+        waited_for=frozenset(wire.earlier for wire in wires),
     )

@@ -8,7 +8,7 @@ from hotfire_infra.analysis.quantities import count, duration, significant
 from hotfire_infra.cli.problems import CliError
 from hotfire_pipelines.explain import hint_of
 from hotfire_pipelines.plan import Plan
-from hotfire_pipelines.priced import Price, Range
+from hotfire_pipelines.priced import Basis, Price, Range
 from hotfire_pipelines.pricing import exceeded
 
 
@@ -23,6 +23,11 @@ def price_lines(price: Price) -> list[str]:
     slots = count(price.slots, "slot")
     parts.append(f"wall {_range(price.wall_seconds, _seconds)} on {slots}")
     lines = [f" price {', '.join(parts)}; {_basis(price)}"]
+    idle = {task.cell for task in price.tasks if task.basis is Basis.NOTHING}
+    if idle:
+        lines.append(
+            f" free  {count(len(idle), 'cell')} not executable here, nor what waits for them"
+        )
     if budget := _budget(price):
         over = exceeded(price)
         verdict = f"exceeded: {'; '.join(over)}" if over else "kept"

@@ -15,12 +15,18 @@ from hotfire_infra.errors import PlanRefusedError
 from hotfire_infra.source.merge_base import find_merge_base, unpack_at
 from hotfire_infra.source.stamp import Stamp
 from hotfire_infra.states import RunState
-from hotfire_infra.store import queries, queries_coverage, queries_durations, queries_prices
+from hotfire_infra.store import (
+    queries,
+    queries_contexts,
+    queries_coverage,
+    queries_durations,
+    queries_prices,
+)
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.rows import RunRow
 from hotfire_pipelines.arrears import arrears_of
 from hotfire_pipelines.catalogue import load_platforms
-from hotfire_pipelines.changes import LineFacts
+from hotfire_pipelines.changes import ContextFacts, LineFacts
 from hotfire_pipelines.expansion import Debt
 from hotfire_pipelines.freeze import freeze
 from hotfire_pipelines.history import CellHistory, Recorded
@@ -130,7 +136,8 @@ def freeze_plan(
         slots=slots,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
-    plan = priced(plan, pipeline, catalogue, told.samples(pipeline.name), slots=slots)
+    samples, refused = told.samples(pipeline.name), told.refusals(plan)
+    plan = priced(plan, pipeline, catalogue, samples, slots=slots, refused=refused)
     return replace(plan, unanswered=tuple(told.unanswered))
 
 
@@ -186,6 +193,11 @@ def recorded_knowledge(store: Store) -> Known:
         with store.reading() as connection:
             return queries_coverage.coverage_of_files(connection, revisions, paths)
 
+    def contexts(revisions: Sequence[str], paths: Sequence[str]) -> Sequence[ContextFacts]:
+        with store.reading() as connection:
+            read = store.blobs.read
+            return queries_contexts.contexts_of_files(connection, read, revisions, paths)
+
     def samples(pipeline: str) -> Sequence[Sample]:
         with store.reading() as connection:
             return queries_prices.samples_of(connection, pipeline)
@@ -197,4 +209,4 @@ def recorded_knowledge(store: Store) -> Known:
 
         return recorded
 
-    return Known(coverage=coverage, samples=samples, history=history)
+    return Known(coverage=coverage, contexts=contexts, samples=samples, history=history)

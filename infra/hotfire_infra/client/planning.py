@@ -10,17 +10,22 @@ from typing import Any
 from hotfire_infra.errors import InfraError
 from hotfire_infra.source.changes import BaseHistory, changes_since
 from hotfire_pipelines.catalogue import Catalogue
-from hotfire_pipelines.changes import Changes, LineFacts
+from hotfire_pipelines.changes import Changes, ContextFacts, FileContexts, LineFacts
 from hotfire_pipelines.demands import Selection
 from hotfire_pipelines.history import CellHistory, Recorded
 from hotfire_pipelines.load import Pipeline
 from hotfire_pipelines.narrowing import Inquiry, definition_files
+from hotfire_pipelines.plan import Plan
 from hotfire_pipelines.pricing import Sample
 
 CoverageLookup = Callable[[Sequence[str], Sequence[str]], Sequence[LineFacts]]
 """Of revisions, the nearest first, and paths: what was executed of them."""
+ContextLookup = Callable[[Sequence[str], Sequence[str]], Sequence[ContextFacts]]
+"""The same by test."""
 SampleLookup = Callable[[str], Sequence[Sample]]
 """Of a pipeline's name: what its attempts took."""
+RefusalLookup = Callable[[Plan], Mapping[str, str]]
+"""Of a plan: why the machines that would run it cannot execute cells of it, by cell key."""
 HistoryLookup = Callable[[str], Recorded]
 """Of a pipeline's name: the question what its runs recorded of a cell."""
 
@@ -36,8 +41,11 @@ class Known:
     """What the store knows, asked only as far as a plan needs it."""
 
     coverage: CoverageLookup
+    contexts: ContextLookup
     samples: SampleLookup
     history: HistoryLookup
+    refusals: RefusalLookup = lambda _plan: {}
+    """Without it everything has its price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,14 @@ class Forgiving:
         except _FAILED as error:
             self._note("what attempts took cannot be read", error)
             return ()
+
+    def refusals(self, plan: Plan) -> Mapping[str, str]:
+        """Return which cells are not executable; none where nobody answers, so that all cost."""
+        try:
+            return self.known.refusals(plan)
+        except _FAILED as error:
+            self._note("what is executable cannot be asked", error)
+            return {}
 
     def history(self, pipeline: str) -> Recorded:
         """Return the question what is recorded of a cell; after one failure it is not asked again."""
@@ -98,7 +114,7 @@ def inquiry_of(
     changes = changes_since(checkout, since)
     selection = pipeline.definition.selection
     if selection is not None and selection.coverage and changes.files and changes.base:
-        changes = _with_coverage(checkout, changes, changes.base, selection, known.coverage)
+        changes = _with_coverage(checkout, changes, changes.base, selection, known)
     files = {*definition_files(pipeline), catalogue.file}
     if pipeline.definition.waivers is not None:
         files.add(str(Path(pipeline.document.file).parent / pipeline.definition.waivers))
@@ -106,33 +122,47 @@ def inquiry_of(
 
 
 def _with_coverage(
-    checkout: Path, changes: Changes, base: str, selection: Selection, lookup: CoverageLookup
+    checkout: Path, changes: Changes, base: str, selection: Selection, known: Known
 ) -> Changes:
     history = BaseHistory(checkout, base)
     paths = [change.path for change in changes.files]
     try:
         ancestors = history.ancestors()
-        facts = [
-            fact
-            for start in range(0, len(paths), PATHS_AT_ONCE)
-            for fact in lookup(ancestors, paths[start : start + PATHS_AT_ONCE])
-            if fact.suite in selection.coverage
-        ]
+        facts: list[LineFacts] = []
+        contexts: list[ContextFacts] = []
+        for start in range(0, len(paths), PATHS_AT_ONCE):
+            some = paths[start : start + PATHS_AT_ONCE]
+            facts += known.coverage(ancestors, some)
+            contexts += known.contexts(ancestors, some)
     except InfraError as error:
         doubt = f"the coverage of earlier runs cannot be read: {error}"
         return replace(changes, doubts=(*changes.doubts, doubt))
+    facts = [fact for fact in facts if fact.suite in selection.coverage]
+    contexts = [fact for fact in contexts if fact.suite in selection.coverage]
     measured = {fact.path for fact in facts}
     files = [
         history.with_lines(change) if change.path in measured else change
         for change in changes.files
     ]
-    between = {revision: history.since(revision) for revision in {f.revision for f in facts}}
+    revisions = {fact.revision for fact in facts} | {fact.revision for fact in contexts}
+    between = {revision: history.since(revision) for revision in revisions}
     return replace(
         changes,
         files=tuple(files),
         facts=tuple(facts),
+        contexts=merged(contexts),
         between={revision: found for revision, found in between.items() if found is not None},
     )
+
+
+def merged(contexts: Sequence[ContextFacts]) -> tuple[ContextFacts, ...]:
+    """Join what several questions, each about other files, said of one run of a cell."""
+    found: dict[tuple[str, str, int], ContextFacts] = {}
+    for one in contexts:
+        key = (one.cell, one.suite, one.run)
+        before = found.get(key)
+        found[key] = one if before is None else replace(one, files=(*before.files, *one.files))
+    return tuple(found.values())
 
 
 def _relative(files: set[str], checkout: Path, definitions: Path, usual: Path) -> frozenset[str]:
@@ -159,6 +189,28 @@ def facts_of(answer: Mapping[str, Any]) -> Sequence[LineFacts]:
                 **item,
                 "executable": int(item["executable"], 16),
                 "hit": int(item["hit"], 16),
+            }
+        )
+        for item in answer["items"]
+    ]
+
+
+def contexts_of(answer: Mapping[str, Any]) -> Sequence[ContextFacts]:
+    """Return contexts as the service sends them: bitmaps are hexadecimal."""
+    return [
+        ContextFacts(
+            **{
+                **item,
+                "tests": tuple(item["tests"]),
+                "files": tuple(
+                    FileContexts(
+                        path=file["path"],
+                        sha256=file["sha256"],
+                        tests=int(file["tests"], 16),
+                        shared=int(file["shared"], 16),
+                    )
+                    for file in item["files"]
+                ),
             }
         )
         for item in answer["items"]

@@ -21,6 +21,7 @@ from hotfire_infra.store.models import (
     RecordedInventory,
     Result,
     Run,
+    Task,
     Test,
 )
 from hotfire_infra.store.models import (
@@ -191,7 +192,16 @@ def record_inventory(
     found = {"/".join(parts) for parts in connection.execute(query)}
     if not found:
         return
-    keep_inventory(store, connection, run, cell, sorted(found | _missing_of(connection, cell)))
+    found |= _missing_of(connection, cell) | _left_out_of(connection, cell)
+    keep_inventory(store, connection, run, cell, sorted(found))
+
+
+def _left_out_of(connection: Connection, cell: CellRow) -> set[str]:
+    """Return the tests that no change concerned: they are there as before."""
+    if not cell.left_out:
+        return set()
+    specs = connection.execute(select(Task.spec).where(Task.cell_id == cell.id)).scalars()
+    return {test for spec in specs for test in spec.get("leave_out", ())}
 
 
 def _missing_of(connection: Connection, cell: CellRow) -> set[str]:
@@ -217,7 +227,8 @@ def accept_inventory(
     # A cell that reported nothing has nothing to say about what is to be expected.
     if not lost or not reported:
         return frozenset()
-    keep_inventory(store, connection, run, cell, sorted(reported))
+    kept = sorted(reported | _left_out_of(connection, cell))
+    keep_inventory(store, connection, run, cell, kept)
     return frozenset(lost)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from hotfire_infra.errors import SourceError
 from hotfire_infra.source.git import GitCheckout
 from hotfire_pipelines.changes import Change, ChangeKind, Changes
+from hotfire_testframework.line_coverage.bodies import changed_bodies
 
 ANCESTORS = 100
 """How far back from the base a run with coverage is looked for."""
@@ -145,7 +146,7 @@ class BaseHistory:
             return None
 
     def with_lines(self, change: Change) -> Change:
-        """Return a modified file with its content at the base and the lines that changed of it."""
+        """Return a modified file with its content at the base and what changed of it."""
         if change.kind is not ChangeKind.MODIFIED:
             return change
         try:
@@ -158,7 +159,21 @@ class BaseHistory:
             return change
         lines = sorted(set(_lines(patch)))
         digest = hashlib.sha256(content).hexdigest()
-        return replace(change, sha256=digest, lines=tuple(lines) or None)
+        return replace(
+            change,
+            sha256=digest,
+            lines=tuple(lines) or None,
+            bodies=self._bodies(change.path, content),
+        )
+
+    def _bodies(self, path: str, before: bytes) -> tuple[tuple[int, int], ...] | None:
+        if not path.endswith(".py"):
+            return None
+        try:
+            top = Path(self._git.text("rev-parse", "--show-toplevel"))
+            return changed_bodies(before, (top / path).read_bytes())
+        except (SourceError, OSError):
+            return None
 
 
 def _lines(patch: bytes) -> Iterator[int]:

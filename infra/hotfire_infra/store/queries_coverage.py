@@ -30,7 +30,7 @@ def coverage_of_files(
 
     `revisions` are commits, the nearest first: of each suite and platform the first one with a
     finalized run of it, without uncommitted changes, counts; of several runs the newest. Only cells
-    that passed are asked: a suite that ended early has lines missing.
+    that passed, and left no test out, are asked: else a suite has lines missing.
     """
     newest = _newest(connection, revisions)
     if not newest or not paths:
@@ -107,16 +107,21 @@ def _rank(measured: _Measured, nearness: dict[str, int]) -> tuple[int, int]:
 
 
 def _counted(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
-    """Keep the coverage of attempts that count, in cells that passed."""
+    """Keep the coverage of attempts that count."""
+    found = query.select_from(Coverage).join(Attempt, Attempt.id == Coverage.attempt_id)
+    return of_whole_cells(found)
+
+
+def of_whole_cells(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    """Keep attempts that count, in cells that passed with all of their tests."""
     return (
-        query.select_from(Coverage)
-        .join(Attempt, Attempt.id == Coverage.attempt_id)
-        .join(Task, Task.id == Attempt.task_id)
+        query.join(Task, Task.id == Attempt.task_id)
         .join(Cell, Cell.id == Task.cell_id)
         .where(
             Attempt.purpose == "result",
             Attempt.invalidation_id.is_(None),
             Attempt.state == AttemptState.PASSED,
             Cell.verdict == Verdict.PASSED.value,
+            Cell.left_out == 0,
         )
     )

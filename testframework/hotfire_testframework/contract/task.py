@@ -112,6 +112,8 @@ class TaskSpec:
     args: tuple[str, ...] = ()
     tests: tuple[ListedTest, ...] = ()
     """For pytest: only these, and `paths` is the one folder that their paths start from."""
+    leave_out: tuple[str, ...] = ()
+    """For pytest: test identifiers that are deselected; what is new runs."""
     timeouts: Timeouts = Timeouts()
     module: str | None = None
     """Module of the test identifiers of `cases` (default aestus.kernels) and `gtest` (default aestus.unit)."""
@@ -155,6 +157,8 @@ class TaskSpec:
             TestId.parse(self.test)
 
     def _check_tests(self) -> None:
+        if self.leave_out and (self.harness is not Harness.PYTEST or self.tests):
+            raise DecodeError("leave_out", self.harness, "the harness pytest without a test list")
         if not self.tests:
             return
         if self.harness is not Harness.PYTEST or len(self.paths) != 1:

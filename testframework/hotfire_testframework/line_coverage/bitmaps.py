@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,10 @@ class FileLines:
     path: str
     executable: frozenset[int]
     hit: frozenset[int]
+    tests: frozenset[str] | None = None
+    """Tests that ran a line of a function's body in it; None: not told apart by test."""
+    shared: frozenset[int] = frozenset()
+    """Lines of bodies that ran outside every test, or not for one test alone."""
 
 
 def bitmap(lines: Iterable[int]) -> bytes:
@@ -27,21 +31,32 @@ def bitmap(lines: Iterable[int]) -> bytes:
 
 
 def coverage_body(
-    suite: str, language: str, files: Iterable[FileLines], root: Path
+    suite: str,
+    language: str,
+    files: Iterable[FileLines],
+    root: Path,
+    tests: Sequence[str] | None = None,
 ) -> dict[str, object]:
-    """Return the body of a `coverage` record; paths are relative to `root`."""
+    """Return the body of a `coverage` record; paths are relative to `root`.
+
+    `tests` are those with a context of their own: bit i of a file's `tests` is the one at i.
+    """
+    place = {test: number for number, test in enumerate(tests or (), start=1)}
     rows: list[Mapping[str, str]] = []
     for file in sorted(files, key=lambda file: file.path):
         content = (root / file.path).read_bytes()
-        rows.append(
-            {
-                "path": file.path,
-                "sha256": hashlib.sha256(content).hexdigest(),
-                "executable": bitmap(file.executable).hex(),
-                "hit": bitmap(file.hit & file.executable).hex(),
-            }
-        )
-    return {"suite": suite, "language": language, "files": rows}
+        row = {
+            "path": file.path,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "executable": bitmap(file.executable).hex(),
+            "hit": bitmap(file.hit & file.executable).hex(),
+        }
+        if tests is not None and file.tests is not None:
+            row["tests"] = bitmap(place[test] for test in file.tests).hex()
+            row["shared"] = bitmap(file.shared).hex()
+        rows.append(row)
+    known = {} if tests is None else {"tests": list(tests)}
+    return {"suite": suite, "language": language, "files": rows, **known}
 
 
 def write_body(body: Mapping[str, object], target: Path) -> None:

@@ -1,6 +1,7 @@
 """pytest plugin: appends one event per step of a test to the file named in HOTFIRE_EVENTS.
 
 Without that variable nothing is streamed; the fixture `hotfire_record` then checks what it is given and drops it.
+With HOTFIRE_CONTEXTS, and under coverage.py, the executed lines are told apart by test.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from hotfire_testframework.pytest_plugin.recorder import Recorder
 
 EVENTS_VARIABLE = "HOTFIRE_EVENTS"
+CONTEXTS_VARIABLE = "HOTFIRE_CONTEXTS"
+"""A file that the tests' contexts need beside the data of coverage.py."""
 STREAM_NAME = "hotfire-stream"
 
 
@@ -31,6 +34,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
         finished, listed = os.environ.get("HOTFIRE_FINISHED"), os.environ.get("HOTFIRE_LISTED")
         activate(config, path, finished, listed)
+    contexts = os.environ.get(CONTEXTS_VARIABLE)
+    if contexts:
+        from hotfire_testframework.pytest_plugin.contexts import start
+
+        start(config, contexts)
 
 
 @pytest.fixture

@@ -58,6 +58,7 @@ def checkout(tmp_path):
 
 NOTHING_KNOWN = Known(
     coverage=lambda revisions, paths: (),
+    contexts=lambda revisions, paths: (),
     samples=lambda pipeline: (),
     history=lambda pipeline: lambda cell, task, platform: None,
 )

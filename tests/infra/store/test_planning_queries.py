@@ -12,10 +12,10 @@ from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.source.stamp import StoredSource
 from hotfire_infra.store import results
 from hotfire_infra.store.invalidations import Predicate, invalidate
-from hotfire_infra.store.models import Attempt, Run
+from hotfire_infra.store.models import Attempt, Cell, Run, Task
 from hotfire_infra.store.queries_coverage import coverage_of_files
 from hotfire_infra.store.queries_durations import cell_history
-from hotfire_infra.store.queries_prices import PRICED_RUNS, samples_of
+from hotfire_infra.store.queries_prices import LENT_RUNS, PRICED_RUNS, samples_of
 from hotfire_pipelines.history import definition_of
 from hotfire_pipelines.plan import Source
 
@@ -121,8 +121,38 @@ def test_passed_attempts_of_a_pipeline_are_samples_newest_first(make_stand, make
     assert {(one.task, one.platform, one.shards) for one in found} == {
         ("unit", "here", 1), ("build", "here", 1)
     }  # fmt: skip
-    assert all(one.seconds >= 0 for one in found)
+    assert all(one.seconds >= 0 and not one.pipeline for one in found)
+
+
+def test_a_pipeline_borrows_what_others_took_with_how_they_define_the_cell(
+    make_stand, make_plan, store
+):
+    stand, plan = make_stand(), make_plan({"unit": [ONE]})
+    for _ in range(LENT_RUNS + 1):
+        run(stand, replace(plan, pipeline="pre-merge"))
+    run(stand, replace(plan, pipeline="release"))
+    own, *lent = took(store, "release")
+    definition = definition_of(plan.tasks[0].spec.to_json())
+    assert (own.pipeline, own.definition) == ("", "")
+    assert [(one.pipeline, one.definition) for one in lent] == [
+        ("pre-merge", definition)
+    ] * LENT_RUNS
+    throw_away(store)
     assert took(store, "another") == ()
+
+
+def test_a_cell_that_left_tests_out_is_no_sample_and_proves_nothing(make_stand, make_plan, store):
+    stand, plan = make_stand(), make_plan({"unit": [ONE]})
+    covered_run = run(stand, plan)
+    cover(store, covered_run)
+    assert (len(took(store)), len(covered(store, FIRST))) == (1, 1)
+    with store.writing() as connection:
+        connection.execute(update(Cell).values(left_out=3))
+    assert (len(took(store)), len(covered(store, FIRST))) == (1, 0), "by a budget: always so"
+    with store.writing() as connection:
+        spec = {**plan.tasks[0].spec.to_json(), "leave_out": ["m/s/two"]}
+        connection.execute(update(Task).values(spec=spec))
+    assert took(store) == ()
 
 
 def test_failed_invalid_and_old_attempts_are_no_samples(make_stand, make_plan, store):

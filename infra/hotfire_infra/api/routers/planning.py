@@ -13,7 +13,13 @@ from hotfire_infra.api.problems import ApiError
 from hotfire_infra.api.routers.runs import VIEWERS
 from hotfire_infra.api.service import Serviced
 from hotfire_infra.client.executability import AT_ONCE, LONGEST, refusals_of
-from hotfire_infra.store import queries_coverage, queries_durations, queries_prices
+from hotfire_infra.store import (
+    queries_contexts,
+    queries_coverage,
+    queries_durations,
+    queries_prices,
+)
+from hotfire_pipelines.changes import ContextFacts
 from hotfire_pipelines.history import CellHistory
 
 router = APIRouter(tags=["history"], dependencies=VIEWERS)
@@ -29,12 +35,30 @@ _COVERED = {
     "executable": "f7",
     "hit": "33",
 }
+_RAN = {
+    "path": "inference/python/aestus/library.py",
+    "sha256": docs.DIGEST,
+    "tests": "1",
+    "shared": "0",
+}
+_APART = {
+    "run": 12,
+    "revision": _REVISION,
+    "suite": "kernels-python",
+    "platform": "linux-x86_64",
+    "cell": "kernels-python|platform=linux-x86_64",
+    "definition": docs.DIGEST,
+    "tests": [docs.TEST_EXAMPLE["test"]],
+    "files": [_RAN],
+}
 _TOOK = {
     "cell": "kernels|platform=linux-x86_64",
     "task": "kernels",
     "platform": "linux-x86_64",
     "shards": 2,
     "seconds": 1.8,
+    "pipeline": "",
+    "definition": "",
 }
 _HISTORY = {
     "tests": {docs.TEST_EXAMPLE["test"]: {"seconds": 1.2, "spread": 0.1, "samples": 5}},
@@ -70,6 +94,40 @@ class CoverageAnswer(BaseModel):
     items: list[CoveredFile]
 
 
+class TestsOfFile(BaseModel):
+    """Which tests of a suite ran one file."""
+
+    model_config = docs.with_example(**_RAN)
+
+    path: str
+    sha256: str = Field(description="Of the file's content")
+    tests: str = Field(description="Hexadecimal: bit i (from the least) is the test at i")
+    shared: str = Field(description="Lines that ran for no test alone; bit i is line i + 1")
+
+
+class ContextsOfCell(BaseModel):
+    """Which tests of a cell ran which files, in its newest run that told them apart."""
+
+    model_config = docs.with_example(**_APART)
+
+    run: int
+    revision: str
+    suite: str
+    platform: str
+    cell: str
+    definition: str = Field(description="Digest of how the cell ran its tests")
+    tests: list[str] = Field(description="Those with a context; of others nothing is known")
+    files: list[TestsOfFile]
+
+
+class ContextAnswer(BaseModel):
+    """Tests by file; a cell that no suite told apart by test is not in it."""
+
+    model_config = docs.with_example(items=[_APART])
+
+    items: list[ContextsOfCell]
+
+
 class AttemptDuration(BaseModel):
     """What one passed attempt took, from its claim to its end."""
 
@@ -80,6 +138,8 @@ class AttemptDuration(BaseModel):
     platform: str
     shards: int = Field(description="How many tasks the cell was cut into")
     seconds: float
+    pipeline: str = Field(description="Another one that lends it; empty: the one asked for")
+    definition: str = Field(description="Of what is lent: digest of how the cell ran its tests")
 
 
 class DurationAnswer(BaseModel):
@@ -130,8 +190,20 @@ class Executability(BaseModel):
     )
 
 
+class Demanded(BaseModel):
+    """What a task of the cell takes of a machine."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    platform: Annotated[str, Field(max_length=200)] = ""
+    cpus: Annotated[int, Field(ge=1)] = 1
+    memory_mib: Annotated[int, Field(ge=0)] = 0
+    exclusive: bool = False
+    team: Annotated[str, Field(max_length=200)] = ""
+
+
 class Required(BaseModel):
-    """What a cell requires, as the plan has it."""
+    """What a cell requires, as the plan has it, and what its tasks take."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -142,6 +214,8 @@ class Required(BaseModel):
     # Folders below the cache, and no way out of it.
     toolchains: list[Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$")]] = []
     reach: list[str] = []
+    device_count: Annotated[int, Field(ge=1)] = 1
+    demand: Demanded | None = None
 
 
 Requirement = Annotated[str, Field(min_length=2, max_length=LONGEST)]
@@ -159,7 +233,10 @@ def executability(
 ) -> Executability:  # fmt: skip
     """The answer of this moment, beside the plan: no part of it, and not of its digest."""
     try:
-        asked = [Required.model_validate_json(text).model_dump_json() for text in requires]
+        asked = [
+            Required.model_validate_json(text).model_dump_json(exclude_none=True)
+            for text in requires
+        ]
     except ValidationError as error:
         raise ApiError(
             422, f"`requires` is not what a plan's cell has: {error.errors()[0]['msg']}",
@@ -202,6 +279,45 @@ def coverage_of_files(
     )
 
 
+@router.get("/coverage/contexts", summary="Show which tests ran files in earlier runs",
+            operation_id="list_contexts_of_files")  # fmt: skip
+def contexts_of_files(
+    service: Serviced,
+    revision: Annotated[
+        list[Revision],
+        Query(max_length=100, description="Commits, the nearest first", examples=[[_REVISION]]),
+    ],
+    file: Annotated[
+        list[File],
+        Query(max_length=100, description="Files from the root of the source",
+              examples=[["inference/python/aestus/library.py"]]),
+    ],
+) -> ContextAnswer:  # fmt: skip
+    """Of each cell the nearest revision with a finalized run counts."""
+    with service.store.reading() as connection:
+        read = service.store.blobs.read
+        found = queries_contexts.contexts_of_files(connection, read, revision, file)
+    return ContextAnswer(items=[_contexts(one) for one in found])
+
+
+def _contexts(found: ContextFacts) -> ContextsOfCell:
+    return ContextsOfCell(
+        run=found.run,
+        revision=found.revision,
+        suite=found.suite,
+        platform=found.platform,
+        cell=found.cell,
+        definition=found.definition,
+        tests=list(found.tests),
+        files=[
+            TestsOfFile(
+                path=one.path, sha256=one.sha256, tests=f"{one.tests:x}", shared=f"{one.shared:x}"
+            )
+            for one in found.files
+        ],
+    )
+
+
 @router.get("/pipelines/{pipeline}/attempt-durations", summary="List what attempts took",
             operation_id="list_attempt_durations")  # fmt: skip
 def attempt_durations(
@@ -219,6 +335,8 @@ def attempt_durations(
                 platform=one.platform,
                 shards=one.shards,
                 seconds=one.seconds,
+                pipeline=one.pipeline,
+                definition=one.definition,
             )
             for one in found
         ]

@@ -39,7 +39,7 @@ class PytestDriver:
     def launch(
         self, remaining: Sequence[str] | None, finished: Sequence[str], number: int
     ) -> Launch:
-        """Return the process; from the second on, the tests that have a result are deselected."""
+        """Return the process; what the task leaves out is deselected, and what has a result."""
         del remaining
         session = self._session
         events = session.directory.events / f"pytest-{number}.jsonl"
@@ -58,11 +58,12 @@ class PytestDriver:
             "HOTFIRE_ARTIFACTS": str(session.directory.artifacts),
             "PYTHONFAULTHANDLER": "1",
         }
-        if finished:
+        left_out = [*session.spec.leave_out, *finished]
+        if left_out:
             skip = session.directory.events / f"finished-{number}.txt"
             skip.parent.mkdir(parents=True, exist_ok=True)
             skip.write_text(
-                "".join(f"{test}\n" for test in finished), encoding="utf-8", newline="\n"
+                "".join(f"{test}\n" for test in left_out), encoding="utf-8", newline="\n"
             )
             env["HOTFIRE_FINISHED"] = str(skip)
         if not self._parts:
