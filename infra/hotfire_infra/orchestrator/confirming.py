@@ -63,7 +63,7 @@ from hotfire_testframework.contract.ulid import Ulid, new_ulid, parse_ulid, ulid
 from hotfire_testframework.runner.bundle import bundle_sha256
 
 BUDGET_SECONDS = 1800
-MOST_BLOCKS = 60
+MOST_BLOCKS = 40
 PATIENCE = 6
 """Times the budget, and an hour, that a confirmation may wait for its device altogether."""
 _OF_MEANS = frozenset({"step", "drift", "mix"})
