@@ -43,13 +43,13 @@ def objects(url: str, authority: str) -> list[Manifest]:
             "python -m hotfire_k8s.kueue_manifest"
         )
     found = [json.loads(line) for line in lines]
-    for client in (client for manifest in found for client in _clients(manifest)):
+    for client in (client for manifest in found for client in clients(manifest)):
         client["url"] = url + client.pop("service")["path"]
         client["caBundle"] = authority
     return found
 
 
-def _clients(manifest: Manifest) -> Iterator[Manifest]:
+def clients(manifest: Manifest) -> Iterator[Manifest]:
     """Yield whatever tells the API server where a webhook is."""
     conversion = manifest.get("spec", {}).get("conversion", {})
     if conversion.get("strategy") == "Webhook":

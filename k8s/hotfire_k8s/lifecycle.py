@@ -320,10 +320,10 @@ def down(home: Home, say: Say) -> int:
 def _take_away(home: Home, *, keep_folder: bool) -> int:
     """End every process of the cluster, then delete its files; only with the lock held."""
     # The order in which they would miss each other least; then whatever else carries the mark.
-    alive = processes.marked(home)
+    alive = len(processes.marked(home))
     for group in (["kueue", "kwok"], processes.names(home)):
         processes.stop(home, group)
-    processes.end(processes.marked(home))
+    processes.end_marked(home)
     real_node.remove(home)
     for entry in list(home.folder.iterdir()):
         if entry.is_dir() and not entry.is_symlink():
@@ -332,4 +332,4 @@ def _take_away(home: Home, *, keep_folder: bool) -> int:
             entry.unlink()
     if not keep_folder:
         home.folder.rmdir()
-    return len(alive)
+    return alive

@@ -24,6 +24,7 @@ MARK = "HOTFIRE_CLUSTER"
 """Environment variable that holds the cluster's home; children inherit it."""
 GRACE_S = 10.0
 POLL_S = 0.05
+SWEEPS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +161,19 @@ def marked(home: Home) -> list[ProcessIdentity]:
             if mark in (entry / "environ").read_bytes().split(b"\0") and who.is_alive():
                 found.append(who)
     return found
+
+
+def end_marked(home: Home, grace_s: float = GRACE_S) -> int:
+    """End every process that was started for a cluster; how many those were. ComponentError."""
+    ended = 0
+    for _ in range(SWEEPS):
+        # What was born while one sweep went on is found by the next.
+        found = marked(home)
+        if not found:
+            return ended
+        end(found, grace_s)
+        ended += len(found)
+    raise ComponentError(f"processes of {home.folder} are born faster than they can be ended")
 
 
 def end(identities: Iterable[ProcessIdentity], grace_s: float = GRACE_S) -> None:
