@@ -23,7 +23,8 @@ InfraError
 ├── ReportRefusedError
 │   └── ReportEmptyError
 ├── ExecutorError
-│   └── AttemptConflictError
+│   ├── AttemptConflictError
+│   └── ClusterError
 ├── ServiceError
 │   ├── ServiceUnreachableError
 │   ├── AccessDeniedError
@@ -157,6 +158,24 @@ class ExecutorError(InfraError):
 
 class AttemptConflictError(ExecutorError):
     """The attempt's place on this machine belongs to something else."""
+
+
+class ClusterError(ExecutorError):
+    """The API server of a cluster said no, or said nothing."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        trouble: str,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        """`trouble`: the kind of no; `retry_after`: seconds that the server asks for."""
+        super().__init__(message)
+        self.trouble = trouble
+        self.status = status
+        self.retry_after = retry_after
 
 
 class ServiceError(InfraError):

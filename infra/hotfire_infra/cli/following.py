@@ -113,7 +113,7 @@ class _Follower:
 
 
 def _heartbeat(snapshot: RunSnapshot) -> str:
-    running = [cell for cell in snapshot.cells if cell.state == "running"]
+    running = [cell for cell in snapshot.cells if cell.state == "running" and not cell.pending]
     decided = sum(cell.verdict is not None for cell in snapshot.cells)
     names = ", ".join(f"{cell.task} {cell.platform}" for cell in running[:3])
     age = duration(time.time_ns() - snapshot.run.created_ns)

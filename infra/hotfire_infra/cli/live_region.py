@@ -28,7 +28,7 @@ class LiveRegion:
             return
         from rich.text import Text
 
-        running = [cell for cell in snapshot.cells if cell.state == "running"]
+        running = [cell for cell in snapshot.cells if cell.state == "running" and not cell.pending]
         decided = sum(cell.verdict is not None for cell in snapshot.cells)
         lines = [_running_line(cell) for cell in running[:MOST_LINES]]
         if len(running) > MOST_LINES:

@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from hotfire_infra.executors.demands import with_demand
 from hotfire_infra.executors.protocol import Executor
+from hotfire_pipelines.plan import Plan
 from hotfire_testframework.contract.canonical import canonical_json
 
 AT_ONCE = 20
@@ -40,7 +42,8 @@ class Wanted(Protocol):
 
 def reasons_of(plan: Wanted, ask: Ask) -> Mapping[str, str]:
     """Return the reason for each cell that cannot be executed, by its key."""
-    texts = {cell.key: _text(cell.requires) for cell in plan.cells}
+    asked = _with_demands(plan) if isinstance(plan, Plan) else {}
+    texts = {cell.key: _text(asked.get(cell.key, cell.requires)) for cell in plan.cells}
     whole = list(dict.fromkeys(texts.values()))
     answers: dict[str, str | None] = {}
     for start in range(0, len(whole), AT_ONCE):
@@ -48,6 +51,21 @@ def reasons_of(plan: Wanted, ask: Ask) -> Mapping[str, str]:
         answers.update(zip(part, ask(part), strict=True))
     found = {key: answers[text] for key, text in texts.items()}
     return {key: reason for key, reason in found.items() if reason is not None}
+
+
+def _with_demands(plan: Plan) -> Mapping[str, Mapping[str, Any]]:
+    """Return what each cell requires, with what its tasks take of a machine."""
+    demands: dict[str, list[Mapping[str, Any]]] = {}
+    for task in plan.tasks:
+        spec = task.spec
+        demand = {"cpus": spec.cpus, "memory_mib": spec.memory_mib, "exclusive": spec.exclusive}
+        demands.setdefault(task.cell, []).append(demand)
+    return {
+        cell.key: with_demand(
+            cell.requires, platform=cell.platform, demands=demands.get(cell.key, ())
+        )
+        for cell in plan.cells
+    }
 
 
 def refusals_of(executor: Executor, texts: Sequence[str]) -> Sequence[str | None]:

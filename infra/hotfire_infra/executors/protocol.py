@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from hotfire_infra.executors.spool import Spool
+from hotfire_infra.states import Priority
 from hotfire_testframework.contract.evidence import Evidence
 from hotfire_testframework.contract.task import AttemptSpec
 from hotfire_testframework.contract.ulid import Ulid
@@ -24,6 +25,15 @@ class Order:
     """Identity of the device that it is to run on; empty: whatever there is."""
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """Handed over as files of mode 0600 in `secrets/` of the attempt; gone with its release."""
+    requires: Mapping[str, Any] = field(default_factory=dict)
+    """What the plan says of the machine, for an executor that looks for one."""
+    platform: str = ""
+    """Of the catalogue."""
+    cell: str = ""
+    team: str = ""
+    priority: Priority = Priority.DEVELOPER
+    avoid: tuple[str, ...] = ()
+    """Names of machines that it is to stay away from."""
 
     @property
     def attempt(self) -> Ulid:
@@ -60,6 +70,9 @@ class Observation:
     detail: str = ""
     evidence: tuple[Evidence, ...] = ()
     """What the executor found out about an end that the runner did not survive to explain."""
+    waiting: str = ""
+    """Why nothing of it runs yet, in the words of whoever decides. The executor vouches for an attempt
+    that waits: its lease is renewed until there is a runner to claim it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +99,8 @@ class Capacity:
     memory_mib: int | None = None
     ahead: int = 0
     """Runners that may be started before there is room, to wait there for their claim's answer."""
+    counts_attempts: bool = False
+    """Somebody else finds the machines: `cpus` is a number of attempts, whatever each of them takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +145,8 @@ class Executor(Protocol):
     6. An executor never runs anything again on its own: retries are the store's alone.
     7. `can_execute` looks at the machinery as it is now and names what is missing.
     8. `observe` never guesses: a machine that cannot be asked now leaves the answer empty.
-    9. ExecutorError is raised only where a verb cannot be carried out; an attempt that fails is no
+    9. Between submit and claim `attach` says of an attempt that waits for others why (`waiting`).
+    10. ExecutorError is raised only where a verb cannot be carried out; an attempt that fails is no
        error of the executor.
     """
 
@@ -146,7 +162,10 @@ class Executor(Protocol):
         """Return the devices that are here now; none: it does not tell devices apart."""
 
     def can_execute(self, requires: Mapping[str, Any]) -> Refusal | None:
-        """Return None if tasks with these requirements can run here now, else why not."""
+        """Return None if tasks with these requirements can run here now, else why not.
+
+        `requires` is what a plan says, and may hold `demand`: what such a task takes of a machine.
+        """
 
     def observe(self, probe: Probe) -> tuple[Mapping[str, Any], ...]:
         """Return the environment that each machine of the pool reports now; empty if one is mute.

@@ -28,7 +28,7 @@ from hotfire_infra.ingest.stream import (
     store_arrival,
 )
 from hotfire_infra.orchestrator.devices import note_ending
-from hotfire_infra.orchestrator.endings import Ending, ending_of, weighed
+from hotfire_infra.orchestrator.endings import Ending, ending_of, taken_away, weighed
 from hotfire_infra.orchestrator.holds import HoldKeeper
 from hotfire_infra.orchestrator.lock import HeldLock
 from hotfire_infra.sections.holds import HoldsSection
@@ -76,6 +76,8 @@ class Look:
     expires: int
     """When the lease ends by the last heartbeat, on the store's clock."""
     has_expired: bool
+    renewal_ns: int = int(LEASE_SECONDS / 3 * 1e9)
+    """By how much the lease must move to be worth a write."""
     is_ahead: bool = False
     """It was started before there was room: its claim is not answered yet."""
 
@@ -119,8 +121,7 @@ class Look:
     @property
     def renews(self) -> bool:
         """Whether the heartbeat moves the lease far enough to be worth a write."""
-        gained = self.expires - self.attempt.lease_expires_mono_ns
-        return gained >= seconds_ns(LEASE_SECONDS / 3)
+        return self.expires - self.attempt.lease_expires_mono_ns >= self.renewal_ns
 
     @property
     def needs_writing(self) -> bool:
@@ -177,6 +178,10 @@ class Attendant:
         if attempt.state is AttemptState.STARTED or is_ended:
             attempt, arrival = self._arrived(attempt, spool)
         expires, has_expired = self._lease(attempt, spool)
+        renewal_ns = seconds_ns(LEASE_SECONDS / 3)
+        if attempt.state is AttemptState.LEASED and seen.waiting:
+            expires, renewal_ns = self._vouched(attempt)
+            has_expired = False
         stream = verify_stream(spool.stream) if is_ended else None
         return Look(
             attempt=attempt,
@@ -191,6 +196,7 @@ class Attendant:
             reports=None if stream is None else read_reports(spool, ulid, stream.reports),
             expires=expires,
             has_expired=has_expired and not is_ended,
+            renewal_ns=renewal_ns,
             is_ahead=is_ahead,
         )
 
@@ -226,6 +232,16 @@ class Attendant:
             expires = max(expires, renewed) if boot_id == clock.boot_id else renewed
             boot_id = clock.boot_id
         return expires, boot_id != clock.boot_id or clock.mono_ns() > expires
+
+    def _vouched(self, attempt: AttemptRow) -> tuple[int, int]:
+        """Return the lease of an attempt that waits outside, and by how much it must move.
+
+        Before the claim the executor renews it; thousands may wait, so it is written seldom.
+        """
+        clock = self.store.clock
+        expires = clock.mono_ns() + seconds_ns(CLAIM_SECONDS)
+        is_foreign = attempt.boot_id != clock.boot_id
+        return expires, -(1 << 62) if is_foreign else seconds_ns(CLAIM_SECONDS / 2)
 
     def settle(self, connection: Connection, look: Look) -> Settled:
         """Write what a look saw, guarded by state and fence; effects wait for the commit."""
@@ -351,7 +367,7 @@ class Attendant:
         is_leased = look.attempt.state is AttemptState.LEASED
         what = "no runner claimed it" if is_leased else "no heartbeat"
         detail = f" ({look.seen.detail})" if look.seen.detail else ""
-        lost = Ending.lost(f"lease expired: {what}{detail}", "lease")
+        lost = taken_away(look.seen) or Ending.lost(f"lease expired: {what}{detail}", "lease")
         reported = reported_evidence(connection, look.attempt.id)
         return weighed(lost, [*reported, *look.seen.evidence])
 

@@ -30,7 +30,7 @@ from hotfire_infra.secret_files import SecretBook
 from hotfire_infra.states import AttemptState, TaskState
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
-from hotfire_infra.store.models import Attempt
+from hotfire_infra.store.models import Attempt, Cell
 from hotfire_infra.store.rows import AttemptRow, RunRow, TaskRow
 from hotfire_infra.store.transitions import Move, move, record_history
 from hotfire_testframework.contract.failure import FailureClass
@@ -43,6 +43,7 @@ AHEAD_TIMEOUT_SECONDS = 86_400.0
 """The same of one that was started ahead: the attempt before it may turn out to be a long one."""
 
 
+_CELL = select(Cell.key, Cell.platform, Cell.requires).where(Cell.id == bindparam("the_id"))
 _LAST_NUMBER = select(func.max(Attempt.number)).where(Attempt.task_id == bindparam("the_id"))
 _INSERT_ATTEMPT = cast("Table", Attempt.__table__).insert().returning(Attempt.id)
 
@@ -93,6 +94,8 @@ class Dispatcher:
             by=self.lock.holder,
             run_id=task.run_id,
             subject={"task": task.key},
+            # Why it was queued; why it then waits outside is its executor's to say.
+            values={"pending": ""},
         )
         if not move(connection, step, now):
             return None
@@ -174,12 +177,26 @@ class Dispatcher:
         try:
             spec = self._spec(leased)
             values = self.secret_book.values_for(spec.spec.secrets, leased.run)
-            order = Order(spec=spec, token=leased.token, device=leased.device, secrets=values)
-            self.executor.submit(order)
+            self.executor.submit(self._order(leased, spec, values))
         except InfraError as error:
             self._give_up(leased.attempt, error)
             return False
         return True
+
+    def _order(self, leased: Leased, spec: AttemptSpec, values: Mapping[str, bytes]) -> Order:
+        with self.store.reading() as connection:
+            cell = connection.execute(_CELL, {"the_id": leased.task.cell_id}).one()
+        return Order(
+            spec=spec,
+            token=leased.token,
+            device=leased.device,
+            secrets=values,
+            requires=cell.requires or {},
+            platform=cell.platform,
+            cell=cell.key,
+            team=leased.run.team,
+            priority=leased.run.priority,
+        )
 
     def _spec(self, leased: Leased) -> AttemptSpec:
         run, task, attempt = leased.run, leased.task, leased.attempt

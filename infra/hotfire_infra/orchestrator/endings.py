@@ -81,7 +81,8 @@ def ending_of(
     if reports is not None and seen.exit_code == RunnerExit.PASSED and manifest.is_valid:
         said = _by_reports(reports)
     else:
-        said = _by_exit(seen, manifest, is_cancelled=is_cancelled, problem=problem)
+        taken = None if is_cancelled or manifest.is_valid else taken_away(seen)
+        said = taken or _by_exit(seen, manifest, is_cancelled=is_cancelled, problem=problem)
     return weighed(said, [*evidence, *seen.evidence], exit_code=seen.exit_code)
 
 
@@ -156,6 +157,45 @@ def _at_memory_limit(limit: Evidence, whole: tuple[Evidence, ...]) -> Ending:
         confidence=limit.confidence,
         evidence=whole,
     )
+
+
+def taken_away(seen: Observation) -> Ending | None:
+    """Return the end of an attempt that did not come to its own: an executor saw what took it.
+
+    Only of a runner that left no verdict; one that ended with a whole stream keeps what it said,
+    whatever became of its machine a moment later.
+    """
+    if seen.exit_code not in _CUT_SHORT:
+        return None
+    witnesses = {item.kind: item for item in seen.evidence if item.confidence >= SAID_CONFIDENCE}
+    found = next(((kind, witnesses[kind]) for kind in _TAKEN_AWAY if kind in witnesses), None)
+    if found is None:
+        return None
+    kind, item = found
+    return Ending(
+        state=_TAKEN_AWAY[kind],
+        reason=item.detail or kind,
+        failure_class=item.failure_class.value,
+        source=item.source,
+        confidence=item.confidence,
+    )
+
+
+_TAKEN_AWAY = {
+    Witness.EVICTED: AttemptState.PREEMPTED,
+    Witness.NODE_LOST: AttemptState.LOST,
+    Witness.DEADLINE: AttemptState.ERRORED,
+    Witness.IMAGE: AttemptState.ERRORED,
+    Witness.SUBMISSION: AttemptState.ERRORED,
+}
+"""State by what an executor saw; the first that was seen counts."""
+_CUT_SHORT = frozenset(
+    {None, SIGKILL, SIGTERM, *map(int, (
+        RunnerExit.PASSED, RunnerExit.PRODUCT_FAILURE, RunnerExit.UPLOAD_OR_DISK,
+        RunnerExit.KILLED, RunnerExit.TERMINATED,
+    ))}
+)  # fmt: skip
+"""Exit codes that a runner may leave which was not let come to its end."""
 
 
 def _by_exit(

@@ -37,6 +37,8 @@ class TaskTerms:
     grace_seconds: float
     secrets: tuple[str, ...] = ()
     """Names of the secrets that it is to be given."""
+    demand: tuple[tuple[str, Any], ...] = ()
+    """What it takes of a machine, as executors are asked about it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -292,7 +294,9 @@ _SPEC = select(Task.spec).where(Task.id == bindparam("the_id"))
 class TermsCache:
     """Terms by task: specifications are large, immutable and needed every round."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, counts_attempts: bool = False) -> None:
+        """`counts_attempts`: an attempt takes one slot, whatever it takes of its machine."""
+        self._counts_attempts = counts_attempts
         self._known: dict[int, TaskTerms] = {}
         self._loaded: set[int] = set()
 
@@ -301,24 +305,29 @@ class TermsCache:
         for run_id in set(run_ids) - self._loaded:
             specs = select(Task.id, Task.spec).where(Task.run_id == run_id)
             for task_id, value in connection.execute(specs):
-                self._known[task_id] = _terms(TaskSpec.from_json(value))
+                self._known[task_id] = self._terms(TaskSpec.from_json(value))
             self._loaded.add(run_id)
 
     def get(self, connection: Connection, task_id: int) -> TaskTerms:
         """Return the terms of a task, reading its specification once."""
         if task_id not in self._known:
-            self._known[task_id] = _terms(read_spec(connection, task_id))
+            self._known[task_id] = self._terms(read_spec(connection, task_id))
         return self._known[task_id]
 
     def __getitem__(self, task_id: int) -> TaskTerms:
         """Return the terms of a task that was read before."""
         return self._known[task_id]
 
-
-def _terms(spec: TaskSpec) -> TaskTerms:
-    return TaskTerms(
-        retries=spec.retries,
-        need=Need(cpus=spec.cpus, exclusive=spec.exclusive),
-        grace_seconds=spec.timeouts.grace_s,
-        secrets=spec.secrets,
-    )
+    def _terms(self, spec: TaskSpec) -> TaskTerms:
+        need = Need(cpus=spec.cpus, exclusive=spec.exclusive)
+        return TaskTerms(
+            retries=spec.retries,
+            need=Need(cpus=1, exclusive=False) if self._counts_attempts else need,
+            grace_seconds=spec.timeouts.grace_s,
+            secrets=spec.secrets,
+            demand=(
+                ("cpus", spec.cpus),
+                ("memory_mib", spec.memory_mib),
+                ("exclusive", spec.exclusive),
+            ),
+        )

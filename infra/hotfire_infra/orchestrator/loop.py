@@ -33,6 +33,7 @@ from hotfire_infra.orchestrator.requests import RequestBook
 from hotfire_infra.orchestrator.retry_policy import remaining_seconds
 from hotfire_infra.orchestrator.reuse import ReuseBook
 from hotfire_infra.orchestrator.schedules import Launcher, Scheduler
+from hotfire_infra.orchestrator.waiting import WaitingNotes
 from hotfire_infra.secret_files import SecretBook
 from hotfire_infra.states import ATTEMPT_TERMINAL, RunState, TaskState
 from hotfire_infra.store import queries
@@ -79,7 +80,8 @@ class Orchestrator:
     fleet: Fleet = field(init=False)
     _seats: Seats | None = None
     """Free devices while the queue is decided on."""
-    _terms: TermsCache = field(default_factory=TermsCache)
+    _terms: TermsCache = field(init=False)
+    _waiting: WaitingNotes = field(init=False)
     _touched_ns: int = 0
     _reuse: ReuseBook = field(init=False)
     _merge_base: MergeBaseRuns = field(init=False)
@@ -87,6 +89,8 @@ class Orchestrator:
 
     def __post_init__(self) -> None:
         self.queue = QueueKeeper(self.store, self.executor, self.configuration.queue)
+        self._terms = TermsCache(counts_attempts=self.executor.capacity.counts_attempts)
+        self._waiting = WaitingNotes(self.store)
         sections = self.configuration.schedules
         self._scheduler = Scheduler(self.store, sections, self.launcher, self.lock)
         self._reuse = ReuseBook(self.store, self.executor, self.cache)
@@ -215,6 +219,7 @@ class Orchestrator:
             or any(look.needs_writing for look in looks)
             or any(facts.touched for facts in self.book.runs.values())
             or self.fleet.needs_writing
+            or self._waiting.have_changed(self.book, looks)
             or self._queue_has_work()
         )
 
@@ -241,6 +246,7 @@ class Orchestrator:
             self._fold(connection, refused)
             leased += self._dispatch(connection)
             effects += self._grant_seated(connection, looks)
+            self._waiting.write(connection, self.book, looks)
             self.at(CrashPoint.LEASED)
             newest = last_event(connection)
         has_moved |= newest != self.book.last_event
@@ -334,7 +340,7 @@ class Orchestrator:
         if found is None:
             self.book.forget_run(facts.run.id)
             return None
-        facts.note_task(task_id, state=TaskState.RUNNING)
+        facts.note_task(task_id, state=TaskState.RUNNING, pending="")
         facts.note_attempt(found.attempt)
         return found
 

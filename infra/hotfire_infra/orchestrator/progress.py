@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Table, bindparam, update
 
+from hotfire_infra.executors.demands import with_demand
 from hotfire_infra.executors.protocol import Executor
 from hotfire_infra.orchestrator.budgets import Budgets
 from hotfire_infra.orchestrator.facts import RunFacts, TermsCache, attempt_facts
@@ -51,12 +52,21 @@ class Progress:
         """Ask the executor about every cell; return why it cannot run those it cannot."""
         found: dict[int, str] = {}
         for cell in facts.cells.values():
-            refusal = self.executor.can_execute(cell.requires or {})
+            refusal = self.executor.can_execute(self._asked(facts, cell))
             if refusal is not None:
                 found[cell.id] = refusal.reason
             elif reason := self._without_secrets(facts, cell.id):
                 found[cell.id] = reason
         return found
+
+    def _asked(self, facts: RunFacts, cell: CellRow) -> Mapping[str, Any]:
+        tasks = facts.tasks_of_cell.get(cell.id, ())
+        return with_demand(
+            cell.requires or {},
+            platform=cell.platform,
+            demands=[dict(self.terms[task].demand) for task in tasks],
+            team=facts.run.team,
+        )
 
     def _without_secrets(self, facts: RunFacts, cell_id: int) -> str | None:
         tasks = facts.tasks_of_cell.get(cell_id, ())

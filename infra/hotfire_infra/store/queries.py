@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, select
 from sqlalchemy.orm import aliased
 
 from hotfire_infra.errors import AmbiguousRunError, RunNotFoundError
-from hotfire_infra.states import ATTEMPT_LIVE, RUN_LIVE, TaskState
+from hotfire_infra.states import ATTEMPT_LIVE, RUN_LIVE
 from hotfire_infra.store.models import (
     Attempt,
     Base,
@@ -29,7 +29,7 @@ from hotfire_infra.store.models import (
     Variant,
     Verdict,
 )
-from hotfire_infra.store.queries_pending import pending_of_cells
+from hotfire_infra.store.queries_pending import pending_of_cells, still_pending
 from hotfire_infra.store.rows import (
     AttemptRow,
     CellRow,
@@ -267,7 +267,7 @@ def tasks_of(connection: Connection, run_id: int) -> tuple[TaskRow, ...]:
     """Return the tasks of a run in the order of the plan."""
     # Specifications are large (they hold the case lines) and never needed in a list.
     columns = [column for column in _columns(Task) if column.key != "spec"]
-    query = select(*columns).where(Task.run_id == run_id).order_by(Task.id)
+    query = select(*columns, still_pending()).where(Task.run_id == run_id).order_by(Task.id)
     return tuple(
         TaskRow(
             id=row.id,
@@ -280,7 +280,7 @@ def tasks_of(connection: Connection, run_id: int) -> tuple[TaskRow, ...]:
             resolution=row.resolution,
             reason=row.reason,
             requested_digest=row.requested_digest,
-            pending=row.pending if row.state is TaskState.QUEUED else "",
+            pending=row.still_pending,
             queued_ns=row.queued_ns,
             origin_attempt_id=row.origin_attempt_id,
         )

@@ -27,6 +27,7 @@ from hotfire_infra.store.models import (
     Test,
     Verdict,
 )
+from hotfire_infra.store.queries_pending import still_pending
 from hotfire_infra.store.rows import AttemptRow, EventRow, TestRow
 
 Rows = tuple[dict[str, Any], ...]
@@ -196,10 +197,14 @@ def holds_page(connection: Connection, *, limit: int, before: int | None = None)
 
 def pending_tasks(connection: Connection, run_id: int) -> Rows:
     """Return the tasks of a run that wait, with why, in the order of the plan."""
+    why = still_pending()
     query = (
-        select(Task.key, Cell.key.label("cell"), Task.state, Task.pending, Task.reason)
+        select(Task.key, Cell.key.label("cell"), Task.state, why.label("pending"), Task.reason)
         .join(Cell, Cell.id == Task.cell_id)
-        .where(Task.run_id == run_id, Task.state.in_(["waiting", "queued"]))
+        .where(
+            Task.run_id == run_id,
+            Task.state.in_(["waiting", "queued"]) | ((Task.state == "running") & (why != "")),
+        )
         .order_by(Task.id)
     )
     return _plain(connection, query)

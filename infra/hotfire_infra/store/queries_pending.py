@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, case, exists, select
 from sqlalchemy.orm import aliased
 
-from hotfire_infra.states import TASK_TERMINAL, TaskState
-from hotfire_infra.store.models import Edge, Run, Task
+from hotfire_infra.states import TASK_TERMINAL, AttemptState, TaskState
+from hotfire_infra.store.models import Attempt, Edge, Run, Task
 
 SAID_BY = "said_by"
 """Option of a run: for whom it is, as its client said; who asked is its `requested_by`."""
@@ -16,9 +16,24 @@ NAMED_TASKS = 2
 """Tasks named that another one waits for; more are counted."""
 
 
+def still_pending() -> ColumnElement[str]:
+    """Return the reason of a task that was handed over, as long as nobody has claimed it.
+
+    Of a queued task it is what keeps it here; after that what its executor waits for.
+    """
+    is_claimed = exists().where(Attempt.task_id == Task.id, Attempt.state == AttemptState.STARTED)
+    return case(
+        (Task.state == TaskState.QUEUED, Task.pending),
+        (Task.state != TaskState.RUNNING, ""),
+        (Task.pending == "", ""),
+        (is_claimed, ""),
+        else_=Task.pending,
+    ).label("still_pending")
+
+
 def pending_of_cells(connection: Connection, run_id: int) -> dict[int, str]:
     """Return the reason by cell, for cells of which something waits and nothing runs."""
-    tasks = select(Task.cell_id, Task.state, Task.pending).where(
+    tasks = select(Task.cell_id, Task.state, still_pending()).where(
         Task.run_id == run_id,
         Task.state.in_([TaskState.QUEUED, TaskState.RUNNING, TaskState.WAITING]),
     )
@@ -26,9 +41,9 @@ def pending_of_cells(connection: Connection, run_id: int) -> dict[int, str]:
     queued: dict[int, str] = {}
     waiting: set[int] = set()
     for cell_id, state, pending in connection.execute(tasks.order_by(Task.id)):
-        if state is TaskState.RUNNING:
+        if state is TaskState.RUNNING and not pending:
             running.add(cell_id)
-        elif state is TaskState.QUEUED:
+        elif state is not TaskState.WAITING:
             queued[cell_id] = queued.get(cell_id) or pending
         else:
             waiting.add(cell_id)
@@ -40,14 +55,14 @@ def pending_of_cells(connection: Connection, run_id: int) -> dict[int, str]:
 def pending_of_runs(connection: Connection, run_ids: Sequence[int]) -> dict[int, str]:
     """Return by run why nothing of it runs; runs of which something does are left out."""
     query = (
-        select(Task.run_id, Task.state, Task.pending)
+        select(Task.run_id, Task.state, still_pending())
         .where(Task.run_id.in_(run_ids), Task.state.in_([TaskState.QUEUED, TaskState.RUNNING]))
         .order_by(Task.id)
     )
     running: set[int] = set()
     reasons: dict[int, str] = {}
     for run_id, state, pending in connection.execute(query):
-        if state is TaskState.RUNNING:
+        if state is TaskState.RUNNING and not pending:
             running.add(run_id)
         else:
             reasons[run_id] = reasons.get(run_id) or pending

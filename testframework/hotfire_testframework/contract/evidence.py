@@ -42,6 +42,10 @@ class Witness(str, Enum):
     MANIFEST = "manifest"
     TERMINATED = "terminated"
     SUBMISSION = "submission"
+    EVICTED = "evicted"
+    NODE_LOST = "node-lost"
+    IMAGE = "image"
+    DEADLINE = "deadline"
     REQUEST = "request"
 
     __str__ = str.__str__
@@ -79,6 +83,10 @@ PRESUMPTIONS: Mapping[Witness, Presumption] = {
     Witness.MANIFEST: Presumption(_F.HARNESS, 0.9, "the stream does not fit its own manifest"),
     Witness.TERMINATED: Presumption(_F.PREEMPTED, 0.8, "SIGTERM from somebody else"),
     Witness.SUBMISSION: Presumption(_F.INFRA_NODE, 0.8, "the attempt could not be started"),
+    Witness.EVICTED: Presumption(_F.PREEMPTED, 0.95, "the cluster took its place back"),
+    Witness.NODE_LOST: Presumption(_F.INFRA_NODE, 0.95, "its node went, or could not go on"),
+    Witness.IMAGE: Presumption(_F.INFRA_NETWORK, 0.9, "its image could not be had"),
+    Witness.DEADLINE: Presumption(_F.INFRA_NODE, 0.9, "a limit behind the runner's own ended it"),
     Witness.REQUEST: Presumption(_F.UNKNOWN, 0.0, "somebody asked for the end"),
 }
 """The one table of what evidence means; the operator's guide prints it."""

@@ -112,7 +112,9 @@ def product_label(gpu: str) -> str:
     return label_value(gpu.replace(" ", "-"))
 
 
-def node_labels(platform: str, dimensions: Mapping[str, str], run: Mapping[str, Any]) -> dict[str, str]:
+def node_labels(
+    platform: str, dimensions: Mapping[str, str], run: Mapping[str, Any]
+) -> dict[str, str]:
     """Return the labels of a node that serves a platform of the catalogue.
 
     `dimensions` and `run` are the catalogue's; what `place` selects is among them.
