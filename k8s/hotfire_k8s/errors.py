@@ -5,7 +5,8 @@ ClusterError
 │   ├── GoMissingError
 │   └── DiskShortError
 ├── ClusterUsageError    the request contradicts what is there
-└── ComponentError       a process of the cluster did not start or did not answer
+├── ComponentError       a process of the cluster did not start or did not answer
+└── ImageError           an image could not be built
 
 `exit_code` is what `python -m hotfire_k8s` returns for it, as in the CLI: 2 usage, 3 infrastructure.
 """
@@ -39,3 +40,7 @@ class ClusterUsageError(ClusterError):
 
 class ComponentError(ClusterError):
     """A process of the cluster did not start, or did not answer in time."""
+
+
+class ImageError(ClusterError):
+    """An image could not be built: a package, a wheel or a tool of this machine is missing."""
