@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.infra.executors.kubernetes.api_server import FakeApiServer, serving
+from tests.infra.executors.kubernetes.kubelet import FakeKubelet
 
 from hotfire_infra.executors.fake import FakeExecutor, Script
+from hotfire_infra.executors.kubernetes.executor import KubernetesExecutor
 from hotfire_infra.executors.local import LocalExecutor
 from hotfire_infra.executors.protocol import Executor, Life, Observation, Order
+from hotfire_infra.sections.kubernetes import KubernetesSection
 from hotfire_testframework.contract.stream_reader import verify_stream
 from hotfire_testframework.contract.task import AttemptSpec, TaskSpec
 from hotfire_testframework.contract.ulid import new_ulid
@@ -27,9 +31,34 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["fake", "local"])
+@pytest.fixture
+def kubernetes(tmp_path: Path, bundle: Path) -> Iterator[Callable[[], KubernetesExecutor]]:
+    """Make executors of one cluster, which is played: API server here, runners in processes."""
+    api = FakeApiServer()
+    kubelet = FakeKubelet(api, tmp_path / "attempts", bundle)
+    kubelet.attach()
+    made: list[KubernetesExecutor] = []
+    with serving(api, tmp_path) as kubeconfig:
+        section = KubernetesSection(
+            service_url="http://127.0.0.1:1", image="runner:1", kubeconfig=kubeconfig
+        )
+
+        def build() -> KubernetesExecutor:
+            made.append(KubernetesExecutor(tmp_path / "attempts", section))
+            return made[-1]
+
+        yield build
+        for executor in made:
+            executor.close()
+        kubelet.close()
+
+
+@pytest.fixture(params=["fake", "local", "kubernetes"])
 def make(request, tmp_path: Path, bundle: Path) -> Callable[[], Executor]:
     """Make an executor on the same directory: the second one is the restarted service."""
+    if request.param == "kubernetes":
+        found: Callable[[], Executor] = request.getfixturevalue("kubernetes")
+        return found
 
     def build() -> Executor:
         if request.param == "local":
