@@ -12,11 +12,16 @@ import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import source_hash
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from hotfire_k8s.errors import ImageError
 from hotfire_k8s.oci import LayerWriter
+
+# The one writer of such files that needs no file on a disk; it has no public name.
+_importing: Any = import_module("importlib._bootstrap_external")
 
 FETCH_SECONDS = 900
 FOR_INSTALLING = frozenset({"debconf", "dpkg", "gcc-12-base", "perl-base", "readline-common"})
@@ -193,12 +198,10 @@ def lay_bytecode(layer: LayerWriter, name: str, source: bytes) -> None:
 
     Its magic number is this interpreter's: the caller compiles for its own version only.
     """
-    from importlib import _bootstrap_external  # type: ignore[attr-defined] # no public name
-
     folder, _, file = name.rpartition("/")
     try:
         code = compile(source, f"/{name}", "exec", dont_inherit=True)
     except SyntaxError:
         return
-    content = _bootstrap_external._code_to_hash_pyc(code, source_hash(source), checked=False)
+    content = _importing._code_to_hash_pyc(code, source_hash(source), checked=False)
     layer.file(f"{folder}/__pycache__/{file[:-3]}.cpython-311.pyc", bytes(content))

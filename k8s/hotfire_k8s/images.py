@@ -35,6 +35,13 @@ WHEEL_SECONDS = 900
 
 Say = Callable[[str], None]
 
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LANG": "C.UTF-8",
+    # Modules are compiled when the image is built; the root is read-only in pods.
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
@@ -74,12 +81,6 @@ class BuiltImage:
     """Of the runner in it; empty: it has none."""
 
 
-ENVIRONMENT = {
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "LANG": "C.UTF-8",
-    # Modules are compiled when the image is built; the root is read-only in pods.
-    "PYTHONDONTWRITEBYTECODE": "1",
-}
 RUNNER_PACKAGES = ("python3", "dash", "coreutils", "ca-certificates")
 TOOLCHAIN_PACKAGES = (
     *RUNNER_PACKAGES,
