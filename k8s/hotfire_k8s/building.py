@@ -24,6 +24,7 @@ from pathlib import Path
 from hotfire_infra.settings import executables_path, read_settings
 from hotfire_k8s.compiler import Compiler, find_compiler
 from hotfire_k8s.errors import BuildError, DiskShortError
+from hotfire_k8s.found_programs import find_program
 from hotfire_k8s.products import GB, Product, SourcePatch, product_of
 
 Say = Callable[[str], None]
@@ -63,15 +64,23 @@ def program_cache() -> ProgramCache:
 def ensure_programs(
     programs: Sequence[str], say: Say, cache: ProgramCache | None = None
 ) -> dict[str, Path]:
-    """Return the path of each program, after building what the cache has not; BuildError."""
+    """Return the path of each program, after building what is neither cached nor installed.
+
+    Raises BuildError.
+    """
     cache = cache or program_cache()
+    found = {name: find_program(name, os.environ) for name in cache.missing(programs)}
+    installed = {name: path for name, path in found.items() if path is not None}
+    for name, path in installed.items():
+        say(f"{name} {product_of(name).version} is installed: {path}")
+    programs = [name for name in programs if name not in installed]
     if missing := cache.missing(programs):
         cache.folder.mkdir(parents=True, exist_ok=True)
         with _only_builder(cache.folder, say):
             # Another builder may have made them while this one waited.
             if missing := cache.missing(programs):
                 _build_all(missing, cache, say)
-    return {program: cache.path(program) for program in programs}
+    return {program: cache.path(program) for program in programs} | installed
 
 
 @contextlib.contextmanager

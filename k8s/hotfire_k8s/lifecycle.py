@@ -25,6 +25,14 @@ NAMESPACE = "hotfire"
 DESCRIPTION = "cluster.json"
 STATE = "state.json"
 """What a cluster was asked to be; written before anything starts."""
+ENDING_ORDER = (
+    ["kubelet"],
+    ["kueue", "kwok", "kube-controller-manager", "kube-scheduler"],
+    ["kube-apiserver"],
+)
+"""Nobody shall wait for somebody who is gone already; the API server would for etcd, ten seconds."""
+LAST_GRACE_S = 3.0
+"""What is taken away for good needs no long good-bye."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,11 +327,10 @@ def down(home: Home, say: Say) -> int:
 
 def _take_away(home: Home, *, keep_folder: bool) -> int:
     """End every process of the cluster, then delete its files; only with the lock held."""
-    # The order in which they would miss each other least; then whatever else carries the mark.
     alive = len(processes.marked(home))
-    for group in (["kueue", "kwok"], processes.names(home)):
-        processes.stop(home, group)
-    processes.end_marked(home)
+    for group in (*ENDING_ORDER, processes.names(home)):
+        processes.stop(home, group, LAST_GRACE_S)
+    processes.end_marked(home, LAST_GRACE_S)
     real_node.remove(home)
     for entry in list(home.folder.iterdir()):
         if entry.is_dir() and not entry.is_symlink():

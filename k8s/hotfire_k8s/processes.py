@@ -135,10 +135,10 @@ def last_words(home: Home, name: str) -> str:
     return f"{said or 'it said nothing'} ({log})"
 
 
-def stop(home: Home, names: Iterable[str]) -> None:
+def stop(home: Home, names: Iterable[str], grace_s: float = GRACE_S) -> None:
     """End recorded components: SIGTERM to all, then SIGKILL to those that stay."""
     records = [record for name in names if (record := recorded(home, name)) is not None]
-    end([identity_of(record) for record in records])
+    end([identity_of(record) for record in records], grace_s)
     for name in names:
         (home.folder / "processes" / f"{name}.json").unlink(missing_ok=True)
 

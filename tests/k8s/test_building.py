@@ -177,6 +177,17 @@ def test_the_digest_changes_with_what_is_pinned(tmp_path, monkeypatch):
     assert KUEUE.digest != before
 
 
+@pytest.mark.parametrize(("version", "is_taken"), [("v1.36.3", True), ("v1.36.30", False)])
+def test_envtest_is_taken_if_it_is_of_the_very_version(machine, monkeypatch, version, is_taken):
+    installed = machine.folder / "kube-apiserver"
+    installed.write_text(f"#!/bin/sh\necho Kubernetes {version}\n", encoding="utf-8")
+    installed.chmod(0o755)
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(machine.folder))
+    paths = machine.build("etcd", "kube-apiserver")
+    assert (paths["kube-apiserver"] == installed) is is_taken
+    assert len(machine.calls) == (1 if is_taken else 2)
+
+
 def test_an_unknown_program_names_the_known_ones():
     with pytest.raises(BuildError, match="'kubectl'; known are kube-apiserver"):
         product_of("kubectl")
