@@ -52,6 +52,24 @@ class Document:
         opening = self.openings.get(place)
         return start if opening is None else replace(start, column=start.column + opening + offset)
 
+    def shifted(self, place: Place, by: int) -> "Document":
+        """The same with the places of a list's items moved on, as behind `by` others."""
+
+        def moved(at: Place) -> Place:
+            depth = len(place)
+            if len(at) <= depth or at[:depth] != place:
+                return at
+            index = at[depth]
+            return (*place, index + by if isinstance(index, int) else index, *at[depth + 1 :])
+
+        return replace(
+            self,
+            keys={moved(at): mark for at, mark in self.keys.items()},
+            values={moved(at): mark for at, mark in self.values.items()},
+            written={moved(at): text for at, text in self.written.items()},
+            openings={moved(at): signs for at, signs in self.openings.items()},
+        )
+
     def _nearest(self, marks: Mapping[Place, Location], place: Place) -> Location:
         for length in range(len(place), -1, -1):
             found = marks.get(place[:length]) or self.values.get(place[:length])

@@ -20,6 +20,9 @@ from hotfire_pipelines.errors import (
 
 INCLUDE = "include"
 SECTIONS = ("axes", "required", "models", "tasks")
+SELECTION = "selection"
+"""Its lists go on behind those of the files before; all rules count together anyway."""
+_PARTS = (*SECTIONS, SELECTION)
 MAXIMUM_FILES = 64
 
 Mark = TypeVar("Mark")
@@ -28,9 +31,9 @@ Mark = TypeVar("Mark")
 def read_with_includes(path: Path) -> Document:
     """Parse `path` and what its `include:` lists name, relative to the file that names them.
 
-    Included files lie below the folder of `path`, and hold axes, required, models and tasks; a name
-    that two files declare is an error that tells both places. A file that is reached twice counts
-    once, a circle is an error. Anchors are of one file.
+    Included files lie below the folder of `path`, and hold axes, required, models, tasks and a
+    selection; a name that two files declare is an error that tells both places. A file that is
+    reached twice counts once, a circle is an error. Anchors are of one file.
     """
     document = read_document(path)
     if not isinstance(document.value, dict) or INCLUDE not in document.value:
@@ -105,14 +108,14 @@ class _Collected:
         part = read_document(path)
         if not isinstance(part.value, dict):
             raise InvalidValueError(
-                part.at(), "an included file is a mapping", f"Write {', '.join(SECTIONS)}."
+                part.at(), "an included file is a mapping", f"Write {', '.join(_PARTS)}."
             )
         for key in part.value:
-            if key not in (*SECTIONS, INCLUDE):
+            if key not in (*_PARTS, INCLUDE):
                 raise UnknownNameError(
                     part.key(key),
                     f"unknown key {key!r} in an included file",
-                    suggest(key, (*SECTIONS, INCLUDE)),
+                    suggest(key, (*_PARTS, INCLUDE)),
                 )
         listed = part.value.get(INCLUDE, [])
         if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
@@ -125,25 +128,51 @@ class _Collected:
         values = part.value
         assert isinstance(values, dict)
         for section in SECTIONS:
-            if section not in values:
-                continue
-            added = values[section]
-            if not isinstance(added, dict):
-                raise InvalidValueError(
-                    part.at(section), f"{section} is no mapping", "Write `name: …` lines below it."
+            if section in values:
+                self.whole[section] = self._join(part, (section,), values[section])
+                self.take_marks(part, (section,))
+        if SELECTION in values:
+            self._add_selection(part, values[SELECTION])
+
+    def _add_selection(self, part: Document, added: object) -> None:
+        """Put the rules of a part behind those that are known, and its suites beside them."""
+        known = self.whole.get(SELECTION)
+        if known is None or not isinstance(known, Mapping) or not isinstance(added, dict):
+            self.whole[SELECTION] = self._join(part, (SELECTION,), added)
+            self.take_marks(part, (SELECTION,))
+            return
+        joined = dict(known)
+        for key, value in added.items():
+            here: Place = (SELECTION, key)
+            before = joined.get(key)
+            if isinstance(before, list) and isinstance(value, list):
+                joined[key] = [*before, *value]
+                self.take_marks(part.shifted(here, len(before)), here)
+            else:
+                joined[key] = self._join(part, here, value) if key in joined else value
+                self.take_marks(part, here)
+        self.whole[SELECTION] = joined
+
+    def _join(self, part: Document, place: Place, added: object) -> object:
+        """Return a mapping with what a part adds to it; a name that is known is an error."""
+        name = ".".join(str(one) for one in place)
+        if not isinstance(added, dict):
+            raise InvalidValueError(
+                part.at(*place), f"{name} is no mapping", "Write `name: …` lines below it."
+            )
+        known: object = self.whole
+        for one in place:
+            known = known.get(one, {}) if isinstance(known, Mapping) else known
+        if not isinstance(known, Mapping):
+            return known  # The schema refuses it in the pipeline's own file.
+        for one in added:
+            if one in known:
+                raise DuplicateNameError(
+                    part.key(*place, one),
+                    f"{name}.{one} is declared twice, first in {self.keys[(*place, one)]}",
+                    "Keep one of them.",
                 )
-            known = self.whole.get(section, {})
-            if not isinstance(known, Mapping):
-                continue  # The schema refuses it in the pipeline's own file.
-            for name in added:
-                if name in known:
-                    raise DuplicateNameError(
-                        part.key(section, name),
-                        f"{section}.{name} is declared twice, first in {self.keys[section, name]}",
-                        "Keep one of them.",
-                    )
-            self.whole[section] = {**known, **added}
-            self.take_marks(part, (section,))
+        return {**known, **added}
 
 
 def inside(root: Path, file: Path, name: str, where: Location) -> Path:

@@ -33,6 +33,54 @@ def test_included_files_add_their_axes_and_tasks(tmp_path: Path) -> None:
     assert set(load_pipeline(path).tasks) == {"own", "second", "third"}
 
 
+SELECTION = """\
+selection:
+  paths-ignore: ["docs/**"]
+  rules:
+    - {paths: ["src/**"], tasks: [own]}
+  coverage: {native: [own]}
+"""
+MORE = """\
+axes:
+  platform: {values: [pc]}
+selection:
+  paths-ignore: ["**.md"]
+  rules:
+    - {paths: ["lib/**"], tasks: [own]}
+    - {paths: ["bin/**"], tasks: [TASK]}
+  always: [own]
+  coverage: {SUITE: [own]}
+"""
+
+
+def test_selections_of_several_files_go_on_behind_each_other(tmp_path: Path) -> None:
+    part = MORE.replace("TASK", "own").replace("SUITE", "python")
+    path = write(tmp_path, main=MAIN % "more.yaml" + SELECTION, more=part)
+    found = load_pipeline(path).definition.selection
+    assert found is not None
+    assert found.paths_ignore == ("docs/**", "**.md")
+    assert [rule.paths for rule in found.rules] == [("src/**",), ("lib/**",), ("bin/**",)]
+    assert (found.always, set(found.coverage)) == (("own",), {"native", "python"})
+    alone = load_pipeline(write(tmp_path, main=MAIN % "more.yaml", more=part))
+    assert alone.definition.selection is not None
+    assert len(alone.definition.selection.rules) == 2
+
+
+@pytest.mark.parametrize(
+    ("task", "suite", "words"),
+    [
+        ("onw", "python", r"more\.yaml:7:35: the selection names the unknown task 'onw'"),
+        ("own", "native", r"more\.yaml:9:14: selection\.coverage\.native is declared twice"),
+    ],
+)
+def test_a_mistake_in_an_included_selection_is_told_with_its_place(
+    tmp_path: Path, task: str, suite: str, words: str
+) -> None:
+    part = MORE.replace("TASK", task).replace("SUITE", suite)
+    with pytest.raises(PipelineError, match=words):
+        load_pipeline(write(tmp_path, main=MAIN % "more.yaml" + SELECTION, more=part))
+
+
 def test_a_mistake_in_an_included_file_is_told_with_that_file(tmp_path: Path) -> None:
     path = write(
         tmp_path,

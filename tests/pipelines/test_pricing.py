@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotfire_pipelines.demands import Budget, seconds_of
+from hotfire_pipelines.history import definition_of
 from hotfire_pipelines.plan import Estimate, Plan, PlannedCell, PlannedEdge, PlannedTask, Source
 from hotfire_pipelines.priced import Basis, Price
-from hotfire_pipelines.pricing import Sample, exceeded, price_of, priced
+from hotfire_pipelines.pricing import ENOUGH, Sample, exceeded, price_of, priced
 from hotfire_pipelines.simulation import Load, simulate
 from hotfire_testframework.contract.task import TaskSpec
 from hotfire_testframework.contract.variants import variant_hash
@@ -78,6 +79,38 @@ def test_recorded_attempts_count_before_neighbours_and_these_before_what_is_decl
     assert (near.basis, near.seconds.expected) == (Basis.NEIGHBOURS, pytest.approx(20.0))
     assert (new.basis, new.seconds.expected) == (Basis.DECLARED, 7.0)
     assert new.seconds.high / new.seconds.low == pytest.approx(9.0)
+
+
+def test_attempts_of_other_pipelines_count_where_they_define_the_cell_alike() -> None:
+    plan = plan_of({"own@a": {}, "far@b": {}, "new@c": {"seconds": 7.0}})
+    digest = definition_of(plan.tasks[0].spec.to_json())
+
+    def lent(cell: str, seconds: float, definition: str = digest) -> Sample:
+        return sample(cell, seconds, pipeline="pre-merge", definition=definition)
+
+    samples = [sample("own@a", 10.0), lent("own@a", 10.0), lent("own@a", 99.0, "else"),
+               lent("far@b", 20.0), lent("new@z", 30.0, "else")]  # fmt: skip
+    own, far, new = price_of(plan, samples, slots=2).tasks
+    assert (own.samples, own.pipelines, own.basis) == (2, ("pre-merge",), Basis.MEASURED)
+    assert own.seconds.expected == pytest.approx(10.0)
+    assert (far.samples, far.basis, far.seconds.expected) == (
+        1, Basis.MEASURED, pytest.approx(20.0),
+    )  # fmt: skip
+    assert (new.basis, new.seconds.expected) == (Basis.NEIGHBOURS, pytest.approx(30.0))
+    enough = [sample("own@a", 10.0)] * ENOUGH
+    first = price_of(plan, [*enough, *samples[1:]], slots=2).tasks[0]
+    assert (first.samples, first.pipelines) == (ENOUGH, ()), "its own are enough"
+
+
+def test_what_no_machine_executes_costs_nothing_nor_what_waits_for_it() -> None:
+    gpu = {"seconds": HOUR, "devices": ["nvidia:sm_90"]}
+    plan = plan_of({"a": {"seconds": 10.0}, "far": gpu, "after": gpu}, (("far", "after"),))
+    price = price_of(plan, [sample("far", 5.0)], slots=1, refused={"far"})
+    assert [task.basis for task in price.tasks] == [Basis.DECLARED, Basis.NOTHING, Basis.NOTHING]
+    assert (price.gpu_hours.expected, price.gpu_hours.high) == (0.0, 0.0)
+    assert price.wall_seconds.expected == 10.0
+    assert price.node_hours.expected == pytest.approx(10.0 / HOUR)
+    assert price_of(plan, [], slots=1).gpu_hours.expected == pytest.approx(2.0)
 
 
 def test_what_is_measured_is_said_as_a_share_of_the_node_hours() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -12,12 +13,14 @@ from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.source.stamp import StoredSource
 from hotfire_infra.store import results
 from hotfire_infra.store.invalidations import Predicate, invalidate
-from hotfire_infra.store.models import Attempt, Cell, Run, Task
+from hotfire_infra.store.models import Artifact, Attempt, Cell, Run, Task
+from hotfire_infra.store.queries_contexts import contexts_of_files
 from hotfire_infra.store.queries_coverage import coverage_of_files
 from hotfire_infra.store.queries_durations import cell_history
 from hotfire_infra.store.queries_prices import LENT_RUNS, PRICED_RUNS, samples_of
 from hotfire_pipelines.history import definition_of
 from hotfire_pipelines.plan import Source
+from hotfire_testframework.runner.artifacts import COVERAGE_MEDIA_TYPE
 
 ONE = "m/s/one"
 SHA = "ab" * 32
@@ -51,6 +54,27 @@ def cover(
         results.insert_rows(connection, results.COVERAGE, [row])
 
 
+def tell_apart(store, run, tests=(ONE,), **changes):
+    """Leave the artifact of a suite that told its tests apart with the attempt of a run."""
+    file = {"path": "src/a.py", "sha256": SHA, "executable": "ff", "hit": "07",
+            "tests": "01", "shared": "04", **changes}  # fmt: skip
+    body = {"suite": "python", "language": "python", "files": [file], "tests": list(tests)}
+    blob = store.blobs.put_bytes(json.dumps(body).encode())
+    with store.writing() as connection:
+        attempt = connection.execute(
+            Attempt.__table__.select().order_by(Attempt.id.desc()).limit(1)
+        ).one()
+        results.insert_rows(connection, results.BLOB, [(blob.sha256, blob.size)])
+        row = (attempt.id, "python.json", blob.sha256, blob.size, COVERAGE_MEDIA_TYPE)
+        results.insert_rows(connection, results.ARTIFACT, [row])
+    return run
+
+
+def told_apart(store, *revisions, paths=("src/a.py", "src/b.py")):
+    with store.reading() as connection:
+        return contexts_of_files(connection, store.blobs.read, revisions, paths)
+
+
 def throw_away(store):
     """Take back all results of the fake machine."""
     predicate = Predicate(environment={"machine": "fake"})
@@ -79,6 +103,45 @@ def test_the_nearest_revision_counts_and_of_it_the_newest_run(make_stand, make_p
     assert covered(store, "3" * 40) == ()
     assert covered(store, SECOND, paths=("src/b.cpp",)) == ()
     assert covered(store, SECOND, paths=()) == ()
+
+
+def test_contexts_are_those_of_the_nearest_revision_and_of_it_the_newest_run(
+    make_stand, make_plan, store
+):
+    stand, plan = make_stand(), make_plan({"unit": [ONE]})
+    assert told_apart(store, FIRST) == ()
+    tell_apart(store, run(stand, plan, FIRST))
+    tell_apart(store, run(stand, plan, SECOND), shared="08")
+    newest = tell_apart(store, run(stand, plan, SECOND), shared="10")
+    [found] = told_apart(store, SECOND, FIRST)
+    assert (found.run, found.revision, found.cell, found.tests) == (
+        newest.number, SECOND, "unit", (ONE,),
+    )  # fmt: skip
+    assert found.definition == definition_of(plan.tasks[0].spec.to_json())
+    [file] = found.files
+    assert (file.path, file.sha256, file.tests, file.shared) == ("src/a.py", SHA, 1, 16)
+    assert [one.files[0].shared for one in told_apart(store, FIRST)] == [4]
+    assert told_apart(store, SECOND, paths=("src/b.py",))[0].files == ()
+    assert told_apart(store, "3" * 40) == ()
+
+
+@pytest.mark.parametrize("doubt", ["dirty", "part", "invalid", "broken", "gone", "untold"])
+def test_contexts_that_are_in_doubt_tell_nothing(make_stand, make_plan, store, doubt):
+    stand, plan = make_stand(), make_plan({"unit": [ONE]})
+    done = run(stand, plan, FIRST, patch="cd" * 32 if doubt == "dirty" else "")
+    tell_apart(store, done, **({"shared": "no digits"} if doubt == "broken" else {}))
+    with store.writing() as connection:
+        if doubt == "part":
+            connection.execute(update(Cell).values(left_out=1))
+        if doubt == "untold":
+            connection.execute(update(Artifact).values(media_type="application/json"))
+    if doubt == "invalid":
+        throw_away(store)
+    if doubt == "gone":
+        for path in store.blobs.root.rglob("*"):
+            if path.is_file():
+                path.unlink()
+    assert told_apart(store, FIRST) == ()
 
 
 def test_every_suite_has_its_own_newest_run(make_stand, make_plan, store):
