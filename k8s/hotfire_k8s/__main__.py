@@ -48,7 +48,10 @@ def up(arguments: argparse.Namespace) -> int:
         real_node=arguments.real_node,
         owner=str(identify(arguments.owner)) if arguments.owner else None,
     )
-    description = lifecycle.up(home, request, say)
+    if arguments.kubeconfig:
+        description = lifecycle.adopt(home, arguments.kubeconfig, say)
+    else:
+        description = lifecycle.up(home, request, say)
     if arguments.output == "json":
         print(json.dumps(description, indent=2))
         return 0
@@ -114,6 +117,8 @@ def parser() -> argparse.ArgumentParser:
         "--real-node", action="store_true", default=None, help="insist on a real node"
     )
     real.add_argument("--no-real-node", dest="real_node", action="store_false", help="without one")
+    existing = "start nothing: describe the cluster of this file (kind get kubeconfig > FILE)"
+    command.add_argument("--kubeconfig", type=Path, metavar="FILE", help=existing)
     until = "process that the cluster shall not outlive"
     command.add_argument("--owner", type=int, metavar="PID", help=until)
     queues = "without the catalogue's flavors and queues"

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from hotfire_infra.executors.kubernetes.kueue_objects import QueueConfiguration, kueue_objects
-from hotfire_k8s import building, controlplane, kueue_process, kwok, nodes, processes, real_node
+from hotfire_k8s import (
+    adopting,
+    building,
+    controlplane,
+    kueue_process,
+    kwok,
+    nodes,
+    processes,
+    real_node,
+)
 from hotfire_k8s.api import ApiClient
 from hotfire_k8s.controlplane import Access
 from hotfire_k8s.errors import ClusterError, ClusterUsageError, ComponentError
@@ -104,10 +113,22 @@ def _why_no_real_node(home: Home, asked: bool | None, before: Mapping[str, Any])
     return why
 
 
+def adopt(home: Home, kubeconfig: Path, say: Say) -> dict[str, Any]:
+    """Describe a cluster of somebody else as if it were ours; nothing of it is changed."""
+    with home.only_command(say):
+        if home.read(STATE) is not None:
+            raise ClusterUsageError(f"{home.folder} is a cluster of ours: make cluster-down first")
+        description = adopting.describe(home, kubeconfig)
+        home.write(DESCRIPTION, description)
+        return description
+
+
 def up(home: Home, request: Request, say: Say) -> dict[str, Any]:
     """Bring a cluster up, or what is missing of it; returns its description. ClusterError."""
     with home.only_command(say):
         before = home.read(STATE) or {}
+        if (home.read(DESCRIPTION) or {}).get("adopted"):
+            raise ClusterUsageError(f"{home.folder} names a cluster of somebody else: down first")
         wanted = decide(home, request, before)
         catalogue = nodes.catalogue_of(wanted.nodes) if wanted.nodes else None
         programs = building.ensure_programs(wanted.programs(), say)
