@@ -3,6 +3,7 @@
 A `Record` with a dictionary costs four times as much to make and to read. These say the same: they
 have a record's attributes, and a body for whoever asks for one. What the decoder takes, right or
 wrong, the contract takes with the same values; whatever it does not take is the contract's to judge.
+A measurement, the third most frequent, is decoded here too, and is a `Record` from then on.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from hotfire_testframework.contract.stream import LARGEST, Kind, Record
+from hotfire_testframework.contract.metrics import METRICS
+from hotfire_testframework.contract.stream import LARGEST, Kind, Record, decode_record
+from hotfire_testframework.errors import ContractError
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 _Seq = Annotated[int, msgspec.Meta(ge=1, le=LARGEST)]
+_Figure = Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)] | float
+_Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 _ABSENT: Any = None
 """Of a field that need not be there; null is refused where it is, as by the contract."""
 
@@ -67,23 +72,74 @@ class Ended(_Usual, tag=Kind.TEST_ATTEMPT.value):
     metrics: dict[str, Any] = _ABSENT
 
 
+class _Measured(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind",
+                tag=Kind.MEASUREMENT.value, gc=False):  # fmt: skip
+    """A point of a series; `_whole` makes a `Record` of it."""
+
+    v: Literal[1]
+    seq: _Seq
+    mono_ns: int
+    metric: str
+    version: _Count
+    unit: str
+    value: _Figure
+    test: str
+    estimator: str
+    replicates: list[_Figure]
+    launches: list[Any]
+    inner: _Count
+    valid: bool
+    definition: _Sha256
+    probe: dict[str, Any] = _ABSENT
+    canary: _Figure = _ABSENT
+    reason: str = _ABSENT
+
+
 AnyRecord = Record | Started | Ended
 """One record, however it was decoded."""
 
-_DECODE: Callable[[bytes], Started | Ended] = msgspec.json.Decoder(Started | Ended).decode
+_DECODE: Callable[[bytes], Started | Ended | _Measured] = msgspec.json.Decoder(
+    Started | Ended | _Measured
+).decode
+_NONE_OF_THEM = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
-def usual_records(lines: list[bytes]) -> list[Started | Ended] | None:
-    """Return the records of lines that are all of the usual kinds; None: look at each."""
+def usual_records(lines: list[bytes]) -> list[AnyRecord] | None:
+    """Return the records of lines that are all right; None: look at each, for one of them is not."""
+    found: list[Any] = []
+    rest = iter(lines)
     try:
-        return [*map(_DECODE, lines)]
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        while len(found) < len(lines):
+            try:
+                # What comes before a line that is not taken stays in the list.
+                found.extend(map(_DECODE, rest))
+            except _NONE_OF_THEM:
+                found.append(decode_record(lines[len(found)] + b"\n"))
+        return [_whole(one) if type(one) is _Measured else one for one in found]
+    except ContractError:
         return None
 
 
-def usual_record(line: bytes) -> Started | Ended | None:
+def usual_record(line: bytes) -> AnyRecord | None:
     """Return the record of one line; None: ask the contract."""
     try:
-        return _DECODE(line)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        found = _DECODE(line)
+        return _whole(found) if isinstance(found, _Measured) else found
+    except (*_NONE_OF_THEM, ContractError):
         return None
+
+
+def _whole(one: _Measured) -> Record:
+    """Return a measurement as its record; ContractError where its parts do not fit together."""
+    METRICS.check(one.metric, one.unit, one.version)
+    if len(one.launches) != len(one.replicates):
+        raise ContractError("the contract says it in its own words")
+    body = {
+        name: value
+        for name in _MEASURED
+        if (value := getattr(one, name)) is not None
+    }  # fmt: skip
+    return Record(seq=one.seq, kind=Kind.MEASUREMENT.value, mono_ns=one.mono_ns, body=body)
+
+
+_MEASURED = _Measured.__struct_fields__[3:]

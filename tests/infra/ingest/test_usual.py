@@ -12,10 +12,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import aliased
 
 from hotfire_infra.executors.fake import Script
+from hotfire_infra.ingest import usual as usual_module
 from hotfire_infra.ingest import wire
 from hotfire_infra.ingest.redaction import redact_records
 from hotfire_infra.ingest.stream import Arrival, store_arrival
-from hotfire_infra.ingest.usual import Ended, Started
+from hotfire_infra.ingest.usual import Ended, Started, usual_record
 from hotfire_infra.ingest.wire import read_batch
 from hotfire_infra.store import queries
 from hotfire_infra.store.models import Message, Result, StreamProblem
@@ -26,6 +27,7 @@ from hotfire_testframework.errors import ContractError
 from hotfire_testframework.runner.redaction import Redactor
 
 LINES = "application/x-ndjson"
+START = {"test": "m/s/n", "try": 1}
 NAMES = ("m/s/n", "m/s/other", "m/s/a/b", "no identifier", "m/s/" + "x" * 2000, "m/s/\u00e9\x00")
 names = st.sampled_from(NAMES)
 texts = st.sampled_from(
@@ -52,6 +54,34 @@ ends = st.fixed_dictionaries(
         "params": maps, "metrics": maps,
     },
 )  # fmt: skip
+figures = st.one_of(
+    st.integers(-(2**63) + 1, 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False)
+)
+odd = st.sampled_from([2**63, -(2**63), 10**40, True, "nan", None, float("inf"), [1]])
+points = st.fixed_dictionaries(
+    {
+        "metric": st.sampled_from(["aestus.decode_rate", "aestus.decode_rate", "no.metric"]),
+        "version": st.sampled_from([1, 1, 1, 2, 1.0]),
+        "unit": st.sampled_from(["token/s", "token/s", "token/s", "s"]),
+        "value": st.one_of(figures, figures, figures, odd),
+        "test": names,
+        "estimator": texts,
+        "replicates": st.lists(figures, min_size=2, max_size=2),
+        "launches": st.one_of(
+            st.just([0, 1]), st.just([0, 1]), st.just([0]), st.just([None, {"a": 10**40}])
+        ),
+        "inner": st.integers(0, 3),
+        "valid": st.booleans(),
+        "definition": st.sampled_from(["0" * 64, "f" * 64, "F" * 64, "0" * 64 + "\n", "0" * 63]),
+    },
+    optional={
+        "probe": st.one_of(maps, st.just({"metric": "probe.read_bandwidth", "value": 1e10}), odd),
+        "canary": st.one_of(figures, odd),
+        "reason": texts,
+        "more": texts,
+    },
+)  # fmt: skip
+measured = st.tuples(st.just("measurement"), points)
 usual = st.one_of(
     st.tuples(st.just("test_start"), starts), st.tuples(st.just("test_attempt"), ends)
 )
@@ -87,7 +117,7 @@ edits = st.sampled_from(
         lambda line: line.replace(b'"mono_ns":7', b'"mono_ns":' + b"9" * 40),
     ]
 )
-batches = st.lists(st.tuples(st.one_of(usual, usual, usual, strange), edits), max_size=6)
+batches = st.lists(st.tuples(st.one_of(usual, usual, usual, measured, strange), edits), max_size=6)
 
 
 def body_of(batch, first=1, gap=0):
@@ -145,6 +175,40 @@ def test_a_batch_of_usual_records_is_decoded_in_one_go(monkeypatch):
     start = encode_record(1, "test_start", 7, {"test": "m/s/n", "try": 1})
     found = read_batch(start, LINES)
     assert [type(record) for record in found.records] == [Started]
+
+
+def test_a_batch_with_other_records_is_decoded_in_one_go_too(monkeypatch):
+    monkeypatch.setattr(wire, "_read_each", None)
+    point = {"metric": "aestus.decode_rate", "version": 1, "unit": "token/s", "value": 3,
+             "test": "m/s/n", "estimator": "median", "replicates": [3, 3.5], "launches": [0, 0],
+             "inner": 2, "valid": True, "definition": "0" * 64}  # fmt: skip
+    sent = [("phase", {"phase": "run", "state": "begin"}), ("test_start", START), ("new", {"a": 1}),
+            ("measurement", point), ("test_start", START)]  # fmt: skip
+    lines = [encode_record(seq, kind, 7, body) for seq, (kind, body) in enumerate(sent, 1)]
+    found = read_batch(b"".join(lines), LINES).records
+    assert [type(one) for one in found] == [Record, Started, Record, Record, Started]
+    assert [one for one in found if type(one) is Record] == [
+        decode_record(line) for line, (kind, _) in zip(lines, sent, strict=True)
+        if kind != "test_start"
+    ]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(points)
+def test_a_measurement_is_the_record_that_the_contract_makes_of_it(body):
+    line = encode_record(1, "measurement", 7, body)
+    quick = usual_record(line)
+    assert quick is None or quick == decode_record(line)
+
+
+def test_a_measurement_is_decoded_quickly(monkeypatch):
+    monkeypatch.setattr(usual_module, "decode_record", None)
+    point = {"metric": "aestus.decode_rate", "version": 1, "unit": "token/s", "value": 3,
+             "test": "m/s/n", "estimator": "median", "replicates": [3, 3.5], "launches": [0, 0],
+             "inner": 2, "valid": False, "reason": "restless", "canary": 0.5, "probe": {"value": 1},
+             "definition": "0" * 64}  # fmt: skip
+    (found,) = usual_module.usual_records([encode_record(1, "measurement", 7, point)])
+    assert found.body == point
 
 
 def test_a_field_that_nobody_knows_is_left_to_the_contract():
