@@ -54,6 +54,13 @@ class ApiClient:
         answer = self._ask("GET", path)
         return None if answer.status_code == 404 else _checked(answer, path)
 
+    def text(self, path: str) -> str:
+        """Return what is no JSON, as a log; ComponentError."""
+        answer = self._ask("GET", path)
+        if not answer.is_success:
+            _checked(answer, path)
+        return answer.text
+
     def apply(self, manifest: Manifest) -> None:
         """Make an object be as given (server-side apply, ours by force); ComponentError."""
         path = f"{_collection(manifest)}/{manifest['metadata']['name']}"

@@ -254,8 +254,12 @@ def _guard(home: Home, owner: str) -> Component:
 
 def _ensure_running(home: Home, group: list[Component], say: Say) -> int:
     """Start those that do not run, as they are described now; how many that were."""
-    dead = [component for component in group if not processes.is_running(home, component)]
-    # One that lives but was started differently has to go first.
+    dead = [
+        component
+        for component in group
+        if not processes.is_running(home, component) or not processes.answers_soon(component)
+    ]
+    # One that lives but was started differently, or hangs, has to go first.
     processes.stop(home, [component.name for component in dead])
     for component in dead:
         processes.start(home, component)

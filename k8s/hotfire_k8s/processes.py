@@ -117,6 +117,14 @@ def wait_until_healthy(home: Home, components: Iterable[Component]) -> None:
         time.sleep(POLL_S)
 
 
+def answers_soon(component: Component) -> bool:
+    """Whether a component that runs is healthy, or becomes so within ten seconds."""
+    deadline = time.monotonic() + GRACE_S
+    while not (is_healthy := component.is_healthy()) and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    return is_healthy
+
+
 def log_of(home: Home, name: str) -> Path:
     """Return the file with everything that a component said."""
     return home.folder / "logs" / f"{name}.log"

@@ -130,13 +130,13 @@ def prepare(home: Home) -> Network:
         # So that what a pod asks of `kubernetes.default` arrives at the host, where a relay waits.
         _ip("address", "add", f"{SERVICE_ADDRESS}/32", "dev", network.bridge)
     _ip("link", "set", network.bridge, "up")
-    for branch in _branches(home):
+    for branch in branches(home):
         branch.mkdir(exist_ok=True)
         _inherit_cpuset(branch)
     return network
 
 
-def _branches(home: Home) -> list[Path]:
+def branches(home: Home) -> list[Path]:
     """Return the node's branch of each cgroup hierarchy."""
     name = f"hotfire-{token(home)}"
     if node_configuration.CGROUP_V2.exists():
@@ -327,10 +327,10 @@ def end_inside(home: Home) -> None:
     processes.stop(home, ["kubelet", "containerd"])
     shims = [who for who in processes.marked(home) if _program(who).endswith("containerd-shim")]
     processes.end(shims, grace_s=2)
-    branches = [branch for branch in _branches(home) if branch.exists()]
+    existing = [branch for branch in branches(home) if branch.exists()]
     # Twice: what is born while the first sweep goes on is found by the second.
     for _ in range(2):
-        processes.end(_members(branches), grace_s=2)
+        processes.end(_members(existing), grace_s=2)
 
 
 def _program(who: ProcessIdentity) -> str:
@@ -344,7 +344,7 @@ def remove(home: Home) -> None:
     if os.geteuid() != 0:
         return
     end_inside(home)
-    for branch in (branch for branch in _branches(home) if branch.exists()):
+    for branch in (branch for branch in branches(home) if branch.exists()):
         for path in sorted(branch.rglob("*/"), key=lambda path: -len(path.parts)):
             with contextlib.suppress(FileNotFoundError):
                 path.rmdir()
@@ -354,10 +354,10 @@ def remove(home: Home) -> None:
         _ip("link", "delete", bridge)
 
 
-def _members(branches: list[Path]) -> list[ProcessIdentity]:
+def _members(places: list[Path]) -> list[ProcessIdentity]:
     found = set()
-    for branch in branches:
-        for listing in branch.rglob("cgroup.procs"):
+    for place in places:
+        for listing in place.rglob("cgroup.procs"):
             with contextlib.suppress(OSError):
                 found |= {int(pid) for pid in listing.read_text(encoding="ascii").split()}
     return [identify(pid) for pid in sorted(found)]
