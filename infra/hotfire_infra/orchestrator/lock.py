@@ -2,6 +2,7 @@
 
 SQLite belongs to one machine: the lock of a living process is never taken. PostgreSQL is shared by
 machines that cannot see each other's processes, so there the lock is a lease by the store's clock.
+Containers of one machine share its boot id and not its processes: they go by the lease as well.
 In both, every taking raises the fence, and every write of a round checks holder and fence in its
 own transaction: a process that lost the lock while it slept can change nothing.
 """
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +84,10 @@ class HeldLock:
 
 def acquire(store: Store, *, label: str = "") -> HeldLock | None:
     """Take the lock if it is free or its holder is gone; None: somebody alive holds it."""
-    me = identify(os.getpid())
-    # Two orchestrators within one process (tests, a server) are still two holders.
-    holder = f"{me}:{label}" if label else str(me)
+    me, namespace = identify(os.getpid()), _pid_namespace()
+    # Two orchestrators within one process (tests, a server) are still two holders, and so are two
+    # containers, where each is process 1.
+    holder = ":".join(part for part in (str(me), namespace, label) if part)
     values = {
         "holder": holder,
         "boot_id": store.clock.boot_id,
@@ -93,6 +96,7 @@ def acquire(store: Store, *, label: str = "") -> HeldLock | None:
             "pid": me.pid,
             "start_time": me.start_time,
             "machine_boot_id": me.boot_id,
+            "pid_namespace": namespace,
             "host": socket.gethostname(),
             "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200],
         },
@@ -118,10 +122,29 @@ def _is_alive(connection: Connection, row: Any, store: Store) -> bool:
         pid=int(row.info.get("pid", 0)),
         start_time=int(row.info.get("start_time", 0)),
     )
+    # A number of another namespace names nobody here, or somebody else.
+    shares_processes = row.info.get("pid_namespace", _pid_namespace()) == _pid_namespace()
     if connection.dialect.name == "sqlite":
-        return bool(row.boot_id == store.clock.boot_id) and identity.is_alive()
-    is_ours_to_see = row.info.get("machine_boot_id") == here
+        is_this_boot = bool(row.boot_id == store.clock.boot_id)
+        if shares_processes or not is_this_boot:
+            return is_this_boot and identity.is_alive()
+        return _gave_a_sign(row, store)
+    is_ours_to_see = row.info.get("machine_boot_id") == here and shares_processes
     if is_ours_to_see and not identity.is_alive():
         return False
+    return _gave_a_sign(row, store)
+
+
+def _gave_a_sign(row: Any, store: Store) -> bool:
+    """Whether the lease still runs, by the store's clock."""
     age_ns = store.clock.mono_ns() - int(row.mono_ns)
     return bool(row.boot_id == store.clock.boot_id) and age_ns < LEADER_SECONDS * 1e9
+
+
+@cache
+def _pid_namespace() -> str:
+    """Name the set of processes that this one can see; empty where the kernel does not tell."""
+    try:
+        return f"pid{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:
+        return ""

@@ -178,3 +178,18 @@ def test_nobody_is_named_as_holder_of_a_released_lock(store):
     acquire(store, label="first").release()
     with store.reading() as connection:
         assert queries.holder_of(connection, locks.LOCK_NAME) is None
+
+
+def test_containers_of_one_machine_go_by_the_lease_and_not_by_a_number(services, monkeypatch):
+    """In each of two pods on one node the service is process 1; neither sees the other."""
+    first = acquire(services.store, label="one")
+    assert first is not None
+    monkeypatch.setattr(locks, "_pid_namespace", lambda: "pid1")
+    monkeypatch.setattr(locks.ProcessIdentity, "is_alive", lambda self: False)
+    assert acquire(services.store, label="one") is None, "it gave a sign of life just now"
+    services.let_the_lease_run_out()
+    second = acquire(services.store, label="one")
+    assert second is not None
+    assert second.holder != first.holder
+    with pytest.raises(LockLostError):
+        first.refresh()
