@@ -15,6 +15,7 @@ from hotfire_infra.sections.access import AccessSection
 from hotfire_infra.sections.devices import DevicesSection
 from hotfire_infra.sections.gate import GateSection
 from hotfire_infra.sections.holds import HoldsSection
+from hotfire_infra.sections.kubernetes import KubernetesSection
 from hotfire_infra.sections.limits import LimitsSection
 from hotfire_infra.sections.logging import LoggingSection
 from hotfire_infra.sections.queue import QueueSection
@@ -41,6 +42,8 @@ class Configuration(BaseModel):
     gate: GateSection = Field(default_factory=GateSection)
     secrets: SecretsSection = Field(default_factory=SecretsSection)
     holds: HoldsSection = Field(default_factory=HoldsSection)
+    kubernetes: KubernetesSection | None = None
+    """A cluster that carries attempts out; none: this machine does."""
     limits: LimitsSection = Field(default_factory=LimitsSection)
     logging: LoggingSection = Field(default_factory=LoggingSection)
     queue: QueueSection = Field(default_factory=QueueSection)

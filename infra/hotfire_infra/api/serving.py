@@ -19,7 +19,9 @@ from hotfire_infra.api.probes import Watched, probes_router
 from hotfire_infra.api.security.listening import check_listening, secure, secure_literals
 from hotfire_infra.api.service import Service
 from hotfire_infra.errors import InfraError
+from hotfire_infra.executors.protocol import Connected
 from hotfire_infra.operations.event_log import EventLog
+from hotfire_infra.operations.executor_metrics import ExecutorMetrics
 from hotfire_infra.operations.metrics import Metrics
 from hotfire_infra.operations.upkeep import Upkeep
 from hotfire_infra.orchestrator.lock import LOCK_NAME
@@ -71,6 +73,8 @@ def application(reports: Reports, service: Service | None = None, host: str = ""
         secure_literals(app)
     else:
         metrics = Metrics(service.store, lock_name=LOCK_NAME, leads=lambda: service.is_leading)
+        if isinstance(service.executor, Connected):
+            metrics.registry.register(ExecutorMetrics(service.executor))
         for companion in service.companions:
             if isinstance(companion, Upkeep):
                 metrics.registry.register(companion)

@@ -22,6 +22,7 @@ from hotfire_infra.operations.health import (
     check_secret_file,
 )
 from hotfire_infra.orchestrator.lock import LOCK_NAME
+from hotfire_infra.sections.kubernetes import KubernetesSection
 from hotfire_infra.settings import Settings
 from hotfire_infra.store.database import open_store
 from hotfire_pipelines.errors import PipelineError
@@ -42,6 +43,8 @@ def check_up(settings: Settings) -> tuple[Finding, ...]:
     if findings[-1].level is not Level.FAIL and settings.home.exists():
         findings += _store(settings, configuration)
     findings += _secrets(settings, configuration)
+    if configuration.kubernetes is not None:
+        findings.append(_cluster(settings, configuration.kubernetes))
     return tuple(findings)
 
 
@@ -75,6 +78,28 @@ def _store(settings: Settings, configuration: Configuration) -> Iterator[Finding
         yield check_leader(store, LOCK_NAME)
     finally:
         store.close()
+
+
+def _cluster(settings: Settings, section: KubernetesSection) -> Finding:
+    """Ask the cluster what we may do there, and what it lacks."""
+    from hotfire_infra.executors.kubernetes.executor import KubernetesExecutor
+
+    where = f"namespace {section.namespace}"
+    executor = KubernetesExecutor(settings.home / "attempts", section)
+    try:
+        missing = executor.check()
+    except InfraError as error:
+        said = " ".join(str(error).split())
+        remedy = "start the cluster, or correct section kubernetes of the configuration"
+        return Finding(name="cluster", level=Level.FAIL, said=said, remedy=remedy)
+    finally:
+        executor.close()
+    if missing:
+        level = Level.FAIL if any(one.startswith("may not") for one in missing) else Level.WARN
+        remedy = "see docs/kubernetes.md"
+        return Finding(name="cluster", level=level, said="; ".join(missing), remedy=remedy)
+    said = f"answers; {where} may be used as needed"
+    return Finding(name="cluster", level=Level.OK, said=said)
 
 
 def _secrets(settings: Settings, configuration: Configuration) -> Iterator[Finding]:

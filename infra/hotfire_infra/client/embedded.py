@@ -29,7 +29,7 @@ from hotfire_infra.errors import (
     StorageFullError,
 )
 from hotfire_infra.executors.local import LocalExecutor
-from hotfire_infra.executors.protocol import Executor
+from hotfire_infra.executors.protocol import Connected, Executor
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.orchestrator.finalizing import ANALYSES
 from hotfire_infra.orchestrator.importing import ImportOutcome, ImportWish, import_reports
@@ -57,7 +57,7 @@ HEARTBEAT_SECONDS = 1.0
 
 
 class EmbeddedClient:
-    """All verbs in this process, on SQLite and the local executor."""
+    """All verbs in this process, on a store and an executor of its own."""
 
     def __init__(
         self,
@@ -78,15 +78,12 @@ class EmbeddedClient:
 
     @classmethod
     def open(cls, settings: Settings) -> EmbeddedClient:
-        """Open the store of a home directory with the local executor."""
-        store = open_store(settings.home, database=settings.database)
-        bundle = settings.home / "runner" / f"{bundle_sha256()}.pyz"
-        if not bundle.exists():
-            _write_bundle(bundle)
-        executor = LocalExecutor(store.attempts, bundle, settings.cache, store.clock)
+        """Open the store of a home directory with the executor that its configuration names."""
         configuration = read_configuration(
             settings.configuration, must_exist=settings.is_configuration_named
         )
+        store = open_store(settings.home, database=settings.database)
+        executor = _choose_executor(store, settings, configuration)
         return cls(store, settings, executor, configuration, is_audited=True)
 
     def _orchestrator(self, lock: HeldLock) -> Orchestrator:
@@ -383,6 +380,8 @@ class EmbeddedClient:
         try:
             self._driver.stop()
         finally:
+            if isinstance(self._executor, Connected):
+                self._executor.close()
             self._store.close()
 
     def _audit(self, action: str, run: RunRow, reason: str) -> None:
@@ -396,6 +395,19 @@ class EmbeddedClient:
     def _find(self, ref: str) -> RunRow:
         with self._store.reading() as connection:
             return queries.find_run(connection, ref)
+
+
+def _choose_executor(store: Store, settings: Settings, configuration: Configuration) -> Executor:
+    """Return the cluster where one is configured, else this machine."""
+    if configuration.kubernetes is not None:
+        # Imported where it is used: most commands never speak to a cluster.
+        from hotfire_infra.executors.kubernetes.executor import KubernetesExecutor
+
+        return KubernetesExecutor(store.attempts, configuration.kubernetes, store.clock)
+    bundle = settings.home / "runner" / f"{bundle_sha256()}.pyz"
+    if not bundle.exists():
+        _write_bundle(bundle)
+    return LocalExecutor(store.attempts, bundle, settings.cache, store.clock)
 
 
 def _heartbeat(event_id: int, at_ns: int, whole: RunSnapshot) -> WatchEvent:

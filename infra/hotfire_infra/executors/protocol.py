@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from hotfire_infra.executors.spool import Spool
 from hotfire_infra.states import Priority
@@ -118,6 +118,31 @@ class Probe:
 
     launcher: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One family of figures for operations; keys of `values` are the values of `labels`."""
+
+    name: str
+    text: str
+    labels: tuple[str, ...]
+    values: Mapping[tuple[str, ...], float]
+    is_counter: bool = False
+
+
+@runtime_checkable
+class Connected(Protocol):
+    """What an executor offers beside the contract that is connected to something far away."""
+
+    def figures(self) -> Iterable[Figure]:
+        """Return how the connection is."""
+
+    def check(self) -> Sequence[str]:
+        """Ask now, and return what is wrong, in sentences; raises ExecutorError if nobody answers."""
+
+    def close(self) -> None:
+        """Let the connection go; what was submitted goes on."""
 
 
 class Executor(Protocol):

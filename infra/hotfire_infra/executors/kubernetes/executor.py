@@ -23,6 +23,7 @@ from typing import Any
 from hotfire_infra.clock import Clock, SystemClock
 from hotfire_infra.errors import ExecutorError
 from hotfire_infra.executors.kubernetes.admittance import Admittance
+from hotfire_infra.executors.kubernetes.checking import check_cluster
 from hotfire_infra.executors.kubernetes.cluster import Cluster
 from hotfire_infra.executors.kubernetes.desk import Desk
 from hotfire_infra.executors.kubernetes.diagnosis import (
@@ -33,11 +34,12 @@ from hotfire_infra.executors.kubernetes.diagnosis import (
     stuck,
     waiting_of,
 )
-from hotfire_infra.executors.kubernetes.figures import Figure, figures_of
+from hotfire_infra.executors.kubernetes.figures import figures_of
 from hotfire_infra.executors.kubernetes.sightings import PodSight, Seen
 from hotfire_infra.executors.protocol import (
     Capacity,
     DeviceReport,
+    Figure,
     Life,
     Observation,
     Order,
@@ -111,6 +113,10 @@ class KubernetesExecutor:
     def figures(self) -> Iterable[Figure]:
         """Return what operations shows of this executor."""
         return figures_of(self._desk)
+
+    def check(self) -> Sequence[str]:
+        """Ask the cluster what we may do there, and return what is missing."""
+        return check_cluster(self._desk.cluster, self.section)
 
     def spool(self, attempt: Ulid) -> Spool:
         """Return the copy of the attempt's directory."""

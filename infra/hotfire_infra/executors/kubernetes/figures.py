@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from hotfire_infra.executors.protocol import Figure
 
 if TYPE_CHECKING:
     from hotfire_infra.executors.kubernetes.desk import Desk
 
 NEVER = -1.0
 """Age of a watch that has never heard anything."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One family of figures; keys of `values` are the values of `labels`."""
-
-    name: str
-    text: str
-    labels: tuple[str, ...]
-    values: Mapping[tuple[str, ...], float]
-    is_counter: bool = False
 
 
 def figures_of(desk: Desk) -> Iterator[Figure]:
