@@ -145,6 +145,8 @@ class RunPage:
     cells: tuple[CellRow, ...]
     cells_summary: str
     changes: tuple[ChangeLine, ...]
+    reruns: tuple[str, ...]
+    """What was run again, interleaved, to be sure."""
     performance: tuple[PerformanceRow, ...]
     quiet: tuple[QuietSeries, ...]
     performance_empty: str
@@ -177,6 +179,7 @@ def run_page(report: RunReport) -> RunPage:
         cells=tuple(_cell_row(cell) for cell in report.cells),
         cells_summary=_cells_summary(report),
         changes=change_lines(report.changes),
+        reruns=tuple(one.words for one in report.confirmations),
         performance=tuple(_performance_row(point) for point in loud),
         quiet=tuple(_quiet_series(metric, points) for metric, points in quiet.items()),
         performance_empty=_empty(report, "No measurement was recorded: no performance cell ran"),

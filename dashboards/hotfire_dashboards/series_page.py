@@ -35,13 +35,37 @@ class ChangeLine:
 
     look: Appearance
     words: str
+    more: tuple[str, ...] = ()
+    """What reruns say of it, and what people decided."""
+    commands: tuple[str, ...] = ()
 
 
 def change_lines(changes: Iterable[ChangeReport]) -> tuple[ChangeLine, ...]:
     """Return changes as pages list them, the newest first."""
     return tuple(
-        ChangeLine(look=appearance(one.look), words=one.words) for one in reversed(tuple(changes))
+        ChangeLine(
+            look=appearance(one.look),
+            words=one.words,
+            more=_said(one),
+            commands=_commands(one),
+        )
+        for one in reversed(tuple(changes))
     )
+
+
+def _said(change: ChangeReport) -> tuple[str, ...]:
+    label = f"labelled {change.label} by {change.labelled_by}" if change.label else ""
+    reruns = f"reruns {change.confirmation}" if change.confirmation else ""
+    return tuple(one for one in (reruns, change.accepted, label) if one)
+
+
+def _commands(change: ChangeReport) -> tuple[str, ...]:
+    """Return what can be asked and said of an alert that nobody has dealt with."""
+    if change.state != "alert" or change.accepted:
+        return ()
+    confirm = () if change.confirmation else (f"hotfire confirm {change.id}",)
+    label = () if change.label else (f"hotfire changes label {change.id} true",)
+    return (*confirm, *label)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,8 @@ class ChangeReport:
     labelled_by: str | None = None
     confirmation: str = ""
     """What reruns of suspect and parent say; empty where nobody asked."""
+    accepted: str = ""
+    """By whom and why it became the reference; empty where nobody accepted it."""
 
     @property
     def has_levels(self) -> bool:

@@ -29,6 +29,7 @@ from hotfire_infra.store.confirmations import (
 )
 from hotfire_infra.store.queries import run_by_id
 from hotfire_infra.store.queries_measurements import MeasurementRow, measurements_of_run
+from hotfire_infra.store.references import AcceptanceRow, acceptances_of
 from hotfire_infra.store.rows import RunRow
 from hotfire_infra.store.series_changes import ChangeRow
 from hotfire_testframework.contract.metrics import Direction
@@ -274,12 +275,25 @@ def reports_of_run(connection: Connection, run_id: int) -> tuple[ConfirmationRep
 
 
 def shown_changes(connection: Connection, rows: Sequence[ChangeRow]) -> tuple[ChangeReport, ...]:
-    """Return recorded changes as people see them, with what was run again about them last."""
+    """Return recorded changes as people see them, with what was run again and decided about them."""
     words = {
         row.change_id: confirmation_report(connection, row).words
         for row in confirmations_of_changes(connection, [row.id for row in rows])
     }
-    return tuple(replace(change_report(row), confirmation=words.get(row.id, "")) for row in rows)
+    accepted = acceptances_of(connection, [row.id for row in rows])
+    return tuple(
+        replace(
+            change_report(row),
+            confirmation=words.get(row.id, ""),
+            accepted=accepted_words(accepted[row.id]) if row.id in accepted else "",
+        )
+        for row in rows
+    )
+
+
+def accepted_words(row: AcceptanceRow) -> str:
+    """Return `reference since run 41, accepted by ada: the new kernel is exact`."""
+    return f"reference since run {row.run_number}, accepted by {row.accepted_by}: {row.reason}"
 
 
 def answers_of_run(connection: Connection, run_id: int) -> Mapping[str, SeriesAnswer]:

@@ -12,6 +12,7 @@ from hotfire_infra.api.routers import (
     attempts,
     blobs,
     cells,
+    changes,
     decisions,
     history,
     imports,
@@ -61,7 +62,7 @@ def create_app(reports: Reports, service: Service | None = None) -> FastAPI:
         operations,
         schedules,
     )
-    for module in (*nouns, decisions, reproduction, imports):
+    for module in (*nouns, changes, decisions, reproduction, imports):
         app.include_router(module.router, prefix=PREFIX)
     install_openapi(app)
     return app

@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from hotfire_infra.cli.trees import (
+    changes,
     db,
     devices,
     importing,
@@ -45,6 +46,7 @@ app.add_typer(schedules.tree, name="schedules")
 app.add_typer(schedules.holds, name="holds")
 app.add_typer(waivers.tree, name="waivers")
 app.add_typer(lists.tree, name="lists")
+app.add_typer(changes.tree, name="changes")
 app.command("import")(importing.import_command)
 
 
@@ -300,6 +302,21 @@ def repro(
     from hotfire_infra.cli.verbs import repro as verb
 
     return verb.repro(what, run, platform, execute=execute)
+
+
+@app.command()
+def confirm(
+    what: Annotated[str, typer.Argument(metavar="CHANGE|RUN", help="Whose regression is doubted.")],
+    budget: Annotated[
+        float, typer.Option(min=1, max=1440, metavar="MINUTES", help="Of the machine.")
+    ] = 30.0,
+    wait: Annotated[bool, typer.Option("--wait/--detach", help="Follow it, or return.")] = True,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Rerun suspect and parent until sure. Exit: 1 confirmed, 0 refuted. Example: hotfire confirm 12"""
+    from hotfire_infra.cli.verbs import confirm as verb
+
+    return verb.confirm(what, budget, wait=wait, as_json=output is Output.JSON)
 
 
 @app.command()

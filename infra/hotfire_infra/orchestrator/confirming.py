@@ -56,6 +56,7 @@ from hotfire_infra.store.queries_measurements import (
     measurements_of_run,
     points_of_series,
 )
+from hotfire_infra.store.references import references_of
 from hotfire_infra.store.rows import RunRow, SourceRow
 from hotfire_infra.store.series_changes import ChangeRow, changes_of_causes
 from hotfire_pipelines.plan import Plan, Source
@@ -324,7 +325,14 @@ def _baseline(
 ) -> SourceRow | None:
     """Return the source of the newest run of the target branch that a run was compared with."""
     points = points_of_series(connection, keys, before_run=run.id, is_mainline=True)
-    for run_id in sorted(passed_on_mainline(connection, {p.run_id for p in points}), reverse=True):
+    good = passed_on_mainline(connection, {one.run_id for one in points})
+    accepted = references_of(connection, keys)
+    if accepted:
+        begin = max(one.begin for one in accepted.values())
+        until = max(one.until for one in accepted.values())
+        told = {one.run_id for one in points if one.run_id <= until}
+        good = frozenset(one for one in good | told if one >= begin)
+    for run_id in sorted(good, reverse=True):
         source = run_by_id(connection, run_id).source
         archive = source.archive_sha256
         is_other = (source.revision, source.patch_digest) != (

@@ -62,13 +62,20 @@ def mainline_runs(connection: Connection, run_ids: Iterable[int]) -> tuple[Mainl
 
 def passed_on_mainline(connection: Connection, run_ids: Iterable[int]) -> frozenset[int]:
     """Return those of some runs that lie on the target branch and passed."""
+    return on_mainline(connection, run_ids, Run.verdict == "passed")
+
+
+def on_mainline(
+    connection: Connection, run_ids: Iterable[int], *conditions: ColumnElement[bool]
+) -> frozenset[int]:
+    """Return those of some runs that lie on the target branch and meet more conditions."""
     found: set[int] = set()
     wanted = sorted(run_ids)
     for start in range(0, len(wanted), BATCH):
         query = (
             select(Run.id)
             .join(SourceStamp, SourceStamp.id == Run.source_stamp_id)
-            .where(Run.id.in_(wanted[start : start + BATCH]), IS_MAINLINE, Run.verdict == "passed")
+            .where(Run.id.in_(wanted[start : start + BATCH]), IS_MAINLINE, *conditions)
         )
         found.update(connection.execute(query).scalars())
     return frozenset(found)

@@ -128,6 +128,16 @@ def runs_at(connection: Connection, series_key: str, positions: Sequence[int]) -
     return {row.position: row.run_id for row in connection.execute(query)}
 
 
+def positions_of(
+    connection: Connection, series_key: str, first: int, last: int
+) -> Mapping[int, int]:
+    """Return the positions from `first` to `last` of a series, by run."""
+    query = select(SeriesPoint.run_id, SeriesPoint.position).where(
+        SeriesPoint.series_key == series_key, SeriesPoint.position.between(first, last)
+    )
+    return {row.run_id: row.position for row in connection.execute(query)}
+
+
 def skipped_points(connection: Connection, series_key: str) -> Mapping[int, str]:
     """Return why the points of some runs were not taken, by run."""
     query = select(SeriesPoint.run_id, SeriesPoint.reason).where(
@@ -165,6 +175,12 @@ def changes_of_causes(connection: Connection, causes: Sequence[str]) -> tuple[Ch
     """Return the changes of some alerts."""
     query = _changes().where(SeriesChange.cause.in_(causes))
     return _rows(connection, query.order_by(SeriesChange.id))
+
+
+def changes_called(connection: Connection, ref: str) -> tuple[ChangeRow, ...]:
+    """Return at most two changes whose id begins with `ref`: two mean it is ambiguous."""
+    query = _changes().where(SeriesChange.ulid.startswith(ref.upper(), autoescape=True))
+    return _rows(connection, query.order_by(SeriesChange.id).limit(2))
 
 
 def newest_changes(

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from hotfire_infra.analysis.change_reports import ChangeReport, change_reports
+from hotfire_infra.analysis.change_reports import ChangeReport
 from hotfire_infra.analysis.change_tracking import ChangeState
+from hotfire_infra.analysis.confirmations import shown_changes
 from hotfire_infra.analysis.history import SeriesHistory, TestHistory
 from hotfire_infra.analysis.numerics.history import ErrorHistory
 from hotfire_infra.analysis.transport import encode
@@ -138,8 +139,9 @@ def changes(
             before=int(before[0]) if before else None,
             states=() if state is None else (state.value,),
         )
+        items = list(shown_changes(connection, rows))
     following = encode_cursor("changes", rows[-1].id) if len(rows) == limit else None
-    return ChangePage(items=list(change_reports(rows)), next=following)
+    return ChangePage(items=items, next=following)
 
 
 @router.get("/pipelines/{pipeline}/inventories", summary="List what cells last collected",

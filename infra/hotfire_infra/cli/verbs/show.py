@@ -33,7 +33,7 @@ from hotfire_infra.cli.lines import cell_line, closing_line, performance_lines, 
 from hotfire_infra.cli.problems import CliError
 from hotfire_infra.cli.session import open_reports
 from hotfire_infra.cli.verbs.kernel_errors import show_kernel_errors
-from hotfire_infra.cli.verbs.show_series import change_line, show_series
+from hotfire_infra.cli.verbs.show_series import change_lines, show_series
 from hotfire_infra.errors import RunNotFoundError
 
 _SERIES_KEY = re.compile(r"[0-9a-f]{8,64}")
@@ -104,6 +104,8 @@ def _show_run(report: RunReport, *, as_json: bool) -> None:
     _print_causes(report, causes_of(report.failures))
     for reason in report.reasons:
         data(f"   {reason}")
+    for confirmation in report.confirmations:
+        data(f"   reruns {confirmation.words}")
     for line in (line for hold in report.holds for line in hold_lines(hold)):
         data(f"   {line}")
     for notice in report.notices:
@@ -187,8 +189,8 @@ def _show_test(history: TestHistory, *, as_json: bool) -> None:
     for note in history.flakes:
         axes = " ".join(value for _, value in sorted(note.variant.items()))
         data(f"   {note.words}   {axes}".rstrip())
-    for change in history.changes:
-        data(change_line(change))
+    for line in (line for change in history.changes for line in change_lines(change)):
+        data(line)
     for key, words in history.series:
         data(f"   series {words}   hotfire show {key[:16]}")
     data(f"   {repro_command(history.test, shown.run)}")

@@ -26,7 +26,8 @@ def show_series(series: SeriesHistory, *, as_json: bool) -> None:
     data(f"        {variant}   {series.environment}")
     data(f"        {count(len(series.points), 'point')}, {series.direction} is better")
     for change in series.changes:
-        data(change_line(change))
+        for line in change_lines(change):
+            data(line)
     for point in reversed(series.points[-SHOWN_POINTS:]):
         data(_point_line(point, series))
     hidden = len(series.points) - SHOWN_POINTS
@@ -34,10 +35,13 @@ def show_series(series: SeriesHistory, *, as_json: bool) -> None:
         data(f"   and {count(hidden, 'earlier point')}")
 
 
-def change_line(change: ChangeReport) -> str:
-    """Return a change with the symbol of whether it is good."""
+def change_lines(change: ChangeReport) -> list[str]:
+    """Return a change with the symbol of whether it is good, and what was asked and said of it."""
     look = appearance(change.look)
-    return f" {symbol(look, sys.stdout)} {look.word}: {change.words}"
+    lines = [f" {symbol(look, sys.stdout)} {look.word}: {change.words}"]
+    label = f"labelled {change.label} by {change.labelled_by}" if change.label else ""
+    more = (change.confirmation, change.accepted, label)
+    return [*lines, *(f"     {one}" for one in more if one), f"     change {change.id}"]
 
 
 def _point_line(point: SeriesPoint, series: SeriesHistory) -> str:

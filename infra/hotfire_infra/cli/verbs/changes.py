@@ -1,0 +1,75 @@
+"""`hotfire changes`: list, label, accept."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from hotfire_infra.analysis.change_reports import ChangeReport
+from hotfire_infra.cli.console import data
+from hotfire_infra.cli.exit_codes import CliExit
+from hotfire_infra.cli.verbs.show_series import change_lines
+from hotfire_infra.client.changes_desk import ChangesDesk, ServiceDesk, StoreDesk
+from hotfire_infra.client.connection import Connection, read_token
+from hotfire_infra.settings import read_settings
+from hotfire_infra.store.database import open_store
+from hotfire_infra.store.references import ChangeLabel
+
+
+@contextlib.contextmanager
+def open_desk() -> Iterator[ChangesDesk]:
+    """Open the desk of the store here, or of the service that is named."""
+    settings = read_settings()
+    if settings.server:
+        with contextlib.closing(
+            Connection(settings.server, read_token(settings.token_file))
+        ) as connection:
+            yield ServiceDesk(connection)
+        return
+    store = open_store(settings.home, database=settings.database)
+    try:
+        yield StoreDesk(store, settings.user)
+    finally:
+        store.close()
+
+
+def list_changes(limit: int, state: str | None, *, as_json: bool) -> int:
+    """Print the changes noticed last, newest first."""
+    with open_desk() as desk:
+        found = desk.changes(limit=limit, state=state)
+    if as_json:
+        data(json.dumps([asdict(one) for one in found], ensure_ascii=False))
+        return CliExit.OK
+    for one in found:
+        _print(one)
+    if not found:
+        data(" no series of the target branch has changed")
+    return CliExit.OK
+
+
+def label(change: str, word: str) -> int:
+    """Write what triage says."""
+    with open_desk() as desk:
+        _print(desk.label(change, None if word == "none" else ChangeLabel(word)))
+    return CliExit.OK
+
+
+def accept(change: str, reason: str) -> int:
+    """Let the reference begin with a change."""
+    with open_desk() as desk:
+        _print(desk.accept(change, reason))
+    return CliExit.OK
+
+
+def withdraw(change: str) -> int:
+    """Take an acceptance back."""
+    with open_desk() as desk:
+        _print(desk.withdraw(change))
+    return CliExit.OK
+
+
+def _print(change: ChangeReport) -> None:
+    for line in change_lines(change):
+        data(line)
