@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import re
 import shutil
@@ -120,9 +119,9 @@ def _build(program: str, target: Path, compiler: Compiler, say: Say, position: s
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=".build-", dir=target.parent) as scratch:
         built = Path(scratch) / program
-        overlay = _overlay(product, program, compiler, Path(scratch))
-        argv = _command(product, compiler, built) + overlay + [product.programs[program]]
-        _run_compiler(argv, product, program, compiler, say)
+        folder, package = _source(product, program, compiler, Path(scratch) / "source")
+        argv = [*_command(product, compiler, built), package]
+        _run_compiler(argv, folder, program, compiler, say)
         size = built.stat().st_size
         built.replace(target)
     took = time.monotonic() - started
@@ -137,20 +136,27 @@ def _command(product: Product, compiler: Compiler, built: Path) -> list[str]:
     return [str(compiler.go), *fixed, "-ldflags", flags, *tags, "-o", str(built)]
 
 
-def _overlay(product: Product, program: str, compiler: Compiler, scratch: Path) -> list[str]:
-    """Write the files that the compiler reads in place of those of a module."""
-    replaced = {}
-    for patch in product.patches:
-        if patch.package == product.programs[program]:
-            folder = Path(compiler.ask(product, "list", "-f", "{{.Dir}}", patch.package))
-            copy = scratch / patch.file
-            copy.write_text(patched(folder / patch.file, patch), encoding="utf-8")
-            replaced[str(folder / patch.file)] = str(copy)
-    if not replaced:
-        return []
-    listing = scratch / "overlay.json"
-    listing.write_text(json.dumps({"Replace": replaced}), encoding="utf-8")
-    return ["-overlay", str(listing)]
+def _source(product: Product, program: str, compiler: Compiler, scratch: Path) -> tuple[Path, str]:
+    """Return the folder to build in and what to build there.
+
+    A package that is patched is copied out of its module first, into one of its own with the same
+    go.mod and go.sum: what it imports is what is pinned.
+    """
+    package = product.programs[program]
+    patches = [patch for patch in product.patches if patch.package == package]
+    if not patches:
+        return product.folder, package
+    scratch.mkdir()
+    for name in ("go.mod", "go.sum"):
+        shutil.copy(product.folder / name, scratch)
+    original = Path(compiler.ask(product, "list", "-f", "{{.Dir}}", package))
+    for file in original.glob("*.go"):
+        if not file.name.endswith("_test.go"):
+            (scratch / file.name).write_bytes(file.read_bytes())
+    for patch in patches:
+        text = patched(original / patch.file, patch)
+        (scratch / patch.file).write_text(text, encoding="utf-8")
+    return scratch, "."
 
 
 def patched(path: Path, patch: SourcePatch) -> str:
@@ -165,14 +171,14 @@ def patched(path: Path, patch: SourcePatch) -> str:
 
 
 def _run_compiler(
-    argv: list[str], product: Product, program: str, compiler: Compiler, say: Say
+    argv: list[str], folder: Path, program: str, compiler: Compiler, say: Say
 ) -> None:
     """Run a build to its end and tell how far it is; BuildError with its last words."""
     said: deque[str] = deque(maxlen=12)
     compiled = fetched = 0
     with subprocess.Popen(
         argv,
-        cwd=product.folder,
+        cwd=folder,
         env=compiler.environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -209,7 +209,7 @@ def controller_manager(
         f"--root-ca-file={access.authority.pair.certificate}",
         f"--cluster-signing-cert-file={access.authority.pair.certificate}",
         f"--cluster-signing-key-file={access.authority.pair.key}",
-        "--use-service-account-credentials=false",
+        "--use-service-account-credentials=true",
         f"--kube-api-qps={QPS}",
         f"--kube-api-burst={BURST}",
         f"--node-monitor-grace-period={SILENCE_S[nodes <= SMALL_CLUSTER]}s",

@@ -51,7 +51,7 @@ NODE_READY = """\
 addresses:
 - address: {{ NodeIP | Quote }}
   type: InternalIP
-- address: {{ NodeName | Quote }}
+- address: {{ .metadata.name | Quote }}
   type: Hostname
 phase: Running
 """

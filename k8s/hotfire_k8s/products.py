@@ -18,7 +18,7 @@ CONTROLPLANE = Path(__file__).resolve().parents[1] / "controlplane"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourcePatch:
-    """One literal of a dependency that is replaced while it is compiled; the module stays as is."""
+    """One literal of a program's package that is replaced in the copy that is compiled."""
 
     package: str
     file: str

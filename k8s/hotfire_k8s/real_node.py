@@ -8,6 +8,7 @@ and a branch of the cgroup tree; `remove` gives both back.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import ipaddress
 import json
@@ -45,6 +46,7 @@ CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_SYS_RESOURCE = 21, 12, 24
 SUBNETS = ipaddress.IPv4Network("10.244.0.0/16")
 """Of it a cluster takes a /24 that nothing on this machine has yet."""
 PATIENCE_S = 120.0
+REAPING_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,7 +327,7 @@ def wait_until_ready(client: ApiClient, catalogue: Catalogue) -> None:
 def end_inside(home: Home) -> None:
     """End kubelet, containerd, their shims and all containers; idempotent, ComponentError."""
     processes.stop(home, ["kubelet", "containerd"])
-    shims = [who for who in processes.marked(home) if _program(who).endswith("containerd-shim")]
+    shims = [who for who in processes.marked(home) if _program(who).startswith("containerd-shim")]
     processes.end(shims, grace_s=2)
     existing = [branch for branch in branches(home) if branch.exists()]
     # Twice: what is born while the first sweep goes on is found by the second.
@@ -335,7 +337,7 @@ def end_inside(home: Home) -> None:
 
 def _program(who: ProcessIdentity) -> str:
     with contextlib.suppress(OSError):
-        return (PROC / str(who.pid) / "exe").readlink().name.removesuffix("-runc-v2")
+        return (PROC / str(who.pid) / "exe").readlink().name
     return ""
 
 
@@ -346,12 +348,27 @@ def remove(home: Home) -> None:
     end_inside(home)
     for branch in (branch for branch in branches(home) if branch.exists()):
         for path in sorted(branch.rglob("*/"), key=lambda path: -len(path.parts)):
-            with contextlib.suppress(FileNotFoundError):
-                path.rmdir()
-        branch.rmdir()
+            _remove_cgroup(path)
+        _remove_cgroup(branch)
     bridge = f"hf{token(home)}"
     if (Path("/sys/class/net") / bridge).exists():
         _ip("link", "delete", bridge)
+
+
+def _remove_cgroup(path: Path) -> None:
+    """Remove a cgroup without children; the dead count as members until they are reaped."""
+    deadline = time.monotonic() + REAPING_S
+    while True:
+        try:
+            path.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise ComponentError(f"{path}: {error.strerror}") from error
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _members(places: list[Path]) -> list[ProcessIdentity]:
