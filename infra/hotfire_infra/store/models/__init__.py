@@ -25,6 +25,7 @@ from hotfire_infra.store.models.plan import (
     SourceStamp,
     Task,
 )
+from hotfire_infra.store.models.quality import DetectorCheck, KernelError
 from hotfire_infra.store.models.results import (
     AccuracySample,
     Collected,
@@ -53,6 +54,7 @@ __all__ = [
     "Comparison",
     "Confirmation",
     "Coverage",
+    "DetectorCheck",
     "Device",
     "DeviceEvidence",
     "Differential",
@@ -65,6 +67,7 @@ __all__ = [
     "Hold",
     "Invalidation",
     "Inventory",
+    "KernelError",
     "Lock",
     "LogChunk",
     "Login",

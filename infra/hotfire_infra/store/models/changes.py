@@ -94,3 +94,5 @@ class SeriesChange(Base):
     """What triage says of it."""
     labelled_by: Mapped[str | None]
     labelled_ns: Mapped[Nanoseconds | None]
+    operators: Mapped[str | None]
+    """Which parts of the metric moved with it, in words; none: they were not measured."""

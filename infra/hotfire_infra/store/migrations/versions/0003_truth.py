@@ -24,6 +24,7 @@ STR64 = sa.String(64)
 STR1024 = sa.String(1024)
 
 CHANGES = ("series_change", "series_point", "series_state")
+QUALITY = ("kernel_error", "detector_check")
 DECISIONS = ("quarantine", "acceptance", "confirmation")
 """In the order in which they may be dropped."""
 
@@ -43,7 +44,9 @@ def upgrade() -> None:
     # For a day main made these tables under the name 0002: what it wrote is kept as it is.
     if not sa.inspect(op.get_bind()).has_table("series_state"):
         _create_changes()
+    op.add_column("series_change", column("operators", STR, null=True))
     _create_decisions()
+    _create_quality()
 
 
 def _create_changes() -> None:
@@ -161,7 +164,37 @@ def _create_decisions() -> None:
     op.create_index(None, "quarantine", ["state"])
 
 
+def _create_quality() -> None:
+    op.create_table(
+        "kernel_error",
+        column("run_id", *key_to("run")),
+        column("kernel", STR1024),
+        column("dtype", STR1024),
+        column("shape", STR1024),
+        column("arch", STR1024),
+        column("cases", BIG),
+        column("ulp", JSON),
+        column("relative", JSON),
+        column("over_bound", REAL),
+        column("ulp_level", REAL),
+        column("relative_level", REAL),
+        sa.PrimaryKeyConstraint("run_id", "kernel", "dtype", "shape", "arch"),
+    )
+    op.create_index(None, "kernel_error", ["kernel", "run_id"])
+    op.create_table(
+        "detector_check",
+        column("id", KEY),
+        column("ulid", STR26),
+        column("checked_ns", BIG),
+        column("seed", BIG),
+        column("series", BIG),
+        column("body", JSON),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("ulid"),
+    )
+
+
 def downgrade() -> None:
     """Go back to 0002."""
-    for name in (*DECISIONS, *CHANGES):
+    for name in (*QUALITY, *DECISIONS, *CHANGES):
         op.drop_table(name)
