@@ -106,7 +106,7 @@ DEFINITIONS: Mapping[str, Definition] = {
         toolchain="cuda",
     ),
     "service": Definition(
-        packages=(*RUNNER_PACKAGES, "git"),
+        packages=(*RUNNER_PACKAGES, "git", "grep"),
         lock="service.lock",
         sources=SOURCES,
         runner=False,
