@@ -152,7 +152,7 @@ def lay_packages(layer: LayerWriter, packages: Sequence[Package], *, compile_pyt
             continue
         for member, content in _members(package.path):
             name = _placed(member.name)
-            if not name or name.startswith(LEFT_OUT):
+            if not name or f"{name}/".startswith(LEFT_OUT):
                 continue
             _lay(layer, member, name, content)
             if compile_python and name.startswith(PYTHON_LIBRARY) and name.endswith(".py"):

@@ -41,6 +41,8 @@ LOCKS = (
     "infra/setup/uv.lock",
     "infra/setup/cuda.lock",
     "infra/setup/models.lock",
+    "k8s/images/service.lock",
+    "k8s/images/toolchain.lock",
 )
 # Docker's package is called docker.io in Debian; the licence names its own address.
 EXEMPT = {"LICENSE"}
