@@ -32,6 +32,7 @@ BEAT_S = 15.0
 """A build says at least this often how far it is."""
 PROGRAM_BYTES = 120_000_000
 """Largest program, kube-apiserver, rounded up."""
+SCRATCH = ".build-"
 OFFLINE = re.compile(
     r"dial tcp|no such host|connection refused|i/o timeout|TLS handshake|network is unreachable"
     r"|Temporary failure|proxyconnect"
@@ -102,6 +103,9 @@ def _build_all(programs: Sequence[str], cache: ProgramCache, say: Say) -> None:
         f"building {', '.join(programs)} with {compiler.version}: about {_minutes(seconds)} on two "
         "cores with nothing cached, once"
     )
+    # What a builder left that was killed; the lock says that none is at work.
+    for left in cache.folder.glob(f"*/{SCRATCH}*"):
+        shutil.rmtree(left)
     started = time.monotonic()
     for number, program in enumerate(programs, 1):
         _build(program, cache.path(program), compiler, say, f"{number}/{len(programs)}")
@@ -117,7 +121,7 @@ def _build(program: str, target: Path, compiler: Compiler, say: Say, position: s
     say(f"{position} {program} {product.version} …")
     target.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=target.parent) as scratch:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=target.parent) as scratch:
         built = Path(scratch) / program
         folder, package = _source(product, program, compiler, Path(scratch) / "source")
         argv = [*_command(product, compiler, built), package]

@@ -10,6 +10,7 @@ from typing import Any
 from hotfire_infra.executors.kubernetes.fleet import labels_of, offer_of, scaled, taints_of
 from hotfire_infra.executors.kubernetes.placement import ARCH_LABEL, OS_LABEL
 from hotfire_k8s.api import ApiClient, in_threads
+from hotfire_k8s.controlplane import SMALL_CLUSTER
 from hotfire_k8s.errors import ClusterUsageError, ComponentError
 from hotfire_k8s.kwok import NODE_ANNOTATION
 from hotfire_pipelines.catalogue import Catalogue, load_platforms
@@ -99,7 +100,8 @@ def wait_until_ready(client: ApiClient, number: int) -> None:
     while (ready := sum(map(_is_ready, _listed(client)))) < number:
         if time.monotonic() > deadline:
             raise ComponentError(f"{ready} of {number} simulated nodes are ready: ask the kwok log")
-        time.sleep(POLL_S)
+        # Each look at a thousand nodes costs the API server 3 MB of JSON.
+        time.sleep(POLL_S if number <= SMALL_CLUSTER else 4 * POLL_S)
 
 
 def _listed(client: ApiClient) -> list[Manifest]:

@@ -91,6 +91,13 @@ def test_a_failed_build_leaves_nothing_under_the_programs_name(machine):
     assert [path.name for path in machine.cache.folder.rglob("*") if path.is_file()] == ["lock"]
 
 
+def test_what_a_killed_builder_left_is_cleared_away(machine):
+    left = machine.cache.path("etcd").parent / ".build-dead"
+    left.mkdir(parents=True)
+    machine.build()
+    assert not left.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
