@@ -11,12 +11,12 @@ CHUNK = 1 << 16
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Carry one direction until its end, and hand the end on; the other may go on."""
     with contextlib.suppress(OSError):
         while chunk := await reader.read(CHUNK):
             writer.write(chunk)
             await writer.drain()
-    with contextlib.suppress(OSError):
-        writer.close()
+        writer.write_eof()
 
 
 async def serve(listen: list[str], target: str) -> None:
@@ -30,6 +30,8 @@ async def serve(listen: list[str], target: str) -> None:
             writer.close()
             return
         await asyncio.gather(_carry(reader, far_writer), _carry(far_reader, writer))
+        far_writer.close()
+        writer.close()
 
     servers = []
     for place in listen:
