@@ -7,23 +7,25 @@ problem of its stream; all others are stored.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, Table, bindparam
 
 from hotfire_infra.action_digest import observed_digest
 from hotfire_infra.ingest.columns import json_text
 from hotfire_infra.ingest.context import AttemptContext
-from hotfire_infra.ingest.usual import AnyRecord, Ended, Started
+from hotfire_infra.ingest.usual import AnyRecord, Ended
 from hotfire_infra.store import results
 from hotfire_infra.store.dictionaries import intern_environment, intern_messages, keys_of_tests
 from hotfire_infra.store.models import Attempt
 from hotfire_infra.store.names import LONGEST_NAME, fault_of_names, fault_of_test
+from hotfire_infra.store.prepared import prepare
 from hotfire_testframework.contract.stream import Kind, Record
 
 # An enum's value costs a call, and these are asked for with every record.
 _START = Kind.TEST_START.value
 _ENDED = Kind.TEST_ATTEMPT.value
+_OF_A_TEST = (_START, _ENDED)
 _COLLECTED = Kind.COLLECTED.value
 _ENVIRONMENT = Kind.ENVIRONMENT.value
 
@@ -38,6 +40,13 @@ _STORED_ELSEWHERE = {
     Kind.COVERAGE.value,
 }
 """All other kinds, known or not, are kept whole."""
+
+_OBSERVE = prepare(
+    cast("Table", Attempt.__table__)
+    .update()
+    .where(Attempt.id == bindparam("the_id"))
+    .values({name: bindparam(name) for name in ("environment_id", "observed_digest")})
+)
 
 Problem = tuple[int, str]
 """Number of a record and why it, or a part of it, is not stored."""
@@ -78,23 +87,19 @@ def in_flight_after(before: Sequence[str], records: Sequence[AnyRecord]) -> list
 
     One that cannot be stored is none of them: its result will be a problem of the stream.
     """
-    started = dict.fromkeys(before)
-    end = started.pop
-    for record in records:
-        if type(record) is Ended:
-            end(record.test, None)
-            continue
-        if type(record) is Started:
-            test = record.test
-        elif record.kind == _START:
-            test = record["test"]
-        else:
-            if record.kind == _ENDED:
-                end(record["test"], None)
-            continue
-        if len(test) <= LONGEST_NAME or fault_of_test(test) is None:
-            started[test] = None
-    return list(started)
+    # What was said last of each test; without a call of ours for the usual ones.
+    last: dict[str, AnyRecord] = {one.test: one for one in records if type(one) is not Record}
+    for one in [one for one in records if type(one) is Record]:
+        if one.kind in _OF_A_TEST:
+            said = last.get(one["test"])
+            if said is None or said.seq < one.seq:
+                last[one["test"]] = one
+    started = [one for one in last.values() if type(one) is not Ended and one.kind == _START]
+    started.sort(key=lambda one: one.seq)
+    names = [str(one["test"]) for one in started]
+    return [name for name in before if name not in last] + [
+        name for name in names if len(name) <= LONGEST_NAME or fault_of_test(name) is None
+    ]
 
 
 def _write_kept(
@@ -338,9 +343,9 @@ def write_coverage(
 
 def _write_environment(connection: Connection, context: AttemptContext, record: Record) -> None:
     """Point the attempt to its environment; a later record of the same attempt replaces it."""
-    environment_id = intern_environment(connection, record["values"])
-    connection.execute(
-        update(Attempt)
-        .where(Attempt.id == context.attempt_id)
-        .values(environment_id=environment_id, observed_digest=observed_digest(record["values"]))
+    _OBSERVE.run(
+        connection,
+        the_id=context.attempt_id,
+        environment_id=intern_environment(connection, record["values"]),
+        observed_digest=observed_digest(record["values"]),
     )

@@ -18,6 +18,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 from hotfire_infra.store.models import Environment, Variant
 from hotfire_infra.store.names import SHORT_NAME, fault_of_test
 from hotfire_infra.store.postgres import is_postgres
+from hotfire_infra.store.prepared import Prepared, prepare
 from hotfire_infra.store.results import TEST, insert_many, without_nul
 from hotfire_testframework.contract.canonical import canonical_json
 from hotfire_testframework.contract.variants import variant_hash
@@ -91,6 +92,8 @@ def _look_up_tests(connection: Connection, identifiers: Sequence[str]) -> dict[s
 _FIND_TEST = "SELECT id FROM test WHERE module = ? AND scheme = ? AND name = ?"
 ADD_FROM = 64
 """Tests from which it is worth guessing that all are new, as in the first run of a suite."""
+TESTS_AT_ONCE = (100, 20, 5)
+"""Tests in one look-up, which costs the driver as much as one of a single test."""
 _LAST_TEST = "SELECT coalesce(max(id), 0) FROM test"
 
 
@@ -108,6 +111,18 @@ def _look_up_each(connection: Connection, identifiers: Sequence[str]) -> dict[st
         row = driver.execute(_FIND_TEST, split_test(identifier)).fetchone()
         return None if row is None else row[0]
 
+    def find_all(wanted: Sequence[str]) -> dict[str, int | None]:
+        found, start = dict.fromkeys(wanted), 0
+        for count in TESTS_AT_ONCE:
+            while len(wanted) - start >= count:
+                some = wanted[start : start + count]
+                values = [part for name in some for part in split_test(name)]
+                for place, key in driver.execute(_find_tests(count), values):
+                    found[some[place]] = key
+                start += count
+        found.update((name, find(name)) for name in wanted[start:])
+        return found
+
     def add(new: Sequence[str]) -> dict[str, int] | None:
         """Return the keys given out; None: some were there already."""
         rows = [(key, *name.split("/", 2)) for key, name in enumerate(new, last + 1)]
@@ -122,10 +137,21 @@ def _look_up_each(connection: Connection, identifiers: Sequence[str]) -> dict[st
         given = add(identifiers)
         if given is not None:
             return given
-    keys = {name: find(name) for name in identifiers}
+    keys = find_all(identifiers)
     missing = [name for name, key in keys.items() if key is None]
     given = (add(missing) if missing else None) or {}
     return {name: given[name] if key is None else key for name, key in keys.items()}
+
+
+@lru_cache
+def _find_tests(count: int) -> str:
+    """Return the query for the places and keys of so many tests; by it the driver knows it again."""
+    wanted = ", ".join(f"({place}, ?, ?, ?)" for place in range(count))
+    return (
+        f"WITH wanted (place, module, scheme, name) AS (VALUES {wanted}) "
+        # The order of a CROSS JOIN is kept: a look-up by index for each that is wanted.
+        "SELECT place, id FROM wanted CROSS JOIN test USING (module, scheme, name)"
+    )
 
 
 def _intern_arrays(
@@ -248,13 +274,14 @@ class _Statements:
 
     key: InstrumentedAttribute[str]
     find: Select[Any]
+    known: Prepared
     add: ReturningInsert[Any]
 
 
 def _statements(key: InstrumentedAttribute[str]) -> _Statements:
     model: Any = key.class_
     find = select(model.id).where(key == bindparam("digest"))
-    return _Statements(key, find, insert(model).returning(model.id))
+    return _Statements(key, find, prepare(find), insert(model).returning(model.id))
 
 
 _VARIANT = _statements(Variant.hash)
@@ -265,9 +292,9 @@ def _intern_one(
     connection: Connection, statements: _Statements, digest: str, rest: Mapping[str, Any]
 ) -> int:
     wanted = {"digest": digest}
-    known = connection.execute(statements.find, wanted).scalar()
+    known = statements.known.row(connection, digest=digest)
     if known is not None:
-        return int(known)
+        return int(known[0])
     row = {statements.key.key: digest, **rest}
     if not is_postgres(connection):
         # Whoever writes is alone (BEGIN IMMEDIATE).
