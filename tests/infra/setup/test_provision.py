@@ -103,3 +103,34 @@ def test_a_failed_part_leaves_no_stamp(provision: ModuleType, tmp_path: Path) ->
 def test_a_failing_command_is_quoted_with_its_last_words(provision: ModuleType) -> None:
     with pytest.raises(provision.SetupError, match=r"sh ended with 3: no room"):
         provision.run("sh", "-c", "echo no room >&2; exit 3")
+
+
+def pretend_python(folder: Path, script: str) -> Path:
+    """Stand for the environment's interpreter."""
+    python = folder / "python"
+    python.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    python.chmod(0o755)
+    return folder
+
+
+def test_the_control_plane_is_built_with_progress_and_required_from_then_on(
+    provision: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    script = f"echo 'cluster: 2.0 s  1/1 etcd' >&2; echo {tmp_path}/etcd"
+    monkeypatch.setattr(provision, "BIN", pretend_python(tmp_path, script))
+    report = provision.Report()
+    provision.build_control_plane(report)
+    assert "setup: cluster     2.0 s  1/1 etcd" in capsys.readouterr().out
+    assert report.required_paths == [tmp_path / "etcd"]
+
+
+def test_a_control_plane_that_cannot_be_built_is_said_in_its_own_words(
+    provision: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = "echo 'cluster: there is no go on the PATH' >&2; exit 3"
+    monkeypatch.setattr(provision, "BIN", pretend_python(tmp_path, script))
+    with pytest.raises(provision.SetupError, match=r"^there is no go on the PATH$"):
+        provision.build_control_plane(provision.Report())
