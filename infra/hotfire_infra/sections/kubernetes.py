@@ -90,6 +90,8 @@ class KubernetesSection(BaseModel):
     node_selector: LabelMap = Field(default_factory=dict)
     """Labels that every node carries on which attempts may run."""
     tolerations: tuple[TolerationSection, ...] = ()
+    pod_annotations: LabelMap = Field(default_factory=dict)
+    """Further annotations of every pod, for what else works in this cluster."""
     run_as: int = Field(default=10001, ge=1)
     """User and group of the pod; never root."""
     cache: str = "/opt/hotfire/cache"

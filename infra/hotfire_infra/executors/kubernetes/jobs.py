@@ -57,7 +57,10 @@ def job_of(order: Order, section: KubernetesSection, *, with_kueue: bool) -> Man
             "template": {
                 "metadata": {
                     "labels": labels,
-                    "annotations": pod_annotations(order, placement, with_kueue=with_kueue),
+                    "annotations": {
+                        **section.pod_annotations,
+                        **pod_annotations(order, placement, with_kueue=with_kueue),
+                    },
                 },
                 "spec": _pod(order, section, placement, deadline),
             },

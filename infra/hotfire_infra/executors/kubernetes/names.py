@@ -9,7 +9,7 @@ from typing import Any
 
 from hotfire_infra.states import Priority
 from hotfire_testframework.contract.ulid import Ulid, parse_ulid
-from hotfire_testframework.errors import DecodeError
+from hotfire_testframework.errors import IdentifierError
 
 NAMESPACE = "hotfire"
 CONTAINER = "runner"
@@ -71,7 +71,7 @@ def attempt_of(name: str) -> Ulid | None:
         return None
     try:
         return parse_ulid(name.removeprefix(PREFIX).upper())
-    except DecodeError:
+    except IdentifierError:
         return None
 
 

@@ -159,7 +159,7 @@ class Watcher(Generic[Item]):
             page = self.cluster.get(self.path, **query)
             self._note_good(is_event=False)
             for found in page.get("items") or ():
-                parsed = self.parse(found)
+                parsed = self._read(found)
                 if parsed is not None:
                     items[parsed[0]] = parsed[1]
             meta = page.get("metadata") or {}
@@ -206,12 +206,21 @@ class Watcher(Generic[Item]):
         self.health.events += 1
         version = (found.get("metadata") or {}).get("resourceVersion")
         if kind != "BOOKMARK":
-            parsed = self.parse(found)
+            parsed = self._read(found)
             if parsed is not None:
                 (self.sink.drop if kind == "DELETED" else self.sink.put)(*parsed)
         if version:
             # Last: what was not taken in is to come again.
             self._version = str(version)
+
+    def _read(self, found: Object) -> tuple[str, Item] | None:
+        """Parse an object; one that cannot be read must not keep the others from being heard."""
+        try:
+            return self.parse(found)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            name = (found.get("metadata") or {}).get("name")
+            log.exception("%s %s cannot be read and is left out", self.name, name)
+            return None
 
     def _note_good(self, *, is_event: bool = True) -> None:
         self.health.last_good_ns = self.mono_ns()
