@@ -38,7 +38,7 @@ WRONG = [
     ("image.digest", "sha256:1234", "1234"),
     ("image.pullPolicy", "Sometimes", "Sometimes"),
     ("imagePullSecrets", ["registry"], "object"),
-    ("database.external", "postgresql://hotfire:hunter2@db/hotfire", "does not match"),
+    ("database.external", "postgresql://hotfire:" + "hunter2@db/hotfire", "does not match"),
     ("database.passwordSecret", {"name": "hotfire-database"}, "key"),
     ("postgresql.storage", "20 Gi", "20 Gi"),
     ("home.accessMode", "ReadWriteSometimes", "ReadWriteSometimes"),
