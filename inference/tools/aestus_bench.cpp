@@ -5,6 +5,7 @@
 //
 // Every run but `memory` also holds probe.read_bandwidth, measured right before and right after;
 // a figure is comparable only beside it. `memory` has none: the probe's buffer would count.
+// `decode` also holds aestus.decode_time.OPERATOR, seconds per token, of a second pass with timers.
 #include <algorithm>
 #include <cstdio>
 
@@ -84,6 +85,24 @@ void measure_prefill(const Request& request, Measurements* out) {
                   with_threads("prefill:tokens=" + std::to_string(request.prompt), request), rate});
 }
 
+/// Time of each operator per token, in a second pass over the same tokens: a pass with timers is
+/// never the one that is timed as a whole.
+void measure_operators(const std::vector<int32_t>& prompt, int64_t tokens, const std::string& name,
+                       int64_t vocab, Session* session, Measurements* out) {
+  std::vector<float> logits(static_cast<size_t>(vocab));
+  session->eval(prompt.data(), static_cast<int64_t>(prompt.size()), logits.data(), false);
+  Profile profile;
+  session->set_profile(&profile);
+  for (int64_t i = 0; i < tokens; ++i) {
+    const int32_t next = argmax(logits.data(), vocab);
+    session->eval(&next, 1, logits.data(), false);
+  }
+  session->set_profile(nullptr);
+  for (size_t which = 0; which < kOperatorNames.size(); ++which)
+    out->push_back({std::string("aestus.decode_time.") + kOperatorNames[which], "s", name,
+                    profile.seconds(which) / static_cast<double>(tokens), tokens});
+}
+
 void measure_decode(const Request& request, double probe, Measurements* out) {
   const Model model(request.model);
   const int64_t vocab = model.config().vocab;
@@ -104,6 +123,8 @@ void measure_decode(const Request& request, double probe, Measurements* out) {
   // Every weight is read once per token; keys and values are left out, below 1 % here.
   const double bytes = static_cast<double>(model.weights().bytes);
   out->push_back({"aestus.bandwidth_share", "1", name, rate * bytes / probe});
+  session.reset();
+  measure_operators(ids, request.tokens, name, vocab, &session, out);
 }
 
 /// Peak resident set of a process that opens the model, reads a prompt and writes one token.

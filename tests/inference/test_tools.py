@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from hotfire_testframework.contract.metrics import METRICS
+
 
 @pytest.fixture(scope="module")
 def tools(aestus_build) -> Path:
@@ -95,6 +97,16 @@ def test_bench_reports_its_metric_beside_the_probe(tools, tiny_model, what):
     assert metrics[0] == {"load": "aestus.load_time"}.get(what, f"aestus.{what}_rate")
     assert metrics[-2:] == ["probe.read_bandwidth"] * 2
     assert all(m["value"] > 0 for m in measurements)
+
+
+def test_bench_tells_what_a_decoded_token_is_made_of(tools, tiny_model):
+    sizes = ["--prompt", 8, "--tokens", 48, "--probe-bytes", 1 << 20]
+    done = call(tools / "aestus-bench", "--what", "decode", "--model", tiny_model, *sizes)
+    measurements = json.loads(done.stdout)["measurements"]
+    parts = {m["metric"]: m["value"] for m in measurements if "decode_time" in m["metric"]}
+    assert set(parts) == {one.name for one in METRICS if one.part_of == "aestus.decode_rate"}
+    assert all(m["unit"] == "s" for m in measurements if m["metric"] in parts)
+    assert min(parts.values()) > 0
 
 
 def test_bench_tells_peak_memory(tools, tiny_model):

@@ -82,9 +82,15 @@ void Session::eval(const int32_t* ids, int64_t n, float* logits, bool all) {
 
 void Session::eval_batch(const int32_t* ids, int64_t n) {
   const Matrix& table = model_.weights().embedding;
-  kernels::embedding(table.type, table.data, ids, stream_.data(), config_.width, {0, n});
-  kernels::rope_angles(cosine_.data(), sine_.data(), n, config_.head_dim, position_,
-                       config_.rope_base);
+  {
+    const Timed timed(profile_, Operator::Embedding);
+    kernels::embedding(table.type, table.data, ids, stream_.data(), config_.width, {0, n});
+  }
+  {
+    const Timed timed(profile_, Operator::Rope);
+    kernels::rope_angles(cosine_.data(), sine_.data(), n, config_.head_dim, position_,
+                         config_.rope_base);
+  }
   int64_t index = 0;
   for (const Layer& layer : model_.weights().layers) {
     attend(layer, index++, n);
@@ -98,13 +104,19 @@ void Session::attend(const Layer& layer, int64_t index, int64_t n) {
   float* const values = values_.get() + index * context_ * kv;
   float* const new_keys = keys + position_ * kv;
   normalise(layer.attention_norm, 0, n);
-  project(layer.query, normed_.data(), query_.data(), n);
-  project(layer.key, normed_.data(), new_keys, n);
-  project(layer.value, normed_.data(), values + position_ * kv, n);
-  kernels::rope_rotate(query_.data(), query_.data(), cosine_.data(), sine_.data(), config_.heads,
-                       config_.head_dim, {0, n});
-  kernels::rope_rotate(new_keys, new_keys, cosine_.data(), sine_.data(), config_.kv_heads,
-                       config_.head_dim, {0, n});
+  {
+    const Timed timed(profile_, Operator::QueryKeyValue);
+    project(layer.query, normed_.data(), query_.data(), n);
+    project(layer.key, normed_.data(), new_keys, n);
+    project(layer.value, normed_.data(), values + position_ * kv, n);
+  }
+  {
+    const Timed timed(profile_, Operator::Rope);
+    kernels::rope_rotate(query_.data(), query_.data(), cosine_.data(), sine_.data(), config_.heads,
+                         config_.head_dim, {0, n});
+    kernels::rope_rotate(new_keys, new_keys, cosine_.data(), sine_.data(), config_.kv_heads,
+                         config_.head_dim, {0, n});
+  }
   if (rounding_ == Rounding::LikeLlama) {
     round_to_half(query_.data(), n * config_.query_width());
     round_to_half(new_keys, n * kv);
@@ -113,37 +125,47 @@ void Session::attend(const Layer& layer, int64_t index, int64_t n) {
   const int64_t part = kernels::attention_scratch(n, position_, config_.heads, config_.kv_heads);
   if (scratch_.size() < as_size(part * pool_.threads()))
     scratch_.resize(as_size(part * pool_.threads()));
-  pool_.run(n * config_.kv_heads, 1, [&](int32_t thread, kernels::Range units) {
-    kernels::attention_f32(query_.data(), keys, values, mixed_.data(), n, position_, config_.heads,
-                           config_.kv_heads, config_.head_dim, scratch_.data() + part * thread,
-                           units);
-  });
+  {
+    const Timed timed(profile_, Operator::Attention);
+    pool_.run(n * config_.kv_heads, 1, [&](int32_t thread, kernels::Range units) {
+      kernels::attention_f32(query_.data(), keys, values, mixed_.data(), n, position_,
+                             config_.heads, config_.kv_heads, config_.head_dim,
+                             scratch_.data() + part * thread, units);
+    });
+  }
+  const Timed timed(profile_, Operator::AttentionOutput);
   add_projection(layer.output, mixed_.data(), n);
 }
 
 void Session::feed_forward(const Layer& layer, int64_t n) {
   normalise(layer.hidden_norm, 0, n);
-  const float* const x = operand(layer.gate, normed_.data(), n);
-  pool_.run(config_.hidden, kRowGrain, [&](int32_t, kernels::Range rows) {
-    kernels::qmatmul(layer.gate.type, layer.gate.data, x, gate_.data(), layer.gate.rows,
-                     layer.gate.columns, n, rows);
-    kernels::qmatmul(layer.up.type, layer.up.data, x, up_.data(), layer.up.rows, layer.up.columns,
-                     n, rows);
-    for (int64_t token = 0; token < n; ++token) {
-      float* const gate = gate_.data() + token * config_.hidden;
-      kernels::swiglu_f32(gate, up_.data() + token * config_.hidden, gate, rows);
-    }
-  });
+  {
+    const Timed timed(profile_, Operator::GateUp);
+    const float* const x = operand(layer.gate, normed_.data(), n);
+    pool_.run(config_.hidden, kRowGrain, [&](int32_t, kernels::Range rows) {
+      kernels::qmatmul(layer.gate.type, layer.gate.data, x, gate_.data(), layer.gate.rows,
+                       layer.gate.columns, n, rows);
+      kernels::qmatmul(layer.up.type, layer.up.data, x, up_.data(), layer.up.rows,
+                       layer.up.columns, n, rows);
+      for (int64_t token = 0; token < n; ++token) {
+        float* const gate = gate_.data() + token * config_.hidden;
+        kernels::swiglu_f32(gate, up_.data() + token * config_.hidden, gate, rows);
+      }
+    });
+  }
+  const Timed timed(profile_, Operator::Down);
   add_projection(layer.down, gate_.data(), n);
 }
 
 void Session::write_logits(int64_t first, int64_t n, float* logits) {
   normalise(model_.weights().final_norm, first, n);
+  const Timed timed(profile_, Operator::Logits);
   project(model_.weights().logits, normed_.data(), logits, n);
 }
 
 /// normed[0..n) = rmsnorm(stream[first..first+n))
 void Session::normalise(const float* weight, int64_t first, int64_t n) {
+  const Timed timed(profile_, Operator::RmsNorm);
   kernels::rmsnorm_f32(stream_.data() + first * config_.width, weight, normed_.data(),
                        config_.width, config_.rms_epsilon, {0, n});
 }

@@ -7,6 +7,7 @@
 
 #include "model/model.h"
 #include "model/pool.h"
+#include "model/profile.h"
 #include "model/rounding.h"
 
 namespace aestus {
@@ -19,6 +20,9 @@ class Session {
   void reset() { position_ = 0; }
   /// Takes effect from the next token; meant for a fresh sequence.
   void set_rounding(Rounding rounding) { rounding_ = rounding; }
+  /// From now on add the time of every operator to `profile`, which must live as long as it is
+  /// set; null, the default, takes no time at all. Changes no result.
+  void set_profile(Profile* profile) { profile_ = profile; }
   int64_t position() const { return position_; }
   int64_t context() const { return context_; }
 
@@ -43,6 +47,7 @@ class Session {
   int64_t batch_;  // tokens per pass through the layers
   int64_t position_ = 0;
   Rounding rounding_ = Rounding::None;
+  Profile* profile_ = nullptr;
   Pool pool_;
   // [layers, context, kv_width]; not touched before use, so a long context costs no memory yet.
   std::unique_ptr<float[]> keys_;

@@ -73,6 +73,25 @@ TEST_F(Decoder, CutsBetweenCallsDoNotChangeABit) {
   EXPECT_TRUE(same_bits(logits, expected));
 }
 
+TEST_F(Decoder, ProfileTimesEveryOperatorAndChangesNoBit) {
+  Session plain(model_, 64, 1);
+  const std::vector<float> expected = all_logits(&plain, ids_);
+  Session timed(model_, 64, 1);
+  aestus::Profile profile;
+  timed.set_profile(&profile);
+  EXPECT_TRUE(same_bits(all_logits(&timed, ids_), expected));
+  std::vector<double> spent;
+  for (size_t which = 0; which < aestus::kOperatorNames.size(); ++which) {
+    spent.push_back(profile.seconds(which));
+    EXPECT_GT(spent.back(), 0) << aestus::kOperatorNames[which];
+  }
+  timed.set_profile(nullptr);
+  timed.reset();
+  all_logits(&timed, ids_);
+  for (size_t which = 0; which < spent.size(); ++which)
+    EXPECT_EQ(profile.seconds(which), spent[which]) << aestus::kOperatorNames[which];
+}
+
 TEST_F(Decoder, ResetForgets) {
   Session session(model_, 64, 1);
   const std::vector<float> first = all_logits(&session, ids_);

@@ -47,6 +47,8 @@ class ChangeReport:
     withdrawn_run: int | None
     label: str | None = None
     labelled_by: str | None = None
+    operators: str = ""
+    """Which parts of the metric moved with it; empty where they were not measured."""
     confirmation: str = ""
     """What reruns of suspect and parent say; empty where nobody asked."""
     accepted: str = ""
@@ -89,6 +91,7 @@ def change_report(row: ChangeRow) -> ChangeReport:
         withdrawn_run=row.withdrawn_run_number,
         label=row.label,
         labelled_by=row.labelled_by,
+        operators=row.operators or "",
     )
 
 
@@ -123,7 +126,8 @@ def _words(row: ChangeRow) -> str:
     """Return `decode -4.1 % of … since a..b (runs 39 to 41): 172 → 165 tok/s; alert of run 43`."""
     after = "the first" if row.after_run_number is None else str(row.after_run_number)
     where = f"since {commits_of(row).words} (after run {after}, by run {row.until_run_number})"
-    return f"{moved_words([moved_of(row)])} {where}: {_levels(row)}; {_fate(row)}"
+    why = f"; {row.operators}" if row.operators else ""
+    return f"{moved_words([moved_of(row)])} {where}: {_levels(row)}{why}; {_fate(row)}"
 
 
 def _levels(row: ChangeRow) -> str:

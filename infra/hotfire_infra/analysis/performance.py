@@ -15,24 +15,29 @@ from hotfire_infra.analysis.change_reports import commits_of, moved_of
 from hotfire_infra.analysis.changes import change_words
 from hotfire_infra.analysis.comparison import (
     MINIMUM_RUNS,
+    OLDEST,
     Change,
     Comparison,
-    Judgement,
     Point,
     compare,
     control_false_discoveries,
     with_reference,
 )
+from hotfire_infra.analysis.confirmations import answers_of_run
+from hotfire_infra.analysis.gate_confirmation import with_answers
+from hotfire_infra.analysis.judgements import judgement_of
+from hotfire_infra.analysis.operators import is_part, operators_of_run, parts_words
 from hotfire_infra.analysis.quantities import count
 from hotfire_infra.store.comparisons import NewComparison, record_comparisons
 from hotfire_infra.store.database import Store
-from hotfire_infra.store.mainline import passed_on_mainline
+from hotfire_infra.store.mainline import on_mainline, passed_on_mainline
 from hotfire_infra.store.models import Finding, Run
 from hotfire_infra.store.queries_measurements import (
     MeasurementRow,
     measurements_of_run,
     points_of_series,
 )
+from hotfire_infra.store.references import Reference, acceptances_of, references_of
 from hotfire_infra.store.series_changes import changes_of_series
 from hotfire_testframework.contract.metrics import METRICS
 
@@ -52,12 +57,31 @@ def compare_run(
     points = latest_of_series(row for row in measurements_of_run(connection, run_id) if row.valid)
     rows = [row for row in points.values() if row.metric in METRICS]
     earlier = _earlier_points(connection, tuple(points), run_id)
-    judged = control_false_discoveries(
-        [_judged(row, earlier.get(row.series_key, Baseline()), gates or {}) for row in rows]
-    )
-    comparisons = tuple(_record(row, one) for row, one in zip(rows, judged, strict=True))
-    record_comparisons(connection, run_id, comparisons)
-    return comparisons
+    comparisons = []
+    # Parts explain other metrics and are no news themselves: they make nothing else less certain.
+    for some in ([one for one in rows if not is_part(one.metric)],
+                 [one for one in rows if is_part(one.metric)]):  # fmt: skip
+        baselines = [earlier.get(row.series_key, Baseline()) for row in some]
+        judged = control_false_discoveries(
+            [_judged(row, one, gates or {}) for row, one in zip(some, baselines, strict=True)]
+        )
+        comparisons += [
+            _record(row, _explained(connection, row, one, baseline))
+            for row, one, baseline in zip(some, judged, baselines, strict=True)
+        ]
+    told = with_answers(comparisons, answers_of_run(connection, run_id))
+    record_comparisons(connection, run_id, told)
+    return told
+
+
+def _explained(
+    connection: Connection, row: MeasurementRow, found: Comparison, baseline: Baseline
+) -> Comparison:
+    """Add to the reason which operators moved, where they were measured."""
+    if found.change not in {Change.REGRESSED, Change.IMPROVED}:
+        return found
+    words = parts_words(operators_of_run(connection, row, baseline.runs))
+    return replace(found, reason=f"{found.reason}; {words}") if words else found
 
 
 def analyse_performance(store: Store, run_id: int) -> tuple[str, ...]:
@@ -85,7 +109,7 @@ def declared_gates(store: Store, connection: Connection, run_id: int) -> Mapping
     said = plan.get("policy", {}).get("performance", {})
     found = {}
     for metric in METRICS:
-        gate = said.get(metric.name, said.get("*"))
+        gate = said.get(metric.name, None if metric.part_of else said.get("*"))
         if gate is not None:
             judgement = judgement_of(metric.name)
             tolerance = gate.get("tolerance", 0.0)
@@ -130,10 +154,12 @@ def _sentence(one: NewComparison, row: MeasurementRow, known: str) -> str:
 
 def _open_alerts(connection: Connection, keys: Sequence[str]) -> Mapping[str, str]:
     """Return the last standing alert of each series that got worse on the target branch."""
+    rows = changes_of_series(connection, keys)
+    accepted = acceptances_of(connection, [row.id for row in rows])
     return {
         row.series_key: f"{moved_words([moved_of(row)])} since {commits_of(row).words}"
-        for row in changes_of_series(connection, keys)
-        if row.state == "alert" and row.direction == "worse"
+        for row in rows
+        if row.state == "alert" and row.direction == "worse" and row.id not in accepted
     }
 
 
@@ -151,14 +177,6 @@ def latest_points(rows: Iterable[MeasurementRow]) -> tuple[MeasurementRow, ...]:
     return tuple(latest.values())
 
 
-def judgement_of(metric: str) -> Judgement:
-    """Return how a registered metric is judged."""
-    entry = METRICS.get(metric)
-    return Judgement(
-        direction=entry.direction, smallest_effect=entry.smallest_effect, scale=entry.scale
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """What a point is compared with, oldest first."""
@@ -166,6 +184,8 @@ class Baseline:
     recent: tuple[Point, ...] = ()
     passed: tuple[Point, ...] = ()
     """Of the last runs of the target branch that passed; the oldest are the pinned reference."""
+    runs: tuple[int, ...] = ()
+    """Surrogates of the runs of `recent`."""
 
 
 def _judged(row: MeasurementRow, baseline: Baseline, gates: Mapping[str, float]) -> Comparison:
@@ -198,13 +218,37 @@ def _earlier_points(
                 by_series[row.series_key][row.run_id] = _point(row)
     runs = {run for points in by_series.values() for run in points}
     good = passed_on_mainline(connection, runs)
-    return {key: _baseline(points, good) for key, points in by_series.items()}
+    accepted = references_of(connection, keys)
+    on_branch = on_mainline(connection, runs) if accepted else frozenset()
+    return {
+        key: _since_accepted(points, good, on_branch, accepted[key])
+        if key in accepted
+        else _baseline(points, good)
+        for key, points in by_series.items()
+    }
+
+
+def _since_accepted(
+    points: Mapping[int, Point], good: Set[int], on_branch: Set[int], reference: Reference
+) -> Baseline:
+    """Return the baseline since a shift was accepted; its first runs stay the pinned reference."""
+    since = {run: point for run, point in points.items() if run >= reference.begin}
+    # What was accepted counts, although its gate failed for that very shift.
+    told = {run for run in since if run <= reference.until and run in on_branch}
+    found = _baseline(since, good | told)
+    passed = [run for run in since if run in good | told]
+    pinned = (*passed[:OLDEST], *passed[OLDEST:][-(LONGEST_BASELINE - OLDEST) :])
+    return replace(found, passed=tuple(since[run] for run in pinned))
 
 
 def _baseline(points: Mapping[int, Point], good: Set[int]) -> Baseline:
-    passed = tuple(point for run, point in points.items() if run in good)[-LONGEST_BASELINE:]
-    everything = tuple(points.values())[-LONGEST_BASELINE:]
-    return Baseline(recent=passed if len(passed) >= MINIMUM_RUNS else everything, passed=passed)
+    passed = [run for run in points if run in good][-LONGEST_BASELINE:]
+    recent = passed if len(passed) >= MINIMUM_RUNS else list(points)[-LONGEST_BASELINE:]
+    return Baseline(
+        recent=tuple(points[run] for run in recent),
+        passed=tuple(points[run] for run in passed),
+        runs=tuple(recent),
+    )
 
 
 def _point(row: MeasurementRow) -> Point:

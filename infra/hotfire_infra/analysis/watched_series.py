@@ -17,6 +17,7 @@ from hotfire_infra.analysis.change_tracking import (
     take,
 )
 from hotfire_infra.analysis.judgements import judgement_of
+from hotfire_infra.analysis.operators import MOST, operators_of_change, parts_of, parts_words
 from hotfire_infra.store.mainline import MainlineRun, comes_after, in_branch_order, mainline_runs
 from hotfire_infra.store.queries_measurements import MeasurementRow, points_of_series
 from hotfire_infra.store.series_changes import (
@@ -105,6 +106,19 @@ class WatchedSeries:
         self.runs |= runs_at(self.connection, self.key, sorted(wanted - self.runs.keys()))
         return self.runs[point.index], self.runs.get(point.low - 1), self.runs[point.high]
 
+    def explain_anew(self) -> None:
+        """Let the last change be written again while more points tell more of its operators."""
+        if parts_of(self.row.metric) and self.changes:
+            last = self.changes[-1]
+            is_young = self.points - last.point.index <= MOST
+            last.is_stale = last.is_stale or (last.stands and is_young)
+
+    def _operators(self, change: Followed) -> str:
+        if change.point.kind.value not in {"step", "mix"} or not parts_of(self.row.metric):
+            return ""
+        found = operators_of_change(self.connection, self.row, change.point.index)
+        return parts_words(found)
+
     def write(self, change: Followed) -> None:
         """Store a change as it is now; one that came and went unseen is nobody's business."""
         change.is_stale = False
@@ -128,6 +142,7 @@ class WatchedSeries:
             "reason": change.reason,
             "cause": change.cause,
             "withdrawn_run_id": change.withdrawn,
+            "operators": self._operators(change) or None,
         }
         if change.id is not None:
             update_change(self.connection, change.id, values)

@@ -26,6 +26,7 @@ from hotfire_infra.analysis.change_tracking import (
     p_value,
     stands_out,
 )
+from hotfire_infra.analysis.operators import is_part
 from hotfire_infra.analysis.watched_series import (
     Left,
     WatchedSeries,
@@ -68,6 +69,8 @@ def watch_series(store: Store, run_id: int) -> tuple[str, ...]:
     with store.reading() as connection:
         found = mainline_runs(connection, [run_id])
         rows = newest_points(measurements_of_run(connection, run_id)) if found else ()
+        # Parts explain other metrics: what they did stands with a change of those.
+        rows = tuple(row for row in rows if not is_part(row.metric))
     if rows and _has_detector():
         with store.writing() as connection:
             serialise(connection, "series")
@@ -132,6 +135,8 @@ def _left(connection: Connection, keys: Sequence[str]) -> Mapping[str, Left]:
 
 def _judge(connection: Connection, run: MainlineRun, watched: Sequence[WatchedSeries]) -> None:
     """Decide which changes are worth a notice, and write all that are new or not as they were."""
+    for series in watched:
+        series.explain_anew()
     stale = [(series, one) for series in watched for one in series.changes if one.is_stale]
     candidates = [
         (series, one)
@@ -220,6 +225,8 @@ def words_of(rows: Sequence[ChangeRow]) -> str:
     standing = [row for row in rows if row.state != ChangeState.WITHDRAWN]
     moved = [moved_of(row) for row in standing or rows]
     text = alert_words(moved, sharpest([one.commits for one in moved]))
+    # One cause, one explanation: that of the first series which has one.
+    text += next((f"; {row.operators}" for row in standing if row.operators), "")
     if standing:
         return text
     last = max(row.withdrawn_run_number or 0 for row in rows)

@@ -188,6 +188,31 @@ def points_with_keys(
     return tuple(_row(row) for row in connection.execute(query))
 
 
+def measured_beside(
+    connection: Connection, whole: MeasurementRow, metrics: Sequence[str], runs: Sequence[int]
+) -> tuple[MeasurementRow, ...]:
+    """Return what the test of a point measured of other metrics, in the same variant and some runs.
+
+    Only points that compare with the newest of their metric: same environment class and definition.
+    """
+    query = (
+        _measurements()
+        .where(
+            Measurement.test_id == whole.test_id,
+            Measurement.variant_id == whole.variant_id,
+            Measurement.metric.in_(metrics),
+            Measurement.environment_class == whole.environment_class,
+            Measurement.series_key.is_not(None),
+            Attempt.invalidation_id.is_(None),
+            Run.id.in_(runs),
+        )
+        .order_by(Run.id, Measurement.attempt_id, Measurement.seq)
+    )
+    rows = tuple(_row(row) for row in connection.execute(query))
+    newest = {row.metric: row.series_key for row in rows}
+    return tuple(row for row in rows if row.series_key == newest[row.metric])
+
+
 def series_called(connection: Connection, prefix: str) -> tuple[str, ...]:
     """Return at most two series keys that begin with a prefix: two mean it is ambiguous."""
     found: list[str] = []

@@ -77,6 +77,7 @@ class ChangeRow:
     withdrawn_run_number: int | None
     label: str | None
     labelled_by: str | None
+    operators: str | None = None
 
 
 def states_of(connection: Connection, keys: Sequence[str]) -> Mapping[str, StateRow]:

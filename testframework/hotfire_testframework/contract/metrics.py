@@ -69,6 +69,8 @@ class Metric:
     smallest_effect: float
     version: int = 1
     meaning: str
+    part_of: MetricName | None = None
+    """The metric that this one is a share of: it explains that one's changes and raises none itself."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -166,8 +168,32 @@ def _metric(
     )
 
 
+# Wall time per decoded token; names as aestus-bench writes them (inference/src/model/profile.h).
+_DECODE_OPERATORS = {
+    "embedding": "look-up of the token's row",
+    "rmsnorm": "all normalisations",
+    "query_key_value": "the three products before attention",
+    "rope": "rotation of queries and keys, with its angles",
+    "attention": "attention over the cache, without its products",
+    "attention_output": "product behind attention, added to the stream",
+    "gate_up": "both products into the hidden layer, with silu(gate) * up",
+    "down": "product out of the hidden layer, added to the stream",
+    "logits": "product with the vocabulary",
+}
+
 METRICS = MetricRegistry(
     (
+        *(
+            Metric(
+                name=MetricName(f"aestus.decode_time.{operator}"),
+                unit=Unit.SECOND,
+                direction=Direction.SMALLER,
+                smallest_effect=0.05,
+                meaning=f"time per decoded token in {operator}: {meaning}",
+                part_of=MetricName("aestus.decode_rate"),
+            )
+            for operator, meaning in _DECODE_OPERATORS.items()
+        ),
         _metric(
             "aestus.decode_rate",
             Unit.TOKEN_PER_SECOND,

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from hotfire_testframework.accuracy.launch import Toolbox
+from hotfire_testframework.contract.metrics import METRICS
 from hotfire_testframework.measuring.replicates import Point, Session
 
 Record = Callable[[str, Point], None]
+DECODE_PARTS = {str(one.name) for one in METRICS if one.part_of == "aestus.decode_rate"}
 # All tests read one session of launches: it must run in one worker.
 pytestmark = pytest.mark.xdist_group("performance")
 
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.xdist_group("performance")
     ("what", "metrics"),
     [
         ("load", {"aestus.load_time"}),
-        ("decode", {"aestus.decode_rate", "aestus.bandwidth_share"}),
+        ("decode", {"aestus.decode_rate", "aestus.bandwidth_share", *DECODE_PARTS}),
         ("prefill", {"aestus.prefill_rate"}),
         ("memory", {"aestus.peak_memory"}),
     ],

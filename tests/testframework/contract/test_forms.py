@@ -211,6 +211,12 @@ def test_a_name_is_registered_once():
         METRICS.register(METRICS.get("build.duration"))
 
 
+DECODE_OPERATORS = (
+    "embedding", "rmsnorm", "query_key_value", "rope", "attention", "attention_output", "gate_up",
+    "down", "logits",
+)  # fmt: skip
+
+
 def test_the_registry_holds_the_agreed_names_and_units():
     assert {item.name: str(item.unit) for item in METRICS} == {
         "aestus.decode_rate": "token/s", "aestus.prefill_rate": "token/s", "aestus.load_time": "s",
@@ -220,7 +226,12 @@ def test_the_registry_holds_the_agreed_names_and_units():
         # What imported benchmark reports are mapped to.
         "benchmark.wall_time": "s", "benchmark.cpu_time": "s", "benchmark.byte_rate": "B/s",
         "benchmark.memory": "B", "benchmark.score": "1", "benchmark.cost": "1",
+        # What a decoded token is made of.
+        **{f"aestus.decode_time.{operator}": "s" for operator in DECODE_OPERATORS},
     }  # fmt: skip
+    assert {item.name for item in METRICS if item.part_of == "aestus.decode_rate"} == {
+        f"aestus.decode_time.{operator}" for operator in DECODE_OPERATORS
+    }
 
 
 # -- exit codes ---------------------------------------------------------------------------------
