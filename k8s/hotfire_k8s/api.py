@@ -16,7 +16,11 @@ Manifest = dict[str, Any]
 
 THREADS = 8
 TIMEOUT_S = 30.0
-IRREGULAR = {"Topology": "topologies", "WorkloadPriorityClass": "workloadpriorityclasses"}
+IRREGULAR = {
+    "NetworkPolicy": "networkpolicies",
+    "Topology": "topologies",
+    "WorkloadPriorityClass": "workloadpriorityclasses",
+}
 """Plurals that are not the kind in small letters with an s."""
 
 
@@ -76,6 +80,11 @@ class ApiClient:
             return False
         _checked(answer, path)
         return True
+
+    def dry_run(self, manifest: Manifest) -> None:
+        """Have the server judge an object, admission included, and keep nothing; ComponentError."""
+        path = f"{_collection(manifest)}?dryRun=All&fieldValidation=Strict"
+        _checked(self._ask("POST", path, manifest), path)
 
     def merge(self, path: str, change: Manifest) -> None:
         """Merge a change into an object (RFC 7386); ComponentError."""

@@ -7,7 +7,8 @@ A simulated pod runs nothing. Annotations of the pod (a Job's pod template) say 
     kwok.hotfire.dev/exit-code      "10"         how it ends (default 0)
     kwok.hotfire.dev/reason         "OOMKilled"  the terminated reason (default Completed, Error)
     kwok.hotfire.dev/hold           "true"       it runs until somebody deletes it, ends it by a
-                                                 patch of its status, or takes this away
+                                                 patch of its status, or takes this away;
+                                                 its activeDeadlineSeconds ends it too
     kwok.hotfire.dev/stops-after    "30s"        from deletion to gone (default: at once)
 """
 
@@ -128,6 +129,15 @@ containerStatuses:
 {{ end }}
 phase: {{ eq $code "0" | ternary "Succeeded" "Failed" }}
 """
+POD_STOPPED = POD_ENDED.replace('default "0"', 'default "143"')
+"""After SIGTERM; a pod that is told to exit 0 does so even then."""
+POD_OVERDUE = (
+    POD_ENDED.replace('default "0"', 'default "137"')
+    + """\
+reason: DeadlineExceeded
+message: Pod was active on the node longer than the specified deadline
+"""
+)
 
 
 def kwok(
@@ -165,7 +175,9 @@ def stages() -> list[Stage]:
     is_ready = {"key": ready, "operator": "In", "values": ["True"]}
     is_new = {"key": in_phase, "operator": "NotIn", "values": ["Running"]}
     beat = {"durationMilliseconds": HEARTBEAT_MS, "jitterDurationMilliseconds": HEARTBEAT_MS + 1000}
-    held = {"key": _annotation("hold"), "operator": "NotIn", "values": ["true"]}
+    is_free = {"key": _annotation("hold"), "operator": "NotIn", "values": ["true"]}
+    is_held = {"key": _annotation("hold"), "operator": "In", "values": ["true"]}
+    has_deadline = {"key": ".spec.activeDeadlineSeconds", "operator": "Exists"}
     gone = {"key": ".metadata.deletionTimestamp", "operator": "Exists"}
     free = {"key": ".metadata.finalizers", "operator": "DoesNotExist"}
     initial = {"statusTemplate": NODE_CONDITIONS + NODE_READY}
@@ -184,9 +196,17 @@ def stages() -> list[Stage]:
         _stage(
             "pod-complete",
             "Pod",
-            [ALIVE, running, IS_JOB, held],
+            [ALIVE, running, IS_JOB, is_free],
             {"statusTemplate": POD_ENDED},
             _delay("runs-for", 1000),
+        ),
+        _stage(
+            # KWOK chooses at random among stages that match, so only a held pod can overrun.
+            "pod-deadline",
+            "Pod",
+            [ALIVE, running, is_held, has_deadline],
+            {"statusTemplate": POD_OVERDUE},
+            {"durationFrom": {"expressionFrom": '.spec.activeDeadlineSeconds | tostring + "s"'}},
         ),
         _stage("pod-delete", "Pod", [gone, free], {"delete": True}, _delay("stops-after", 0)),
         # The Job controller holds a tracking finalizer until it has counted the pod's end.
@@ -194,7 +214,7 @@ def stages() -> list[Stage]:
             "pod-stop",
             "Pod",
             [gone, running, {"key": ".metadata.finalizers", "operator": "Exists"}],
-            {"statusTemplate": POD_ENDED.replace('default "0"', 'default "143"')},
+            {"statusTemplate": POD_STOPPED},
             _delay("stops-after", 0),
         ),
     ]

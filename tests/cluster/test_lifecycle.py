@@ -161,6 +161,13 @@ def test_a_held_pod_runs_until_it_is_let_go(client):
     pod_in_phase(client, "held", "Succeeded")
 
 
+def test_a_held_pod_is_ended_by_its_deadline(client):
+    client.create(job("overdue", {"hold": "true"}, activeDeadlineSeconds=2))
+    status = pod_in_phase(client, "overdue", "Failed")["status"]
+    assert status["reason"] == "DeadlineExceeded"
+    assert status["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 137
+
+
 def test_a_deleted_pod_ends_by_sigterm_and_goes(client):
     client.create(job("deleted", {"hold": "true"}))
     pod = pod_in_phase(client, "deleted", "Running")
