@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hotfire_infra.analysis.culprit import Search, best_guess
+from hotfire_infra.analysis.culprit import Search, ValueSearch, best_guess
 from hotfire_infra.analysis.flake_verdicts import SEEN, Try, judge
 from hotfire_infra.analysis.flakes import FlakeRate
 
@@ -33,18 +33,30 @@ class Culprits:
     is_decided: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """What a run of a commit measures against the good end: 0 before the culprit, `size` since."""
+
+    size: float
+    sigma: float
+    """Standard deviation of one such value."""
+
+
 @dataclass(slots=True, kw_only=True)
 class CommitSearch:
-    """A Search over named commits, oldest first; the first of them is taken to be good.
+    """A search over named commits, oldest first; the first of them is taken to be good.
 
-    If the first turns out to be the culprit, the break is older than the range.
+    If the first turns out to be the culprit, the break is older than the range. With a `shift`
+    what is observed are values, and the first commit is what they are measured against.
     """
 
     commits: tuple[str, ...]
-    false_fail: float
+    false_fail: float = 0.0
     false_pass: float = FALSE_PASS
     null_prior: float = 0.25
-    observations: list[tuple[str, bool]] = field(default_factory=list)
+    shift: Shift | None = None
+    observations: list[tuple[str, float]] = field(default_factory=list)
+    """Commit, and whether it failed or what it measured."""
     skipped: dict[str, str] = field(default_factory=dict)
     """Commits that cannot be run, with the reason."""
 
@@ -54,10 +66,10 @@ class CommitSearch:
         index = search.next()
         return None if index is None else usable[index]
 
-    def observe(self, commit: str, failed: bool) -> None:
-        """Take in one try of the test at a commit."""
+    def observe(self, commit: str, said: float) -> None:
+        """Take in one try of the test at a commit (True: failed), or one value."""
         self._place(commit)
-        self.observations.append((commit, failed))
+        self.observations.append((commit, said))
 
     def skip(self, commit: str, reason: str) -> bool:
         """Note that a commit says nothing; False if nothing can be searched without it.
@@ -96,23 +108,37 @@ class CommitSearch:
         """Probability that there is no culprit."""
         return self._search()[1].posterior[-1]
 
-    def _search(self) -> tuple[tuple[str, ...], Search]:
-        usable = tuple(commit for commit in self.commits if commit not in self.skipped)
+    def _search(self) -> tuple[tuple[str, ...], Search | ValueSearch]:
+        # Nothing is measured against itself.
+        asked = self.commits if self.shift is None else self.commits[1:]
+        usable = tuple(commit for commit in asked if commit not in self.skipped)
+        places = {commit: place for place, commit in enumerate(usable)}
+        known = [(places[commit], said) for commit, said in self.observations if commit in places]
+        if self.shift is not None:
+            values = ValueSearch(
+                len(usable),
+                before=0.0,
+                after=self.shift.size,
+                sigma=self.shift.sigma,
+                null_prior=self.null_prior,
+            )
+            for place, value in known:
+                values.observe(place, value)
+            return usable, values
         search = Search(
             len(usable),
             false_fail=self.false_fail,
             false_pass=self.false_pass,
             null_prior=self.null_prior,
         )
-        places = {commit: place for place, commit in enumerate(usable)}
-        for commit, failed in self.observations:
-            if commit in places:
-                search.observe(places[commit], failed)
+        for place, failed in known:
+            search.observe(place, bool(failed))
         return usable, search
 
     def _together(self, usable: tuple[str, ...], index: int) -> tuple[str, ...]:
         """Return the commits between the usable one before (excluded) and this one (included)."""
-        begin = self._place(usable[index - 1]) + 1 if index else 0
+        first = 0 if self.shift is None else 1
+        begin = self._place(usable[index - 1]) + 1 if index else first
         return self.commits[begin : self._place(usable[index]) + 1]
 
     def _place(self, commit: str) -> int:

@@ -8,14 +8,12 @@ from functools import lru_cache
 
 from sqlalchemy import Connection
 
-from hotfire_infra.analysis.flake_verdicts import FlakeVerdict, Try, flake_words, judge
+from hotfire_infra.analysis.flake_verdicts import TRIES, FlakeVerdict, Try, flake_words, judge
 from hotfire_infra.analysis.history import FlakeNote
 from hotfire_infra.analysis.report import CellReport
 from hotfire_infra.store.queries_flakes import TryRow, axes_of, failed_tests, tries_of_test
 from hotfire_infra.store.queries_pages import variants_of_test
 
-TRIES = 1500
-"""Newest ones that are looked at; a rate of two years ago is another test's."""
 JUDGED = 20
 """Failures of a run that get a line: a run with more has one cause, and it is no flake."""
 

@@ -28,6 +28,8 @@ SEEN = 0.5
 """Expected earlier flakes from which a flake is a known one."""
 FEW = 20
 """Tries below which a rate is the prior's rather than the test's, and is not shown."""
+TRIES = 1500
+"""Newest ones that are looked at; a rate of two years ago is another test's."""
 POINTS = 61
 RESCALED = 16
 """Tries after which the masses are made to sum to 1 again: long before they are too small."""

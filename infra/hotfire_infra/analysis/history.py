@@ -9,6 +9,7 @@ from typing import Protocol
 from hotfire_infra.analysis.accuracy.tasks import TaskComparison
 from hotfire_infra.analysis.change_reports import ChangeReport
 from hotfire_infra.analysis.numerics.history import ErrorHistory
+from hotfire_infra.analysis.questions import QuestionRun, Subject
 from hotfire_infra.analysis.report import HoldReport, RunReport, Source
 from hotfire_infra.store.queries_measurements import MeasurementRow
 
@@ -168,6 +169,14 @@ class CommandReports(Reports, Protocol):
 
     def holds(self) -> tuple[HoldReport, ...]:
         """Return the machines that are kept for people now."""
+        ...
+
+    def subject(self, test: str, variant: Mapping[str, str], series: str) -> Subject:
+        """Return what a bisection of a test, or of a series (its key), is about."""
+        ...
+
+    def question_runs(self, key: str, test: str) -> tuple[QuestionRun, ...]:
+        """Return the runs of a bisection's question, oldest first, with what they said."""
         ...
 
     def similar_tests(self, text: str) -> tuple[str, ...]:

@@ -32,6 +32,13 @@ from hotfire_infra.analysis.notices import merge_base_of, notices_of, with_excus
 from hotfire_infra.analysis.numerics.history import ErrorHistory, error_histories
 from hotfire_infra.analysis.performance import latest_points
 from hotfire_infra.analysis.quantities import NANOSECONDS, iso_utc
+from hotfire_infra.analysis.questions import (
+    QuestionRun,
+    Subject,
+    runs_of_question,
+    subject_of_series,
+    subject_of_test,
+)
 from hotfire_infra.analysis.report import (
     CellReport,
     FailedTest,
@@ -155,6 +162,18 @@ class StoreReports:
         """Return the numeric errors of a kernel's cases, by group, over its last runs."""
         with self._store.reading() as connection:
             return error_histories(case_errors(connection, kernel))
+
+    def subject(self, test: str, variant: Mapping[str, str], series: str) -> Subject:
+        """Return what a bisection of a test, or of a series (its key), is about."""
+        with self._store.reading() as connection:
+            if series:
+                return subject_of_series(connection, series)
+            return subject_of_test(connection, test, variant)
+
+    def question_runs(self, key: str, test: str) -> tuple[QuestionRun, ...]:
+        """Return the runs of a bisection's question, oldest first, with what they said."""
+        with self._store.reading() as connection:
+            return runs_of_question(connection, key, test)
 
     def similar_tests(self, text: str) -> tuple[str, ...]:
         """Return recorded identifiers that a mistyped one may have meant."""

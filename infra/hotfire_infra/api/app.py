@@ -10,6 +10,7 @@ from hotfire_infra.api.openapi import install_openapi
 from hotfire_infra.api.problems import install_problems
 from hotfire_infra.api.routers import (
     attempts,
+    bisections,
     blobs,
     cells,
     changes,
@@ -62,7 +63,7 @@ def create_app(reports: Reports, service: Service | None = None) -> FastAPI:
         operations,
         schedules,
     )
-    for module in (*nouns, changes, decisions, reproduction, imports):
+    for module in (*nouns, bisections, changes, decisions, reproduction, imports):
         app.include_router(module.router, prefix=PREFIX)
     install_openapi(app)
     return app

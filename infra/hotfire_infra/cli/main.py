@@ -66,6 +66,15 @@ class PlanOutput(StrEnum):
     KUEUE = "kueue"
 
 
+class Sought(StrEnum):
+    """What a bisection is about."""
+
+    FAILURE = "failure"
+    FLAKE = "flake"
+    PERFORMANCE = "performance"
+    ACCURACY = "accuracy"
+
+
 class Format(StrEnum):
     """Files that people write."""
 
@@ -321,9 +330,15 @@ def confirm(
 
 @app.command()
 def bisect(
-    test: Annotated[str, typer.Argument(metavar="TEST", help="Identifier of the test.")],
-    good: Annotated[str, typer.Option(metavar="REV", help="A commit at which it still passed.")],
-    bad: Annotated[str, typer.Option(metavar="REV", help="A commit at which it fails.")] = "HEAD",
+    what: Annotated[str, typer.Argument(metavar="TEST|SERIES|CHANGE", help="What went wrong.")],
+    good: Annotated[
+        str | None, typer.Option(metavar="REV", help="A commit at which it was well.")
+    ] = None,
+    bad: Annotated[str, typer.Option(metavar="REV", help="A commit at which it is not.")] = "HEAD",
+    kind: Annotated[
+        Sought | None, typer.Option(help="Default: performance of a series, else failure.")
+    ] = None,
+    task: Annotated[str, typer.Option(help="Accuracy task, where the test runs several.")] = "",
     variant: Annotated[
         list[str] | None, typer.Option(metavar="AXIS=VALUE", help="Where it ran in several.")
     ] = None,
@@ -332,19 +347,21 @@ def bisect(
         typer.Option(min=0, max=0.49, help="How often it fails by chance; default: its history."),
     ] = None,
     false_pass: Annotated[
-        float | None, typer.Option(min=0, max=0.49, help="How often it passes though broken.")
+        float | None, typer.Option(min=0, max=0.98, help="How often it passes though broken.")
     ] = None,
     max_runs: Annotated[int, typer.Option(min=1, help="Give up after so many.")] = 60,
     output: OutputOption = Output.TABLE,
 ) -> int:
-    """Find the commit that broke a test. Example: hotfire bisect TEST --good v1.2 --bad main"""
+    """Find the commit that did it. Example: hotfire bisect TEST --good v1.2 --bad main"""
     from hotfire_infra.cli.verbs import bisect as verb
 
     return verb.bisect(
         verb.Wish(
-            test=test,
+            what=what,
             good=good,
             bad=bad,
+            kind="" if kind is None else kind.value,
+            task=task,
             variant=tuple(variant or ()),
             false_fail=false_fail,
             false_pass=false_pass,

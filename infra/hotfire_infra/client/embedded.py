@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from hotfire_infra.analysis.questions import PURPOSE as BISECT
 from hotfire_infra.client.catalogue import (
     definitions_for,
     freeze_plan,
@@ -21,6 +22,7 @@ from hotfire_infra.client.driver import Driver
 from hotfire_infra.client.executability import Wanted, reasons_of, refusals_of
 from hotfire_infra.client.launching import CheckoutLauncher
 from hotfire_infra.client.protocol import AS_PLANNED, LogText, RunWish, WatchEvent
+from hotfire_infra.client.questions import asked_options, wants_archive
 from hotfire_infra.configuration import Configuration, read_configuration
 from hotfire_infra.errors import (
     InfraError,
@@ -137,8 +139,9 @@ class EmbeddedClient:
         self._check_plan(plan)
         checkout = find_checkout(source or Path.cwd())
         stored = store_source(checkout, self._store.blobs)
-        base = find_merge_base(checkout, self._configuration.gate.target_branches)
-        if base is not None and plan.policy.fails_on_merge_base == "rerun":
+        targets = self._configuration.gate.target_branches
+        base = None if wish.question else find_merge_base(checkout, targets)
+        if base is not None and wants_archive(plan):
             base = with_archive(checkout, base, self._store.blobs)
         return self.record_run(plan, stored, base, requested_by=requested_by, wish=wish)
 
@@ -166,7 +169,10 @@ class EmbeddedClient:
             merge_base=base.revision if base else None,
             is_trusted=wish.is_trusted,
             order=wish.order,
-            options=options_of(plan, wish.reuse, base),
+            options=asked_options(wish.question)
+            if wish.question
+            else options_of(plan, wish.reuse, base),
+            purpose=BISECT if wish.question else "result",
             said_by=said_by,
         )
         return self._create(request)

@@ -22,6 +22,7 @@ from hotfire_infra.client.executability import Wanted, reasons_of
 from hotfire_infra.client.inputs import bring
 from hotfire_infra.client.planning import Known, contexts_of, facts_of
 from hotfire_infra.client.protocol import AS_PLANNED, LogText, RunWish, WatchEvent
+from hotfire_infra.client.questions import wants_archive
 from hotfire_infra.client.sending import send_blob, send_reports
 from hotfire_infra.errors import (
     PlanRefusedError,
@@ -203,8 +204,9 @@ class HttpClient:
                     f"source is {stored.revision!r} with patch {stored.patch_digest!r}; plan again"
                 )
             self._send_archive(stored, blobs)
-            base = find_merge_base(checkout, self.service()["target_branches"])
-            if base is not None and plan.policy.fails_on_merge_base == "rerun":
+            targets = self.service()["target_branches"]
+            base = None if wish.question else find_merge_base(checkout, targets)
+            if base is not None and wants_archive(plan):
                 base = with_archive(checkout, base, blobs)
                 assert base.archive_sha256 is not None  # just taken
                 archive = blobs.path(base.archive_sha256)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from hotfire_infra.analysis.accuracy.tasks import TaskComparison
 from hotfire_infra.analysis.history import RunSummary, SeriesHistory, TestHistory
 from hotfire_infra.analysis.numerics.history import ErrorHistory
+from hotfire_infra.analysis.questions import QuestionRun, Subject
 from hotfire_infra.analysis.report import HoldReport, RunReport
 from hotfire_infra.analysis.transport import decode
 from hotfire_infra.client.connection import Connection
@@ -65,6 +67,20 @@ class HttpReports:
         """Return the machines that are kept for people now."""
         answer = self.connection.request("GET", "/holds/active")
         found: tuple[HoldReport, ...] = decode(tuple[HoldReport, ...], answer.content)
+        return found
+
+    def subject(self, test: str, variant: Mapping[str, str], series: str) -> Subject:
+        """Return what a bisection of a test, or of a series (its key), is about."""
+        axes = [f"{key}={value}" for key, value in sorted(variant.items())]
+        query = {"test": test, "axis": axes, "series": series}
+        answer = self.connection.request("GET", "/bisections/subject", query=query)
+        found: Subject = decode(Subject, answer.content)
+        return found
+
+    def question_runs(self, key: str, test: str) -> tuple[QuestionRun, ...]:
+        """Return the runs of a bisection's question, oldest first, with what they said."""
+        answer = self.connection.request("GET", f"/bisections/{key}/runs", query={"test": test})
+        found: tuple[QuestionRun, ...] = decode(tuple[QuestionRun, ...], answer.content)
         return found
 
     def similar_tests(self, text: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -51,6 +51,18 @@ class LogText:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Of which question a run is a part, and what of it must not be taken over."""
+
+    body: Mapping[str, str]
+    """`key` names the question; the rest is what whoever asks wants to read again."""
+    fresh: tuple[str, ...]
+    """Tasks that are executed whatever is known of them."""
+    devices: Mapping[str, str] = field(default_factory=dict)
+    """The one device that will do, by cell key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunWish:
     """How a run is to be carried out, beside its plan."""
 
@@ -60,6 +72,8 @@ class RunWish:
     """Whether its tasks may be given secrets; no change of a stranger is."""
     order: RunOrder = RunOrder()  # noqa: RUF009 - frozen
     """Its place in the queue, and whether a failed machine is kept."""
+    question: Question | None = None
+    """The bisection that asks for it: then it is nobody's latest run and no history."""
 
 
 AS_PLANNED = RunWish()

@@ -22,7 +22,7 @@ _CODES = {"confirmed": CliExit.RED, "refuted": CliExit.OK}
 def confirm(what: str, budget_minutes: float, *, wait: bool, as_json: bool) -> int:
     """Ask, follow the launches, print the answer: 1 confirmed, 0 refuted, 6 undecided."""
     with open_session() as session:
-        desk = _desk(session)
+        desk = desk_of(session)
         report = desk.confirm(what, round(60 * budget_minutes))
         if wait:
             followed = _follow(session, desk, report)
@@ -39,7 +39,8 @@ def confirm(what: str, budget_minutes: float, *, wait: bool, as_json: bool) -> i
     return _CODES.get(report.answer, CliExit.INCONCLUSIVE)
 
 
-def _desk(session: Session) -> ChangesDesk:
+def desk_of(session: Session) -> ChangesDesk:
+    """Return what asks and decides about changes where the session is."""
     if isinstance(session.client, EmbeddedClient):
         return StoreDesk(session.client.store, session.settings.user)
     assert isinstance(session.client, HttpClient)  # there are two
