@@ -12,13 +12,14 @@ from typing import Any
 import jsonschema_rs
 import pytest
 import yaml
-from tests.infra.executors.kubernetes.api_server import FakeApiServer, serving
 
 from hotfire_infra.cli.main import main
 from hotfire_infra.executors.kubernetes.checking import NEEDED, WITH_KUEUE
 from hotfire_infra.executors.kubernetes.cluster import Access, Cluster
 from hotfire_infra.executors.kubernetes.supply import read_nodes, read_queues
 from hotfire_k8s.chart import CHART, KUEUE, ROOT, SCHEMA, kueue_text, values_schema
+
+from ..infra.executors.kubernetes.api_server import FakeApiServer, serving
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 TEMPLATES = sorted((CHART / "templates").iterdir())
