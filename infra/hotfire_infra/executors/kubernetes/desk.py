@@ -49,6 +49,8 @@ log = logging.getLogger(__name__)
 KUEUE_SECONDS = 60.0
 """How often it is asked whether the cluster has Kueue: it may come, and go, while we run."""
 JANITOR_SECONDS = 5.0
+POD_SECONDS, EVENT_SECONDS = 10.0, 120.0
+"""When a Job without a pod is asked about, and how often again."""
 CREATE = "create"
 """All creating pauses together."""
 JOB_WATCH, POD_WATCH, WORKLOAD_WATCH = "jobs", "pods", "workloads"
@@ -73,6 +75,7 @@ class Desk:
     _is_kueue_known: bool = False
     _made_ns: dict[Ulid, int] = field(default_factory=dict)
     _troubles: dict[Ulid, str] = field(default_factory=dict)
+    _asked_ns: dict[Ulid, int] = field(default_factory=dict)
     _failures: dict[Ulid, Evidence] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _is_started: bool = False
@@ -269,6 +272,29 @@ class Desk:
             self.create(order)
         return "its Job is being made"
 
+    def why_no_pod(self, attempt: Ulid) -> str:
+        """Return why the Job's controller makes no pod; it is asked where that takes long."""
+        made = self._made_ns.get(attempt, 0)
+        if self.mono_ns() - made > POD_SECONDS * 1e9:
+            work = Work(
+                key=f"events {attempt}", do=lambda: self._ask_events(attempt),
+                give_up=lambda _error: None, patience_seconds=0,
+            )  # fmt: skip
+            if self.mono_ns() - self._asked_ns.get(attempt, 0) > EVENT_SECONDS * 1e9:
+                self._asked_ns[attempt] = self.mono_ns()
+                self.hands.take(work)
+        return self._troubles.get(attempt, "")
+
+    def _ask_events(self, attempt: Ulid) -> None:
+        name = names.job_name(attempt)
+        path = f"/api/v1/namespaces/{self.section.namespace}/events"
+        fields = f"involvedObject.name={name},reason=FailedCreate"
+        found = self.cluster.get(path, fieldSelector=fields, limit="1").get("items") or []
+        if found:
+            words = " ".join(str(found[0].get("message", "")).split())[:300]
+            self._troubles[attempt] = f"FailedCreate: {words}"
+            self.news.set()
+
     def _silence(self) -> str:
         watcher = self.watchers.get(JOB_WATCH)
         trouble = "" if watcher is None else watcher.health.trouble
@@ -373,6 +399,7 @@ class Desk:
         """Keep nothing of an attempt in memory."""
         self._made_ns.pop(attempt, None)
         self._troubles.pop(attempt, None)
+        self._asked_ns.pop(attempt, None)
         self._failures.pop(attempt, None)
         self.sightings.forget(attempt)
 

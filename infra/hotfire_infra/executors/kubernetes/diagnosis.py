@@ -11,6 +11,7 @@ from hotfire_testframework.contract.failure import FailureClass
 
 SOURCE = "kubernetes"
 OOM_KILLED = "OOMKilled"
+NO_POD_YET = "its pod is being made"
 _DISRUPTIONS: Mapping[str, Witness] = {
     "PreemptionByScheduler": Witness.EVICTED,
     # Printed so in some documentation; the API's constant is the one above.
@@ -80,8 +81,8 @@ def waiting_of(seen: Seen, *, with_kueue: bool) -> str:
         if seen.job is None:
             return ""
         if with_kueue and (seen.job.is_suspended or seen.workload is not None):
-            return why_waiting(seen.workload) or "admitted, its pod is being made"
-        return "its pod is being made"
+            return why_waiting(seen.workload) or NO_POD_YET
+        return NO_POD_YET
     if pod.is_running or pod.is_over:
         return ""
     if not pod.node:
@@ -136,9 +137,9 @@ def detail_of(seen: Seen, evidence: tuple[Evidence, ...]) -> str:
         return max(evidence, key=lambda item: item.confidence).detail
     pod = seen.pod
     if pod is None:
-        if seen.was_there and seen.job is None:
+        if seen.job is None:
             return "somebody else deleted its Job"
-        failed = None if seen.job is None else seen.job.condition("Failed")
+        failed = seen.job.condition("Failed")
         return "" if failed is None else f"its Job failed: {failed.words}"
     if pod.exit_code is None:
         return "its pod was deleted by somebody else" if pod.is_gone else f"its pod {pod.phase}"

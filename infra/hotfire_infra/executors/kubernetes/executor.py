@@ -27,6 +27,7 @@ from hotfire_infra.executors.kubernetes.checking import check_cluster
 from hotfire_infra.executors.kubernetes.cluster import Cluster
 from hotfire_infra.executors.kubernetes.desk import Desk
 from hotfire_infra.executors.kubernetes.diagnosis import (
+    NO_POD_YET,
     detail_of,
     evidence_of,
     hopeless,
@@ -217,6 +218,8 @@ class KubernetesExecutor:
         words = self._desk.obstacle(attempt, seen) or waiting_of(
             seen, with_kueue=self._desk.has_kueue
         )
+        if words == NO_POD_YET:
+            words = self._desk.why_no_pod(attempt) or words
         return Observation(life=Life.STARTING, waiting=words or "its Job is being made")
 
     def _over(self, spool: Spool, seen: Seen, pod: PodSight, *, is_claimed: bool) -> Observation:
