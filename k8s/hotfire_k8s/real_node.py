@@ -40,6 +40,7 @@ POOL = "linux-hosts"
 REAL_LABEL = "hotfire.dev/real"
 PORT_NAMES = ["kubelet", "kubelet-health"]
 CGROUPS = Path("/sys/fs/cgroup")
+LINKS = Path("/sys/class/net")
 TOOLS = ("runc", "ip", "unshare", "nsenter", "mount")
 TOOL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_SYS_RESOURCE = 21, 12, 24
@@ -108,8 +109,9 @@ def network_of(home: Home) -> Network:
     return Network(**known)
 
 
-def _addresses() -> list[ipaddress.IPv4Address]:
-    shown = json.loads(_ip("-json", "-4", "address", "show"))
+def _addresses(*of: str) -> list[ipaddress.IPv4Address]:
+    """Return the addresses of this machine, or of one device (`dev`, its name)."""
+    shown = json.loads(_ip("-json", "-4", "address", "show", *of))
     return [ipaddress.IPv4Address(entry["local"]) for link in shown for entry in link["addr_info"]]
 
 
@@ -124,8 +126,7 @@ def _ip(*arguments: str) -> str:
 def prepare(home: Home) -> Network:
     """Make bridge and cgroups; idempotent, ComponentError."""
     network = network_of(home)
-    links = {link["ifname"] for link in json.loads(_ip("-json", "link", "show"))}
-    if network.bridge not in links:
+    if not (LINKS / network.bridge).exists():
         _ip("link", "add", network.bridge, "type", "bridge")
     _ip("address", "replace", f"{network.gateway}/24", "dev", network.bridge)
     if ipaddress.IPv4Address(SERVICE_ADDRESS) not in _addresses():
@@ -245,7 +246,11 @@ def ctr(home: Home, program: Path, *arguments: str) -> str:
 def _relay(access: Access, network: Network) -> Component:
     """Describe what brings pods to the API server, which listens on loopback only."""
     target = access.server.removeprefix("https://")
-    listen = [f"{network.gateway}:6443", f"{SERVICE_ADDRESS}:443"]
+    listen = [f"{network.gateway}:6443"]
+    # Another cluster of this machine may hold the Service's address.
+    is_there = (LINKS / network.bridge).exists()
+    if is_there and ipaddress.IPv4Address(SERVICE_ADDRESS) in _addresses("dev", network.bridge):
+        listen.append(f"{SERVICE_ADDRESS}:443")
     argv = (sys.executable, "-m", "hotfire_k8s.relay", "--to", target, *listen)
 
     def is_healthy() -> bool:
@@ -351,7 +356,7 @@ def remove(home: Home) -> None:
             _remove_cgroup(path)
         _remove_cgroup(branch)
     bridge = f"hf{token(home)}"
-    if (Path("/sys/class/net") / bridge).exists():
+    if (LINKS / bridge).exists():
         _ip("link", "delete", bridge)
 
 

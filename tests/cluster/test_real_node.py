@@ -175,6 +175,7 @@ def test_down_leaves_nothing_even_with_pods_that_run(tmp_path):
         wait_for("the default account", lambda: client.get(path))
         run_pod(client, "stubborn", "trap '' TERM; while :; do read -t 1 < /dev/zero; done")
         wait_for("the pod", lambda: phase_of(client, "stubborn")[0] == "Running")
+    assert {row.state for row in handle.status()} == {"healthy"}
     branches = real_node.branches(handle.home)
     bridge = real_node.network_of(handle.home).bridge
     assert all(branch.exists() for branch in branches)
