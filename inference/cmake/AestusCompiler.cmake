@@ -44,7 +44,7 @@ if(AESTUS_SANITIZE)
   target_link_options(aestus_options INTERFACE -fsanitize=address,undefined)
 endif()
 
-set(AESTUS_FAULTS wrong_index bf16_accumulate tail_off_by_one segfault)
+set(AESTUS_FAULTS wrong_index bf16_accumulate tail_off_by_one coarse_activations segfault)
 if(AESTUS_FAULT)
   if(NOT AESTUS_FAULT IN_LIST AESTUS_FAULTS)
     message(FATAL_ERROR "AESTUS_FAULT=${AESTUS_FAULT} is none of: ${AESTUS_FAULTS}")

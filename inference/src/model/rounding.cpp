@@ -6,7 +6,11 @@ namespace aestus {
 namespace {
 
 constexpr int64_t kBlock = 32;
+#ifdef AESTUS_FAULT_COARSE_ACTIVATIONS
+constexpr float kSteps = 7.0f;  // planted: 4 bits
+#else
 constexpr float kSteps = 127.0f;
+#endif
 
 float rounded_away(float value) {
   const float magnitude = value < 0 ? -value : value;

@@ -50,11 +50,25 @@ def _gpu_costs(measured: Iterable[MeasurementRow]) -> list[str]:
 
 
 def _figures(figures: CellFigures) -> list[str]:
+    plain = _accuracy(figures.worst_error, figures.perplexity, "reference", figures.reference)
+    rounded = _accuracy(
+        figures.rounded_worst_error,
+        figures.rounded_perplexity,
+        "llama.cpp",
+        figures.llama_cpp_perplexity,
+    )
+    # Another arithmetic with other bounds: its figures follow a word of their own.
+    return [*plain, f"8-bit activations: {', '.join(rounded)}"] if rounded else plain
+
+
+def _accuracy(
+    worst: float | None, perplexity: float | None, other: str, known: float | None
+) -> list[str]:
     parts = []
-    if figures.worst_error is not None:
-        parts.append(f"worst error {significant(figures.worst_error, 2)} of its bound")
-    if figures.perplexity is not None:
+    if worst is not None:
+        parts.append(f"worst error {significant(worst, 2)} of its bound")
+    if perplexity is not None:
         # Four digits: two figures that differ in the third should not look equal by rounding.
-        known = f" (reference {significant(figures.reference, 4)})" if figures.reference else ""
-        parts.append(f"perplexity {significant(figures.perplexity, 4)}{known}")
+        beside = f" ({other} {significant(known, 4)})" if known else ""
+        parts.append(f"perplexity {significant(perplexity, 4)}{beside}")
     return parts

@@ -25,7 +25,14 @@ from hotfire_infra.store.models import (
     Verdict,
 )
 
-FIGURES = ("error_over_bound", "perplexity", "reference")
+FIGURES = (
+    "error_over_bound",
+    "perplexity",
+    "reference",
+    "rounded_error_over_bound",
+    "rounded_perplexity",
+    "llama_cpp_perplexity",
+)
 """Metrics of results that a cell's line sums up; an error ÷ bound of 1 is the limit."""
 
 
@@ -146,6 +153,11 @@ class CellFigures:
     perplexity: float | None
     reference: float | None
     """Perplexity of the float64 reference on the same text."""
+    rounded_worst_error: float | None = None
+    """Largest error ÷ bound with llama.cpp's roundings, whose bounds are wider."""
+    rounded_perplexity: float | None = None
+    llama_cpp_perplexity: float | None = None
+    """What llama.cpp gives on the same text."""
 
 
 def figures_of_cells(connection: Connection, run_id: int) -> dict[int, CellFigures]:
@@ -159,7 +171,12 @@ def figures_of_cells(connection: Connection, run_id: int) -> dict[int, CellFigur
     )
     return {
         row.cell_id: CellFigures(
-            worst_error=row.error_over_bound, perplexity=row.perplexity, reference=row.reference
+            worst_error=row.error_over_bound,
+            perplexity=row.perplexity,
+            reference=row.reference,
+            rounded_worst_error=row.rounded_error_over_bound,
+            rounded_perplexity=row.rounded_perplexity,
+            llama_cpp_perplexity=row.llama_cpp_perplexity,
         )
         for row in connection.execute(query)
     }

@@ -46,6 +46,12 @@ class Arithmetic(Protocol):
     def rounded(self, value: Array, operations: int = 1) -> Array:
         """`value` after `operations` elementwise roundings."""
 
+    def operand(self, x: Array) -> Array:
+        """What a product with a stored weight sees of the activations `x [..., k]`."""
+
+    def kept(self, x: Array) -> Array:
+        """What attention sees of queries, keys and values."""
+
 
 class Exact:
     """Float64 throughout: the reference."""
@@ -61,6 +67,14 @@ class Exact:
         """Nothing to round."""
         del operations
         return value
+
+    def operand(self, x: Array) -> Array:
+        """All of it."""
+        return x
+
+    def kept(self, x: Array) -> Array:
+        """All of it."""
+        return x
 
 
 class Single(Exact):

@@ -81,18 +81,19 @@ class Decoder:
         for layer in range(self._weights.shape.layers):
             x = self._block(x, f"blk.{layer}.", mask, turns)
         x = self._norm(x[first:], self._weights["output_norm.weight"])
-        return self._do.dot(x, table)
+        return self._do.dot(self._do.operand(x), table)
 
     def _block(self, x: Array, prefix: str, mask: Array, turns: tuple[Array, Array]) -> Array:
         do, w = self._do, self._weights
         x = do.rounded(x + self._attention(x, prefix, mask, turns))
-        h = self._norm(x, w[prefix + "ffn_norm.weight"])
+        # One operand for both products: an implementation that rounds it rounds it once.
+        h = do.operand(self._norm(x, w[prefix + "ffn_norm.weight"]))
         gate = do.dot(h, w[prefix + "ffn_gate.weight"])
         # x / (1 + exp(-x)): exponential, sum, quotient, then the product with up.
         with np.errstate(over="ignore"):
             gate = gate / (1 + np.exp(-gate))
         inner = do.rounded(gate * do.dot(h, w[prefix + "ffn_up.weight"]), 4)
-        return do.rounded(x + do.dot(inner, w[prefix + "ffn_down.weight"]))
+        return do.rounded(x + do.dot(do.operand(inner), w[prefix + "ffn_down.weight"]))
 
     def _norm(self, x: Array, weight: Array) -> Array:
         squares = self._do.dot(x[:, None, :], x[:, None, :])[:, 0] / x.dtype.type(x.shape[-1])
@@ -119,14 +120,14 @@ class Decoder:
 
     def _attention(self, x: Array, prefix: str, mask: Array, turns: tuple[Array, Array]) -> Array:
         do, w, shape = self._do, self._weights, self._weights.shape
-        h = self._norm(x, w[prefix + "attn_norm.weight"])
+        h = do.operand(self._norm(x, w[prefix + "attn_norm.weight"]))
         q = self._heads(do.dot(h, w[prefix + "attn_q.weight"]), shape.heads)
         k = self._heads(do.dot(h, w[prefix + "attn_k.weight"]), shape.kv_heads)
         v = self._heads(do.dot(h, w[prefix + "attn_v.weight"]), shape.kv_heads)
         group = shape.heads // shape.kv_heads
-        q = np.swapaxes(self._rotated(q, turns), 0, 1)
-        k = np.repeat(np.swapaxes(self._rotated(k, turns), 0, 1), group, axis=0)
-        v = np.repeat(np.swapaxes(v, 0, 1), group, axis=0)
+        q = np.swapaxes(do.kept(self._rotated(q, turns)), 0, 1)
+        k = np.repeat(np.swapaxes(do.kept(self._rotated(k, turns)), 0, 1), group, axis=0)
+        v = np.repeat(np.swapaxes(do.kept(v), 0, 1), group, axis=0)
         scores = do.dot(q, k) * x.dtype.type(shape.head_dim**-0.5) + mask
         # Subtraction of the maximum and the exponential: the argument's rounding is absolute in
         # the result.
@@ -135,7 +136,7 @@ class Decoder:
         shares = do.rounded(shares / shares.sum(axis=-1, keepdims=True), 4)
         mixed = do.dot(shares, np.swapaxes(v, 1, 2))
         joined = np.swapaxes(mixed, 0, 1).reshape(len(x), shape.width)
-        return do.dot(joined, w[prefix + "attn_output.weight"])
+        return do.dot(do.operand(joined), w[prefix + "attn_output.weight"])
 
     def _heads(self, x: Array, heads: int) -> Array:
         return x.reshape(len(x), heads, self._weights.shape.head_dim)

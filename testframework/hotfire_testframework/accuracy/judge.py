@@ -9,6 +9,7 @@ import numpy as np
 
 from hotfire_testframework.accuracy.oracle import Reference
 from hotfire_testframework.accuracy.perplexity import F64, Int
+from hotfire_testframework.accuracy.spread import Crowd, spread_of
 from hotfire_testframework.numerics.errors import GoldenError
 
 # Perplexity may differ from the reference by this share (the comparison with llama.cpp uses the same).
@@ -57,10 +58,30 @@ def judge(reference: Reference, target: Int, logprob: F64, argmax: Int) -> Judge
     )
 
 
-def columns(scores: dict[str, Any]) -> tuple[Int, F64, Int]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrowdJudgement:
+    """All positions together, in units of what such roundings do together."""
+
+    # Root mean square of deviation over spread, by its limit.
+    rms_ratio: float
+    # Mean deviation from the drawn mean, by its bound.
+    shift_ratio: float
+
+
+def judge_crowd(reference: Reference, crowd: Crowd, logprob: F64) -> CrowdJudgement:
+    """Compare the scores of the whole text with the reference."""
+    deviation = logprob - reference.logprob
+    rms = np.sqrt(np.mean(np.square(deviation / spread_of(reference.logprob_bound, crowd.samples))))
+    return CrowdJudgement(
+        rms_ratio=float(rms) / crowd.rms_limit,
+        shift_ratio=abs(float(deviation.mean()) - crowd.shift) / crowd.shift_bound,
+    )
+
+
+def columns(scores: dict[str, Any], which: slice = slice(None)) -> tuple[Int, F64, Int]:
     """Targets, log-probabilities and choices from the JSON of `aestus-run`."""
     return (
-        np.asarray(scores["next"], np.int64),
-        np.asarray([float(value) for value in scores["logprob"]], np.float64),
-        np.asarray(scores["top1"], np.int64),
+        np.asarray(scores["next"][which], np.int64),
+        np.asarray([float(value) for value in scores["logprob"][which]], np.float64),
+        np.asarray(scores["top1"][which], np.int64),
     )

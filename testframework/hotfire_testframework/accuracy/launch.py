@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hotfire_testframework.accuracy import files
+from hotfire_testframework.accuracy.perplexity import CHUNKS, CONTEXT
 from hotfire_testframework.numerics.errors import NumericsError
+
+TEXT_SECONDS = 900.0  # limit of one run over the text, on a slow and busy machine; 25 s is usual
 
 
 class ToolError(NumericsError):
@@ -107,3 +111,35 @@ class Toolbox:
     def _named(self, name: str) -> str:
         # Wine takes the executable by its native path as well, and reports it shorter.
         return str(self.executable(name).absolute())
+
+
+def score_text(toolbox: Toolbox, model: Path, folder: Path, *options: str) -> Once:
+    """All chunks of the text by aestus-run, two threads.
+
+    The columns of its `--logprobs` beside `run`, its own report, and `file`, where they lie.
+    """
+
+    def score() -> dict[str, Any]:
+        columns = folder / "logprobs.json"
+        arguments: list[str | Path] = ["--model", model, "--tokens", files.tokens_file()]
+        arguments += ["--threads", "2", "--chunks", str(CHUNKS), "--context", str(CONTEXT)]
+        arguments += [*options, "--logprobs", columns]
+        answer = toolbox.run("aestus-run", arguments, folder / "run.json", timeout=TEXT_SECONDS)
+        return {**json.loads(columns.read_bytes()), "run": answer, "file": columns}
+
+    return Once(score)
+
+
+def force_tokens(
+    toolbox: Toolbox, model: Path, ids: Sequence[int], folder: Path, *options: str
+) -> Once:
+    """Scores of every position of `ids` by aestus-run, each given the ids before it."""
+
+    def force() -> dict[str, Any]:
+        tokens = folder / "tokens.txt"
+        tokens.write_text(" ".join(map(str, ids)) + "\n", "ascii")
+        arguments: list[str | Path] = ["--model", model, "--tokens", tokens, "--teacher"]
+        report = folder / "run.json"
+        return toolbox.run("aestus-run", [*arguments, *options], report, timeout=TEXT_SECONDS)
+
+    return Once(force)

@@ -20,6 +20,7 @@ Int = NDArray[np.int64]
 
 CONTEXT = 512
 CHUNKS = 14
+SCORED = CONTEXT // 2 - 1  # per chunk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import pytest
 
 from hotfire_testframework.accuracy import files, goldens
 from hotfire_testframework.accuracy.judge import Judgement, columns, judge, part
-from hotfire_testframework.accuracy.launch import Once, Toolbox
+from hotfire_testframework.accuracy.launch import Once, Toolbox, force_tokens
 
 IS_EMULATED = os.environ.get("AESTUS_ACCURACY_PROFILE") == "emulated"
 TOKENS = 16 if IS_EMULATED else goldens.GREEDY_TOKENS
@@ -35,16 +35,8 @@ def force_once(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Once:
     """Scores of the continued positions, the reference's own tokens as history."""
-    folder = tmp_path_factory.mktemp("forced")
-
-    def force() -> dict[str, Any]:
-        ids = golden.prompt + golden.tokens[:TOKENS]
-        tokens = folder / "tokens.txt"
-        tokens.write_text(" ".join(map(str, ids)) + "\n", "ascii")
-        arguments: list[str | Path] = ["--model", model, "--tokens", tokens, "--teacher"]
-        return toolbox.run("aestus-run", arguments, folder / "run.json", timeout=TIME_LIMIT)
-
-    return Once(force)
+    ids = golden.prompt + golden.tokens[:TOKENS]
+    return force_tokens(toolbox, model, ids, tmp_path_factory.mktemp("forced"))
 
 
 def judged(forced: dict[str, Any], golden: goldens.GreedyGolden) -> Judgement:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +10,19 @@ import pytest
 
 from hotfire_testframework.accuracy import files, goldens
 from hotfire_testframework.accuracy.judge import PERPLEXITY_SHARE, columns, judge, part
-from hotfire_testframework.accuracy.launch import Once, Toolbox
-from hotfire_testframework.accuracy.perplexity import CHUNKS, CONTEXT, perplexity
+from hotfire_testframework.accuracy.launch import Once, Toolbox, score_text
+from hotfire_testframework.accuracy.perplexity import CHUNKS, CONTEXT, SCORED, perplexity
 
-SCORED = CONTEXT // 2 - 1  # per chunk
 TASK = f"perplexity-{files.TEXT_NAME}"
-TIME_LIMIT = 900.0  # s, on a slow and busy machine; 25 s is usual
 
 # One expensive run feeds all tests: workers of xdist must not each start their own.
 pytestmark = pytest.mark.xdist_group("perplexity")
 
 
-def all_chunks(toolbox: Toolbox, model: Path, folder: Path, *options: str) -> Once:
-    """All chunks by aestus-run, two threads."""
-
-    def score() -> dict[str, Any]:
-        arguments: list[str | Path] = ["--model", model, "--tokens", files.tokens_file()]
-        arguments += ["--threads", "2", "--chunks", str(CHUNKS), "--context", str(CONTEXT)]
-        arguments += [*options, "--logprobs", folder / "logprobs.json"]
-        answer = toolbox.run("aestus-run", arguments, folder / "run.json", timeout=TIME_LIMIT)
-        text = (folder / "logprobs.json").read_text("ascii")
-        return {**json.loads(text), "run": answer, "file": folder / "logprobs.json"}
-
-    return Once(score)
-
-
 @pytest.fixture(scope="module")
 def score_once(toolbox: Toolbox, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Once:
     """In the default arithmetic: float32, nothing rounded."""
-    return all_chunks(toolbox, model, tmp_path_factory.mktemp("perplexity"))
+    return score_text(toolbox, model, tmp_path_factory.mktemp("perplexity"))
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
@@ -88,20 +71,6 @@ def test_the_tool_reports_the_perplexity_of_its_own_scores(score_once: Once) -> 
     scored = score_once()
     _, logprob, _ = columns(scored)
     assert scored["run"]["perplexity"]["value"] == pytest.approx(perplexity(logprob), rel=1e-12)
-
-
-def test_perplexity_with_the_roundings_of_llama_cpp(
-    toolbox: Toolbox, model: Path, tmp_path: Path, hotfire_record: Any
-) -> None:
-    """The peer rounds activations to 8 bits and keys and values to half precision; so do we here."""
-    scored = all_chunks(toolbox, model, tmp_path, "--round-like-llama")()
-    _, logprob, _ = columns(scored)
-    ours, peer = perplexity(logprob), goldens.load_llama_perplexity()
-    hotfire_record.metrics(
-        {"rounded_perplexity": ours, "llama_cpp_perplexity": peer, "impl": scored["impl"]}
-    )
-    assert len(logprob) == CHUNKS * SCORED
-    assert abs(ours / peer - 1) <= PERPLEXITY_SHARE
 
 
 def _record_samples(record: Any, chunk: int, target: Any, logprob: Any, argmax: Any) -> None:

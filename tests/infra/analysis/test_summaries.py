@@ -40,3 +40,18 @@ def test_accuracy_shows_perplexity_beside_its_reference():
         cell_summary([], figures)
         == "worst error 0.29 of its bound, perplexity 8.427 (reference 8.427)"
     )
+
+
+def test_accuracy_shows_both_arithmetics_each_beside_what_it_is_compared_with():
+    figures = CellFigures(
+        worst_error=0.29,
+        perplexity=8.4266,
+        reference=8.4266,
+        rounded_worst_error=0.71,
+        rounded_perplexity=8.4828,
+        llama_cpp_perplexity=8.5016,
+    )
+    assert cell_summary([], figures) == (
+        "worst error 0.29 of its bound, perplexity 8.427 (reference 8.427),"
+        " 8-bit activations: worst error 0.71 of its bound, perplexity 8.483 (llama.cpp 8.502)"
+    )

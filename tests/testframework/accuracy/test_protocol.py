@@ -15,7 +15,7 @@ from hotfire_testframework.accuracy.judge import judge
 from hotfire_testframework.accuracy.launch import Toolbox, ToolError
 from hotfire_testframework.accuracy.oracle import Reference
 from hotfire_testframework.accuracy.perplexity import chunks, perplexity, scored_targets, scores
-from hotfire_testframework.accuracy.spread import FLOOR, QUANTILE, SAMPLES, bound
+from hotfire_testframework.accuracy.spread import FLOOR, QUANTILES, SAMPLES, bound
 from hotfire_testframework.numerics.errors import GoldenError, ModelFileError
 
 
@@ -34,11 +34,11 @@ def test_scores_of_two_equal_logits_are_one_half_each() -> None:
     assert perplexity(np.log([0.5, 0.125])) == pytest.approx(4.0)
 
 
-def test_the_quantile_is_that_of_student_with_eight_degrees_of_freedom() -> None:
+@pytest.mark.parametrize("degrees", QUANTILES)
+def test_a_quantile_is_that_of_student_at_its_degrees_of_freedom(degrees: int) -> None:
     """Two-sided tail at the quantile by Simpson's rule on the density: 1e-6."""
-    degrees = 8
     norm = math.gamma((degrees + 1) / 2) / math.sqrt(degrees * math.pi) / math.gamma(degrees / 2)
-    x = np.linspace(0, QUANTILE, 20001)
+    x = np.linspace(0, QUANTILES[degrees], 20001)
     density = norm * (1 + x**2 / degrees) ** (-(degrees + 1) / 2)
     weights = np.ones_like(x)
     weights[1:-1:2], weights[2:-1:2] = 4, 2
@@ -52,7 +52,7 @@ def test_a_bound_covers_a_ninth_draw_of_the_same_law() -> None:
     limit = bound(draws[:SAMPLES])
     assert (np.abs(draws[SAMPLES]) > limit).sum() <= 3
     assert bound(np.zeros((SAMPLES, 2))).tolist() == [FLOOR, FLOOR]
-    with pytest.raises(ValueError, match="8 samples"):
+    with pytest.raises(ValueError, match="no quantile for 3 samples"):
         bound(draws[:3])
 
 
