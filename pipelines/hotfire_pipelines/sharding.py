@@ -2,8 +2,9 @@
 
 `assign` has no memory and still moves few tests when one is added, because each decision depends
 on little else: the longest tests go where there is most room, every other test to the first shard
-of its own order of preference (a hash of name and shard) that still has room. What `assign` leaves
-uneven, and an assignment that is given, `sharding_repair` levels with few moves.
+of its own order of preference (a hash of name and shard) that still has room. How much room there
+is goes in steps, so that a small test more changes nobody's. What `assign` leaves uneven, and an
+assignment that is given, `sharding_repair` levels with few moves.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 
-LONGEST_PER_SHARD = 3
+LONGEST_PER_SHARD = 1
 """So many of the longest tests per shard are placed by room: hashed, they would make lumps."""
-SLACK = 0.001
+STEP = 0.003
+"""Shares and totals are rounded up to powers of one plus this: between two, nothing depends on them."""
+SLACK = 0.0005
 """A shard is full at this much above its share."""
-CALM_EXTRA = 0.002
+CALM_EXTRA = 0.001
 """So much more a shard may take if its long tests vary less than those of others."""
 CAUTION = 0.05
 """Seconds that a shard is kept shorter for each second of its root of squared durations.
@@ -24,9 +27,7 @@ CAUTION = 0.05
 A test of twice the duration varies about twice as much: squares stand for variances.
 """
 SMALL = 0.03
-"""A test of at most this part of a shard is small: most go first, the reserve fills up."""
-RESERVE_PER_SHARD = 3
-"""Small tests per shard that are placed last, to level what the others leave."""
+"""A test of at most this part of a shard is small, and goes where it likes to, before longer ones."""
 
 
 def lower_bound(seconds: Sequence[float], shards: int) -> float:
@@ -60,10 +61,12 @@ def assign(seconds: Mapping[str, float], shards: int) -> dict[str, int]:
 
     for test in order[:cut]:
         place(test, min(range(shards), key=lambda one: (load[one], likes[test].index(one))))
-    share = lower_bound(list(seconds.values()), shards)
-    room = _room(share, load, squares, math.fsum(seconds.values()))
+    share = _in_steps(lower_bound(list(seconds.values()), shards))
+    room = _room(share, load, squares, _in_steps(math.fsum(seconds.values())))
     fair = math.fsum(one**2 for one in seconds.values()) / shards
-    for test in _filling_order(order[cut:], seconds, share, shards):
+    # A test that comes late moves when there is less room. Were the small ones last, many would.
+    rest = sorted(order[cut:], key=lambda test: seconds[test] > SMALL * share)
+    for test in rest:
         fits = [one for one in likes[test] if load[one] + seconds[test] <= room[one]]
         calm = (one for one in fits if squares[one] + seconds[test] ** 2 <= fair)
         emptiest = min(range(shards), key=lambda one: load[one] - room[one])
@@ -71,22 +74,8 @@ def assign(seconds: Mapping[str, float], shards: int) -> dict[str, int]:
     return home
 
 
-def _filling_order(
-    order: Sequence[str], seconds: Mapping[str, float], share: float, shards: int
-) -> list[str]:
-    """Small tests first, without a reserve; then by duration, and the reserve last.
-
-    A test that comes late moves when there is less room. Were all the small ones last, many would;
-    so only few are.
-    """
-    small = [test for test in order if seconds[test] <= SMALL * share]
-    # In steps, so that the reserve does not change with every test that is added.
-    wanted = RESERVE_PER_SHARD * shards / max(1, len(small))
-    part = 2.0 ** (math.floor(2 * math.log2(wanted)) / 2)
-    reserve = {test for test in small if _hash(test, -1) < part}
-    first = [test for test in small if test not in reserve]
-    long = [test for test in order if seconds[test] > SMALL * share]
-    return first + long + [test for test in small if test in reserve]
+def _in_steps(seconds: float) -> float:
+    return math.exp(math.ceil(math.log(seconds) / STEP) * STEP) if seconds > 0 else seconds
 
 
 def _room(
