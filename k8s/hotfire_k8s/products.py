@@ -39,7 +39,7 @@ class Product:
     cold_seconds: Mapping[str, int]
     """Program to seconds of a build with nothing cached, measured on 2 cores in the order below."""
     disk_bytes: int
-    """What modules and build cache of a cold build take, measured."""
+    """What modules and build cache of a cold build take: shares of the 10 GB of all, rounded up."""
     stamps: tuple[str, ...] = ()
     """String variables to be set at link time, as `path=value`; `{version}` is filled in."""
     tags: tuple[str, ...] = ()
