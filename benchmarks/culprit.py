@@ -52,7 +52,7 @@ class Setting:
 SETTINGS = (
     Setting(name="a quarter without culprit", goal=7.0),
     Setting(name="all with one", without=0.0, told_without=0.0, goal=7.8),
-    Setting(name="all with one, a quarter feared", without=0.0),
+    Setting(name="all with one, a quarter feared", without=0.0, goal=7.8),
     Setting(
         name="5 % pass falsely too, all with one",
         false_pass=0.05,
@@ -63,6 +63,13 @@ SETTINGS = (
     ),
     Setting(
         name="5 % pass falsely too, a quarter without", false_pass=0.05, told_pass=0.05, goal=11.0
+    ),
+    Setting(
+        name="5 % pass falsely too, all with one, a quarter feared",
+        false_pass=0.05,
+        told_pass=0.05,
+        without=0.0,
+        goal=11.0,
     ),
     Setting(name="rate told 3 × too low", told_fail=0.05 / 3),
     Setting(name="rate told 3 × too high", told_fail=0.15),

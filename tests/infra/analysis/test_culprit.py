@@ -1,10 +1,12 @@
 """The culprit search against brute-force Bayes, full dynamic programming and simulated cases."""
 
+import copy
 import math
 import random
 from functools import cache
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from hotfire_infra.analysis.culprit import (
@@ -57,15 +59,46 @@ def test_before_any_run_the_posterior_is_the_prior():
     assert posterior == pytest.approx([0.1875] * 4 + [0.25])
 
 
-# Means over 40,000 cases are .9973 / 6.90, .9967 / 7.72 and .9966 / 10.78; the bounds leave these
-# few cases four standard errors.
+# Exact means are .9952 / 6.99 and .9957 / 7.64 without false passes, about .996 / 10.7 with them; the
+# bounds leave these few cases four standard errors.
 @pytest.mark.parametrize(
-    ("false_pass", "without", "runs"), [(0.0, 0.25, 7.25), (0.0, 0.0, 8.0), (0.05, 0.0, 11.3)]
+    ("false_pass", "without", "runs"), [(0.0, 0.25, 7.35), (0.0, 0.0, 8.0), (0.05, 0.0, 11.3)]
 )
 def test_finds_the_culprit_among_64_commits_in_few_runs(false_pass, without, runs):
     right, mean = simulate(1000, false_pass=false_pass, without=without)
     assert right >= 0.99
     assert mean <= runs
+
+
+def exact(*, without, eps=1e-6):
+    """Return the exact share of right answers and mean runs with the default prior, over all outcomes."""
+    fails = np.where(np.arange(64)[:, None] >= np.arange(65), 1.0, 0.05)
+    right, runs = np.zeros(65), np.zeros(65)
+    open_ones = [(Search(64, false_fail=0.05, false_pass=0.0), np.ones(65))]
+    while open_ones:
+        search, chance = open_ones.pop()
+        index = search.next()
+        if index is None:
+            place = 64 if search.answer == "none" else search.answer
+            right[place] += chance[place]
+            continue
+        runs += chance
+        for failed in (True, False):
+            rest = chance * (fails[index] if failed else 1 - fails[index])
+            if rest.max() >= eps:
+                onward = copy.copy(search)
+                onward.observe(index, failed)
+                open_ones.append((onward, rest))
+    share = np.append(np.full(64, (1 - without) / 64), without)
+    return float(share @ right), float(share @ runs)
+
+
+@pytest.mark.scale
+@pytest.mark.parametrize(("without", "most"), [(0.25, 7.0), (0.0, 7.8)])
+def test_the_goals_are_met_exactly_with_the_default_prior(without, most):
+    right, runs = exact(without=without)
+    assert right >= 0.995
+    assert runs <= most
 
 
 def test_a_rate_told_three_times_too_low_costs_little_truth():
