@@ -43,6 +43,8 @@ class Script:
     dies_in: str | None = None
     """The test in which the runner vanishes: no manifest, no exit code, no more heartbeats."""
     never_claims: bool = False
+    waits: str = ""
+    """Why it waits outside, as an executor that queues by itself says; it claims when this is empty."""
     is_endless: bool = False
     """Claims and sends heartbeats until it is cancelled."""
     artifacts: Mapping[str, bytes] = field(default_factory=dict)
@@ -137,6 +139,8 @@ class FakeExecutor:
             return Observation(life=Life.ENDED, exit_code=spool.exit_code())
         spec = AttemptSpec.parse((spool.root / "attempt.json").read_bytes())
         script = self._script(spool, spec)
+        if script.waits:
+            return Observation(life=Life.STARTING, waiting=script.waits)
         if script.never_claims:
             return Observation(life=Life.STARTING)
         if (spool.root / "cancel").exists():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,10 +115,12 @@ def _no_quota(demand: Demand, queue: QueueSupply, supply: Supply) -> str | None:
         asked = {name: value for name, value in demand.resources.items() if name in covered}
         if not asked:
             continue
+        # As Kueue does it: what no flavor of the group speaks of decides nothing.
+        keys = {key for flavor in group for key in _labels(flavor, supply)}
         fitting = {
             flavor: quotas
             for flavor, quotas in group.items()
-            if _is_compatible(flavor, demand.placement, supply)
+            if _is_compatible(_labels(flavor, supply), keys, demand.placement)
         }
         if not fitting:
             return (
@@ -157,12 +159,15 @@ def _not_covered(demand: Demand, queue: QueueSupply) -> str | None:
     return f"ClusterQueue {queue.name} has no quota for {', '.join(missing)}"
 
 
-def _is_compatible(flavor: str, placement: Placement, supply: Supply) -> bool:
-    """Whether a pod with this selector could run on nodes of a flavor."""
+def _labels(flavor: str, supply: Supply) -> Mapping[str, str]:
     found = supply.flavors.get(flavor)
-    labels = {} if found is None else found.labels
+    return {} if found is None else found.labels
+
+
+def _is_compatible(labels: Mapping[str, str], keys: Collection[str], placement: Placement) -> bool:
+    """Whether Kueue would give a pod with this selector a flavor with these labels."""
     selector = placement.node_selector
-    return all(labels[key] == value for key, value in selector.items() if key in labels)
+    return all(labels.get(key) == value for key, value in selector.items() if key in keys)
 
 
 def _is_selected(kind: NodeKind, placement: Placement) -> bool:
