@@ -134,3 +134,29 @@ def test_a_control_plane_that_cannot_be_built_is_said_in_its_own_words(
     monkeypatch.setattr(provision, "BIN", pretend_python(tmp_path, script))
     with pytest.raises(provision.SetupError, match=r"^there is no go on the PATH$"):
         provision.build_control_plane(provision.Report())
+
+
+@pytest.mark.parametrize(
+    ("profile", "parts"),
+    [
+        ("run", {"debian", "python", "weights", "cuda", "wine"}),
+        ("test", {"debian", "python", "weights", "cuda", "wine", "cluster"}),
+        ("cluster", {"debian", "python"}),
+    ],
+)
+def test_a_profile_installs_its_parts_and_no_others(
+    provision: ModuleType, monkeypatch: pytest.MonkeyPatch, profile: str, parts: set[str]
+) -> None:
+    done: set[str] = set()
+    functions = {
+        "install_debian_packages": "debian",
+        "install_python_set": "python",
+        "fetch_weights": "weights",
+        "install_cuda_compiler": "cuda",
+        "make_wine_prefix": "wine",
+        "build_control_plane": "cluster",
+    }
+    for function, part in functions.items():
+        monkeypatch.setattr(provision, function, lambda *_, part=part: done.add(part))
+    provision.provision(profile, Path("cache"), provision.Report())
+    assert done == parts
