@@ -4,8 +4,9 @@ Rates are measured in rounds that interleave both sides, one process each, so th
 machine's speed meets both; the figure is the median over the rounds and the ratio the median of the
 rounds' own ratios. Perplexity uses llama.cpp's protocol (context 512, the second half counts) on
 inference/data/us-constitution.txt. llama.cpp rounds the activations of quantised products to
-8 bits and keys and values to half precision; Aestus does not, so it is compared with the peer under
-the same roundings and, as shipped, with the float64 oracle. The first use compiles llama.cpp.
+8 bits and keys and values to half precision; Aestus does so on request (`--round-like-llama`) and is
+then compared with the peer as it comes, and as shipped with the peer that rounds nothing and with
+the float64 oracle. The first use compiles llama.cpp.
 """
 
 from __future__ import annotations
