@@ -18,8 +18,11 @@ class TolerationSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     key: str
+    """Of the taint."""
     operator: Literal["Equal", "Exists"] = "Equal"
+    """`Exists`: whatever its value is."""
     value: str = ""
+    """Of the taint."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
     """None: every effect."""
 
@@ -34,6 +37,7 @@ class PlatformPlaceSection(BaseModel):
     node_selector: LabelMap = Field(default_factory=dict)
     """Labels that its nodes carry, beside what the catalogue implies."""
     tolerations: tuple[TolerationSection, ...] = ()
+    """Taints of its nodes, beside those of the section."""
     resources: Mapping[str, int] | None = None
     """Extended resources instead of those that the catalogue implies: `{ci/tegra-gpu: 1}`."""
     runtime_class: str | None = None
@@ -79,17 +83,21 @@ class KubernetesSection(BaseModel):
     context: str | None = None
     """Of the kubeconfig; none: its current one."""
     namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = "hotfire"
+    """Where Jobs, pods and Secrets of attempts are made."""
     kueue: Literal["auto", "yes", "no"] = "auto"
     """Whether Jobs wait in Kueue's queues; `auto`: if the cluster has Kueue."""
     queue: str = "{team}"
     """LocalQueue, `{team}` being the run's team; exclusive tasks go to the one with `-exclusive`."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    """Of every pod; `Never` where images are loaded onto the nodes."""
     image_pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets in the namespace, for a registry that asks for a password."""
     platforms: Mapping[str, PlatformPlaceSection] = Field(default_factory=dict)
     """By name of the platform."""
     node_selector: LabelMap = Field(default_factory=dict)
     """Labels that every node carries on which attempts may run."""
     tolerations: tuple[TolerationSection, ...] = ()
+    """Taints that every attempt puts up with; that of GPU nodes is among them for GPU tasks."""
     pod_annotations: LabelMap = Field(default_factory=dict)
     """Further annotations of every pod, for what else works in this cluster."""
     run_as: int = Field(default=10001, ge=1)
@@ -99,3 +107,4 @@ class KubernetesSection(BaseModel):
     memory_mib: int = Field(default=512, ge=16)
     """Asked for a task that does not say how much it needs."""
     limits: KubernetesLimitsSection = KubernetesLimitsSection()
+    """How much is asked of the cluster at once, and how long is waited for it."""

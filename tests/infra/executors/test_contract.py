@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.infra.executors.kubernetes.api_server import FakeApiServer, serving
-from tests.infra.executors.kubernetes.kubelet import FakeKubelet
 
 from hotfire_infra.executors.fake import FakeExecutor, Script
 from hotfire_infra.executors.kubernetes.executor import KubernetesExecutor
@@ -20,6 +18,9 @@ from hotfire_testframework.contract.stream_reader import verify_stream
 from hotfire_testframework.contract.task import AttemptSpec, TaskSpec
 from hotfire_testframework.contract.ulid import new_ulid
 from hotfire_testframework.runner.bundle import build_bundle
+
+from .kubernetes.api_server import FakeApiServer, serving
+from .kubernetes.kubelet import FakeKubelet
 
 DEADLINE_SECONDS = 300
 

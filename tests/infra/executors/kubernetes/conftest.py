@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.infra.executors.kubernetes.api_server import FakeApiServer, serving
 
 from hotfire_infra.executors.kubernetes.cluster import Access, Cluster
 from hotfire_infra.executors.kubernetes.executor import KubernetesExecutor
 from hotfire_infra.executors.kubernetes.watching import Pace
 from hotfire_infra.sections.kubernetes import KubernetesSection
+
+from .api_server import FakeApiServer, serving
 
 DEADLINE_SECONDS = 60.0
 QUICK = Pace(

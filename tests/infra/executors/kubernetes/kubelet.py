@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.infra.executors.kubernetes.api_server import JOBS, PODS, FakeApiServer
+from .api_server import JOBS, PODS, FakeApiServer
 
 NODE = "node-1"
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.infra.executors.kubernetes.api_server import KUEUE, NODES, FakeApiServer
 
 from hotfire_infra.executors.demands import with_demand
 from hotfire_infra.executors.kubernetes.admittance import demand_of, refusal_of
 from hotfire_infra.executors.kubernetes.cluster import Cluster
 from hotfire_infra.executors.kubernetes.supply import Supply, read_nodes, read_queues
 from hotfire_infra.sections.kubernetes import KubernetesSection
+
+from .api_server import KUEUE, NODES, FakeApiServer
 
 SECTION = KubernetesSection(service_url="http://hotfire", image="runner:1")
 FACTS = {"facts": {"os": "linux", "arch": "x86_64"}, "reach": ["kubernetes"]}

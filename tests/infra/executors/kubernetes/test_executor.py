@@ -7,15 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.infra.executors.kubernetes.api_server import (
-    JOBS,
-    PODS,
-    SECRETS,
-    WORKLOADS,
-    FakeApiServer,
-)
-from tests.infra.executors.kubernetes.conftest import until
-from tests.infra.executors.kubernetes.kubelet import container, pod_of
 
 from hotfire_infra.executors.kubernetes import names
 from hotfire_infra.executors.kubernetes.executor import KubernetesExecutor
@@ -23,6 +14,16 @@ from hotfire_infra.executors.protocol import Life, Observation, Order
 from hotfire_infra.executors.spool import write_object
 from hotfire_testframework.contract.task import AttemptSpec, TaskSpec
 from hotfire_testframework.contract.ulid import Ulid, new_ulid
+
+from .api_server import (
+    JOBS,
+    PODS,
+    SECRETS,
+    WORKLOADS,
+    FakeApiServer,
+)
+from .conftest import until
+from .kubelet import container, pod_of
 
 Start = Callable[..., KubernetesExecutor]
 WEBHOOK = (

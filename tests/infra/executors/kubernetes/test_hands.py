@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.infra.executors.kubernetes.conftest import until
 
 from hotfire_infra.errors import ClusterError
 from hotfire_infra.executors.kubernetes.cluster import Trouble, resource_of, trouble_of
 from hotfire_infra.executors.kubernetes.hands import Hands, Work
+
+from .conftest import until
 
 
 @pytest.fixture

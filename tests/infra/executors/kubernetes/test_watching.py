@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from tests.infra.executors.kubernetes.api_server import JOBS, FakeApiServer
-from tests.infra.executors.kubernetes.conftest import QUICK, until
 
 from hotfire_infra.executors.kubernetes.cluster import Cluster
 from hotfire_infra.executors.kubernetes.watching import Pace, Watcher
+
+from .api_server import JOBS, FakeApiServer
+from .conftest import QUICK, until
 
 HOLD = 1.2
 """Seconds in which a loop without back-off makes hundreds of requests."""
