@@ -61,8 +61,12 @@ def _adapted(part: Any) -> Any:
     if isinstance(reference := found.get("$ref"), str):
         found["$ref"] = reference.replace("#/$defs/", f"#/$defs/{SERVICE}.")
     if isinstance(pattern := found.get("pattern"), str):
-        del found["pattern"]
-        found["anyOf"] = [{"pattern": pattern}, {"pattern": TEMPLATE}]
+        found["pattern"] = f"({pattern})|({TEMPLATE})"
+    choices = found.get("anyOf")
+    if isinstance(choices, list) and {"type": "null"} in choices and len(choices) == 2:
+        # Helm drops a key whose value is null, and of one choice an error says one thing.
+        found |= next(choice for choice in choices if choice != {"type": "null"})
+        del found["anyOf"]
     return found
 
 
