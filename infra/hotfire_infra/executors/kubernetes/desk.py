@@ -304,6 +304,8 @@ class Desk:
         """Whether there was a Job and is none any more, and no pod that could still tell."""
         if seen.job is not None or self.hands.has(f"{CREATE} {attempt}"):
             return False
+        if seen.pod is not None and not seen.pod.is_over:
+            return False  # It goes after its Job, and may still come to its end.
         if seen.was_there:
             return True
         listed = self.sightings.jobs_listed_ns

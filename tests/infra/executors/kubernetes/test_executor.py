@@ -153,6 +153,18 @@ def test_a_job_that_somebody_deleted_is_not_made_again(api: FakeApiServer, start
     assert api.count("POST", JOBS) == 1
 
 
+def test_a_pod_whose_job_was_deleted_is_followed_to_its_own_end(api: FakeApiServer, start: Start):
+    executor = start()
+    work = submitted(api, executor)
+    name = give_pod(api, work.attempt, phase="Running", containerStatuses=container(running={}))
+    hears(executor, work.attempt, "its runner fetches inputs")
+    api.remove(JOBS, names.job_name(work.attempt))
+    until(lambda: executor.desk.sightings.of(work.attempt).job is None)
+    assert executor.attach(work.attempt).life is Life.STARTING
+    api.remove(PODS, name)
+    assert ends(executor, work.attempt).detail == "its pod was deleted by somebody else"
+
+
 def test_an_attempt_that_was_claimed_never_gets_another_job(api: FakeApiServer, start: Start):
     first = start()
     work = submitted(api, first)
