@@ -24,8 +24,14 @@ F64 = NDArray[np.float64]
 SAMPLES = 8
 # Two-sided quantiles of Student's t at p = 1e-6, by degrees of freedom.
 QUANTILES = {
-    **{7: 15.767009, 8: 13.257135, 10: 10.51649, 11: 9.701425, 12: 9.084693},
-    **{15: 7.903234, 16: 7.641511, 31: 6.071976, 32: 6.028333},
+    7: 15.767009,
+    8: 13.257135,
+    11: 9.701425,
+    12: 9.084693,
+    15: 7.903234,
+    16: 7.641511,
+    31: 6.071976,
+    32: 6.028333,
 }
 # Rounding of the reported value itself: a few u at the size of a log-probability.
 FLOOR = 2.0**-20
