@@ -154,7 +154,7 @@ def cut(values: Floats, extra: float, fit: Floats, table: Floats) -> Places:
     nothing, one = np.empty(0), np.zeros(1)
     length = math.log(values.size)
     fit_noise((values[1:] - values[:-1]) / math.sqrt(2.0), nothing, fit)
-    fit_loss(one, nothing, np.array([0.0, 1.0, 0.0, 1.0]), table)
+    fit_loss(one, nothing, np.array([0.0, 1.0, 0.0, 1.0, 0.0]), table)
     fit[CENTRE] = fit[RHO] = 0.0
     ends = search(values, fit, table, FIRST_PENALTY * length + extra)
     for turn in range(2):
@@ -174,7 +174,7 @@ class Segmentation:
 
     def __init__(self, values: Floats, extra: float) -> None:
         self.values = values
-        self.fit = np.zeros(4)
+        self.fit = np.zeros(5)
         self.table = np.zeros(2 * HALF + 1)
         self.ends = cut(values, extra, self.fit, self.table)
 

@@ -46,7 +46,7 @@ def detect(
     `values` are positive measurements on any scale (then changes are relative), or any real numbers;
     `machine` names for each the machine it was measured on, whose constant offset is taken out.
     A larger `arl0`, observations per false alarm when watched one by one, asks for more evidence.
-    ValueError: a value is not finite, or `machine` has another length.
+    ValueError: a value is not a finite number, or `machine` has another length.
     """
     kept, is_logged = _kept(values)
     if machine is not None and len(machine) != kept.size:
@@ -61,6 +61,8 @@ def detect(
 
 def _kept(values: Sequence[float]) -> tuple[Floats, bool]:
     numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1:
+        raise ValueError(f"values have {numbers.ndim} dimensions; a series has one")
     if not np.isfinite(numbers).all():
         place = int(np.flatnonzero(~np.isfinite(numbers))[0])
         raise ValueError(f"observation {place} is {numbers[place]}, not a finite number")
@@ -84,7 +86,9 @@ def describe(found: Segmentation, *, is_logged: bool) -> list[Changepoint]:
 def _spread(found: Segmentation) -> list[Changepoint]:
     if found.scale <= 0:
         return []
-    change = spread_change(found.residuals() / found.scale)
+    left = found.residuals() / found.scale
+    # Where most observations are equal there is no spread to speak of.
+    change = spread_change(left) if median(np.abs(left)) > 0 else None
     if change is None:
         return []
     return [

@@ -16,6 +16,7 @@ from hotfire_infra.analysis.changepoints.noise import (
     SCALE,
     Floats,
     inflation,
+    median,
     spread,
 )
 from hotfire_infra.analysis.changepoints.records import Alert, ChangeKind, Changepoint
@@ -28,11 +29,13 @@ from hotfire_infra.analysis.changepoints.recursion import (
     FIRST,
     FIT_SIZE,
     KNOWN,
+    LEVEL,
     LOSSES,
     MIRRORED,
     MODELLED,
     NEXT_FIT,
     NOMINAL,
+    SPREAD,
     STATISTIC,
     STEADY,
     append,
@@ -41,30 +44,43 @@ from hotfire_infra.analysis.changepoints.recursion import (
     threshold,
 )
 from hotfire_infra.analysis.changepoints.shape import (
+    DRIFT_MARGIN,
     best_ramp,
     confidence,
     level_cost,
     mixture,
     position_interval,
 )
+from hotfire_infra.analysis.changepoints.spread import late_spread_change
 
-VERSION = 2
+VERSION = 3
 """Of the state."""
 _REVIEWS = (12, 24, 48)
 """Ages of a change, in observations, at which its position and its being are looked at again."""
 _LONG = 10
 """Observations behind a change from which a slope can be told from a step."""
-_SECOND_STEP = 4.0
+_IN_DOUBT = 0.6
+"""Log-likelihood by which a step must be better than a slope that took so long to be noticed."""
+_SECOND_STEP = 6.0
 """Log-likelihood that a second step must gain over a slope."""
+_SHARP = 3.0
+"""Scales of a jump that is no part of the drift before it."""
 _RECENT, _RESTLESS = 32, 1.25
+_FEW_AFTER, _RESTLESS_AFTER = 6, 1.6
+_SPELL = 15
+"""Observations of a spell that may have been chance."""
+_BACK, _STRONG = 0.4, 1.7
+"""Shares of the threshold: below the first two levels are one, below the second a spell is weak."""
 _STANDS = 0.5
 """Share of the threshold below which a change, seen from later, is withdrawn."""
 
 
-def _is_ramp(z: Floats, split: int) -> bool:
-    """Whether a slope explains a segment at least as well as one step does."""
+def _ramp_over_step(z: Floats, split: int) -> float:
+    """Return by how much more a slope explains a segment than one step does, in log-likelihood."""
     ramp = best_ramp(z)
-    return ramp is not None and ramp.cost < level_cost(z[:split]) + level_cost(z[split:])
+    if ramp is None:
+        return -math.inf
+    return level_cost(z[:split]) + level_cost(z[split:]) - ramp.cost
 
 
 class Detector:
@@ -123,7 +139,10 @@ class Detector:
             if offset is None:
                 return []
             value -= offset
-        if self._append(value, place):
+        seen = self._append(value, place)
+        if seen == SPREAD:
+            return self._look_at_spread()
+        if seen == LEVEL:
             split = locate(self._changed, self._since, self._fit)
             if self._fit[STATISTIC] > threshold(self._fit, self.arl0) * self._unrest(split):
                 return self._changed_at(split)
@@ -131,8 +150,8 @@ class Detector:
             return self._review()
         return []
 
-    def _append(self, value: float, place: int) -> bool:
-        return bool(append(value, place, self.arl0, self._values, self._places, self._carried, self._fit,
+    def _append(self, value: float, place: int) -> int:
+        return int(append(value, place, self.arl0, self._values, self._places, self._carried, self._fit,
                       self._losses, self._steady, self._changed, self._since))  # fmt: skip
 
     @property
@@ -143,15 +162,21 @@ class Detector:
         return float(self._fit[CENTRE]) if self._fit[MODELLED] else None
 
     def _unrest(self, split: int) -> float:
-        """By what the noise just before a change exceeds that of the segment, as a variance ratio.
+        """By what the noise about a change exceeds that of the segment, as a variance ratio.
 
-        A spell of unrest makes likelihood ratios larger by its variance; a little of it is chance.
+        A spell of unrest makes likelihood ratios larger by its variance; a little of it is chance,
+        the less of it the fewer observations there are.
         """
-        recent = self._values[max(0, split - _RECENT) : split]
-        if recent.size < _RECENT:
-            return 1.0
-        ratio = spread(recent - np.median(recent)) / float(self._fit[SCALE])
-        return min(ratio, 3.0) ** 2 if ratio > _RESTLESS else 1.0
+        worst = 1.0
+        before = self._values[max(0, split - _RECENT) : split]
+        after = self._values[split : int(self._fit[COUNT])][:_RECENT]
+        for part, least, limit in (
+            (before, _RECENT, _RESTLESS), (after, _FEW_AFTER, _RESTLESS_AFTER)
+        ):  # fmt: skip
+            if part.size >= least:
+                ratio = spread(part - median(part)) / float(self._fit[SCALE])
+                worst = max(worst, min(ratio, 3.0) if ratio > limit else 1.0)
+        return worst**2
 
     def _unlog(self) -> None:
         """A value that is not positive came: keep the series as it is, not its logarithms."""
@@ -170,7 +195,9 @@ class Detector:
         count = int(self._fit[COUNT])
         values = self._values[:count].copy()
         places = self._places[:count].copy()
-        news = int(places[split]) >= self._alerted
+        news = int(places[split]) >= self._alerted or self._before.size == 0
+        if news and self._went_away(values, split):
+            return self._withdraw(values, places)
         point, levels = self._described(values, places, split)
         if news:
             self._before, self._before_places = values[:split][-CARRIED:], places[:split][-CARRIED:]
@@ -182,6 +209,38 @@ class Detector:
             point = replace(point, before=self._changes[-1].before, kind=self._changes[-1].kind)
         self._restart(values[split:], places[split:])
         return self._announce(point, levels, is_new=news)
+
+    def _went_away(self, values: Floats, split: int) -> bool:
+        """Whether the last change was a spell of a few observations, and no strong one.
+
+        What comes after it then has the level of what was before it, and a spell that is as long as
+        this is told from chance by too little for both its ends to be news.
+        """
+        if not self._changes or split > _SPELL or self._before.size < FEWEST:
+            return False
+        if self._changes[-1].kind not in (ChangeKind.STEP, ChangeKind.MIX):
+            return False
+        scale, limit = float(self._fit[SCALE]), threshold(self._fit, self.arl0)
+        centre = float(np.median(self._before))
+        before, spell, after = (
+            (part - centre) / scale for part in (self._before, values[:split], values[split:])
+        )
+        outside = level_cost(np.concatenate([before, after]))
+        is_back = level_cost(before) + level_cost(after) > outside - _BACK * limit
+        both = level_cost(np.concatenate([before, spell, after]))
+        return is_back and both - outside - level_cost(spell) < _STRONG * limit
+
+    def _withdraw(self, values: Floats, places: Any) -> list[Alert]:
+        """Take the last change back: its segment goes on from before it."""
+        last = self._changes.pop()
+        self._levels.pop()
+        self._restart(
+            np.concatenate([self._before, values]), np.concatenate([self._before_places, places])
+        )
+        # Behind it nothing is known to begin here: whatever ends this segment is news.
+        self._before, self._before_places = np.empty(0), np.empty(0, np.int64)
+        return [Alert(index=last.index, low=last.low, high=last.high, kind=last.kind,
+                      withdraws=last.index)]  # fmt: skip
 
     def _announce(
         self, point: Changepoint, levels: tuple[float, float], *, is_new: bool
@@ -216,7 +275,7 @@ class Detector:
         best, low, high = position_interval(z, 0.0, (new - old) / scale, self._table, growth)
         gain = level_cost(z) - level_cost(z[:split]) - level_cost(z[split:])
         is_drift = self._continues(values, split, scale, growth) or (
-            values.size - split >= _LONG and _is_ramp(z, split)
+            values.size - split >= _LONG and _ramp_over_step(z, split) > -_IN_DOUBT * growth
         )
         kind = ChangeKind.DRIFT if is_drift else ChangeKind.STEP
         modes = mixture(z[:split], z[split:]) if kind is ChangeKind.STEP else None
@@ -240,6 +299,10 @@ class Detector:
         levels = np.median(values[:split]), np.median(values[split:])
         if (new > old) != (levels[1] > levels[0]):
             return False
+        if abs(levels[1] - levels[0]) > _SHARP * scale:
+            return False
+        if self._changes[-1].kind is ChangeKind.DRIFT:
+            return True
         z = (np.concatenate([self._before, values]) - levels[0]) / scale
         begin = self._before.size
         steps = sum(
@@ -265,10 +328,34 @@ class Detector:
         for value, place in zip(values.tolist(), places.tolist(), strict=True):
             self._append(value, place)
 
+    def _look_at_spread(self) -> list[Alert]:
+        """Say so if the noise of the segment has changed; its new part goes on as a segment."""
+        count, scale = int(self._fit[COUNT]), float(self._fit[SCALE])
+        values, places = self._values[:count].copy(), self._places[:count].copy()
+        centre = float(self._fit[CENTRE])
+        z = (values - centre) / scale
+        # Where most observations are equal there is no spread to speak of.
+        found = late_spread_change(z) if median(np.abs(values - median(values))) > 0 else None
+        if found is None:
+            return []
+        growth = inflation(self._fit[RHO], int(self._fit[MODELLED]))
+        point = Changepoint(
+            index=int(places[found.index]), low=int(places[found.low]),
+            high=int(places[found.high]), kind=ChangeKind.VARIANCE,
+            before=found.before * scale, after=found.after * scale,
+            confidence=confidence(found.gain, count, growth),
+        )  # fmt: skip
+        self._changes.append(point)
+        self._levels.append((centre, centre))
+        self._carried = np.empty(0)
+        self._before, self._before_places = np.empty(0), np.empty(0, np.int64)
+        self._restart(values[found.index :], places[found.index :])
+        return [Alert(index=point.index, low=point.low, high=point.high, kind=point.kind)]
+
     def _review(self) -> list[Alert]:
         """Look at the last change again: where it lies, and whether it still is one."""
         count, old_count = int(self._fit[COUNT]), self._before.size
-        if old_count < FEWEST or self._changes[-1].kind is ChangeKind.DRIFT:
+        if old_count < FEWEST:
             return []
         values = np.concatenate([self._before, self._values[:count]])
         places = np.concatenate([self._before_places, self._places[:count]])
@@ -278,16 +365,18 @@ class Detector:
         z = (values - old) / scale
         gain = level_cost(z) - level_cost(z[:old_count]) - level_cost(z[old_count:])
         last = self._changes[-1]
+        slope = _ramp_over_step(z, old_count) / growth
+        if last.kind is ChangeKind.DRIFT and slope > -DRIFT_MARGIN:
+            return []
         if gain < _STANDS * threshold(self._fit, self.arl0):
-            self._changes.pop()
-            self._levels.pop()
-            self._restart(values, places)
-            self._before = np.empty(0)
-            return [Alert(index=last.index, low=last.low, high=last.high, kind=last.kind,
-                          withdraws=last.index)]  # fmt: skip
+            return self._withdraw(self._values[:count].copy(), self._places[:count].copy())
         best, low, high = position_interval(z, 0.0, (new - old) / scale, self._table, growth)
+        kind = last.kind
+        if kind in (ChangeKind.STEP, ChangeKind.DRIFT):
+            # Told as one, it may turn out to be the other.
+            kind = ChangeKind.DRIFT if slope > DRIFT_MARGIN else ChangeKind.STEP
         self._changes[-1] = replace(
-            last, index=int(places[best]), low=int(places[low]), high=int(places[high]),
+            last, kind=kind, index=int(places[best]), low=int(places[low]), high=int(places[high]),
             after=last.after if last.kind is ChangeKind.MIX else self._unit(new),
             confidence=max(last.confidence, confidence(gain, values.size, growth)),
         )  # fmt: skip

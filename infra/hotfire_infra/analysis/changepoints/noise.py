@@ -19,7 +19,7 @@ TICK = 0.04
 """Resolution of the loss table, in scales."""
 HALF = 450
 """Ticks of the loss table to either side of 0: 18 scales."""
-CENTRE, SCALE, RHO, OUTLIERS = 0, 1, 2, 3
+CENTRE, SCALE, RHO, OUTLIERS, UNREST = 0, 1, 2, 3, 4
 """Places in the array `fit` that describes a noise."""
 
 _CLIP = 2.5
@@ -36,7 +36,14 @@ _PRIOR = 200.0
 _FLOOR_PRIOR = 50.0
 _FLOOR_WIDTH = 40.0
 """The uniform part of the density spreads over so many scales."""
-_SMALLEST = 1e-9
+_NEAREST, _FARTHEST = 3, 10
+"""Lags over which squares are compared: beyond what autocorrelation does, below a spell of unrest."""
+_SURE, _SURER = 2.06, 2.5
+"""Standard errors of the correlation that are added to it, and more of them per unit of it."""
+_CHANCE = 1.3
+"""Standard deviations of that in white noise which are not counted."""
+_SMALLEST = 1e-13
+"""Of the level, about a thousand times what rounding does: smaller noise is none."""
 _NORMAL = np.exp(-0.5 * (np.arange(-HALF, HALF + 1) * TICK) ** 2) / math.sqrt(2 * math.pi)
 
 
@@ -146,6 +153,36 @@ def fit_noise(values: Floats, carried: Floats, fit: Floats) -> None:
         # Heavy tails: what lies far away comes in twos without being an outlier.
         outliers += 0.5
     fit[OUTLIERS] = outliers
+    fit[UNREST] = _unrest(values, carried, level, scale)
+
+
+@compiled
+def _unrest(values: Floats, carried: Floats, level: float, scale: float) -> float:
+    """Return by how much squares are correlated beyond chance: noise whose spread comes and goes.
+
+    The mean autocorrelation of clipped squares over some lags (McLeod & Li 1983), less what chance
+    does in white noise, where its standard deviation is 1 / √(lags · n).
+    """
+    own, old = values.size, carried.size
+    squares = np.empty(own + old)
+    for i in range(old):
+        squares[i] = clip(carried[i] / scale, _CLIP) ** 2
+    for i in range(own):
+        squares[old + i] = clip((values[i] - level) / scale, _CLIP) ** 2
+    mean = 0.0
+    for one in squares:
+        mean += one
+    mean /= squares.size
+    variance = 0.0
+    for i in range(squares.size):
+        squares[i] -= mean
+        variance += squares[i] ** 2
+    joint, lags = 0.0, 1 + _FARTHEST - _NEAREST
+    for lag in range(_NEAREST, _FARTHEST + 1):
+        for i in range(lag, squares.size):
+            joint += squares[i] * squares[i - lag]
+    chance = _CHANCE / math.sqrt(lags * squares.size)
+    return max(0.0, joint / lags / variance - chance) if variance > 0 else 0.0
 
 
 @compiled
@@ -196,5 +233,7 @@ def inflation(rho: float, count: int) -> float:
     error of the estimate are fitted to simulations (`benchmarks.detectors` checks that).
     """
     doubt = 1 / math.sqrt(count)
-    bound = min(max(rho + 2.06 * doubt, 0.0), 0.8)
+    # Correlation costs more where there is some: its estimate is shrunk by outliers, too.
+    sure = _SURE + _SURER * min(max(rho, 0.0), 0.4)
+    bound = min(max(rho + sure * doubt, 0.0), 0.8)
     return float(((1 + bound) / (1 - bound)) ** (0.825 + 1.611 * doubt))

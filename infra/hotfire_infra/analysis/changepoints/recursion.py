@@ -23,6 +23,7 @@ from hotfire_infra.analysis.changepoints.noise import (
     RHO,
     SCALE,
     TICK,
+    UNREST,
     Floats,
     clip,
     fit_loss,
@@ -52,19 +53,32 @@ FIRST = 12
 EARLIEST = 20
 """Observations before anything is called a change."""
 
-COUNT, NEXT_FIT, STATISTIC, LEAST, RUN, MODELLED, FITTED, SPLIT, BEST = 4, 5, 6, 7, 8, 9, 10, 11, 12
+COUNT, NEXT_FIT, STATISTIC, LEAST, RUN, MODELLED, FITTED, SPLIT, BEST = (
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+    11,
+    12,
+    13,
+)
 """Places in the array `fit` behind those of the noise."""
-FIT_SIZE = 13
+FIT_SIZE = 14
 WIDTH = 2 * HALF // STRIDE + 1
 MIRRORED = STRIDE * WIDTH
 LOSSES = MIRRORED + 2 * HALF + 1
 """Size of the losses as they are read: mirrored, by the remainder of the tick, then in one piece."""
 KNOWN = 12
 """Observations behind the noise with which a segment of a few is watched."""
+NOTHING, LEVEL, SPREAD = 0, 1, 2
+SPREAD_FROM, SPREAD_EVERY = 200, 16
+"""Observations of a segment before its spread is looked at, and between two looks."""
 FEWEST = 4
 """Observations of a segment before it can end."""
 
-THRESHOLD, FEW, OUTLYING = 7.85, 30.9, 0.15
+THRESHOLD, FEW, EARLY, OUTLYING, UNRESTFUL = 8.05, 22.0, 50.0, -0.12, 9.0
 """The threshold at ARL0 = 20,000 by simulation (`benchmarks.detectors` checks that)."""
 NOMINAL = 20_000.0
 
@@ -76,10 +90,11 @@ def threshold(fit: Floats, arl0: float) -> float:
     The tail of a likelihood ratio falls like exp(-x): another ARL0 moves it by a logarithm.
     """
     count = max(int(fit[MODELLED]), 2)
-    white = THRESHOLD + FEW / count + math.log(arl0 / NOMINAL)
+    white = THRESHOLD + FEW / count + (EARLY / count) ** 2 + math.log(arl0 / NOMINAL)
     if fit[OUTLIERS] > 0:
         white += OUTLYING
-    return float(white * inflation(fit[RHO], count))
+    restless = 1.0 + min(UNRESTFUL * fit[UNREST], 1.0)
+    return float(white * inflation(fit[RHO], count) * restless)
 
 
 @compiled
@@ -189,8 +204,8 @@ def replay(
 def append(
     value: float, place: int, arl0: float, values: Floats, places: Integers, carried: Floats,
     fit: Floats, losses: Floats, steady: Floats, changed: Floats, since: Integers,
-) -> bool:  # fmt: skip
-    """Append an observation; return whether the segment seems to have changed.
+) -> int:  # fmt: skip
+    """Append an observation; return what is to be looked at: LEVEL, SPREAD or NOTHING.
 
     A segment that is full drops its older half.
     """
@@ -210,4 +225,6 @@ def append(
         z = (value - fit[CENTRE]) / fit[SCALE]
         take(z, count, fit, losses, steady, changed, since)
     fewest = FEWEST if carried.size >= KNOWN else EARLIEST
-    return count + 1 >= fewest and fit[STATISTIC] > threshold(fit, arl0)
+    if count + 1 >= fewest and fit[STATISTIC] > threshold(fit, arl0):
+        return LEVEL
+    return SPREAD if count + 1 >= SPREAD_FROM and (count + 1) % SPREAD_EVERY == 0 else NOTHING

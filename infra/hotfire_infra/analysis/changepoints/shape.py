@@ -240,7 +240,8 @@ def _mixture(before: Floats, after: Floats) -> tuple[bool, float, float]:
     distances = np.empty(count)
     for i in range(count):
         distances[i] = abs(both[i] - (high if both[i] > cut else low))
-    width = 1.4826 * median(distances)
+    # Of few distinct values, more than half may be equal.
+    width = max(1.4826 * median(distances), 1.2533 * distances.mean())
     if high - low < _MODES_APART * max(width, 1e-12):
         return no
     old, new = _share_above(before, cut), _share_above(after, cut)
@@ -250,7 +251,7 @@ def _mixture(before: Floats, after: Floats) -> tuple[bool, float, float]:
     for part in (before, after):
         upper, lower = part[part > cut], part[part <= cut]
         for side, mode in ((upper, high), (lower, low)):
-            if side.size >= 5 and abs(median(side) - mode) > width * (
+            if side.size >= 2 and abs(median(side) - mode) > width * (
                 1.0 + 2.5 / math.sqrt(side.size)
             ):
                 return no

@@ -15,6 +15,8 @@ _SHORTEST = 24
 _CLIP = 3.0
 _THRESHOLD = 4.0
 """Log-likelihood beyond the logarithm of the length."""
+_LONG_BEFORE, _LONG_AFTER, _SURE, _PLAIN = 150, 40, 14.0, 1.6
+"""The same while a series is watched, where every look is another chance."""
 _RATIO = 1.5
 """Of the standard deviations; less is not worth a word."""
 _INTERVAL = 2.0
@@ -42,7 +44,21 @@ def spread_change(z: Floats) -> SpreadChange | None:
     """
     if z.size < 2 * _SHORTEST:
         return None
-    index, low, high, before, after, gain = _search(z)
+    index, low, high, before, after, gain = _search(z, _SHORTEST, _SHORTEST, _THRESHOLD, _RATIO)
+    if index == 0:
+        return None
+    return SpreadChange(
+        index=index, low=low, high=high, before=before, after=after, gain=gain
+    )  # fmt: skip
+
+
+def late_spread_change(z: Floats) -> SpreadChange | None:
+    """Return where the spread of a segment changed, while it is watched; None: nowhere for sure.
+
+    Asked again and again, and of noise that may come and go, it wants more than `spread_change`:
+    a long part before that is even, a ratio that nobody overlooks, and more evidence.
+    """
+    index, low, high, before, after, gain = _search(z, _LONG_BEFORE, _LONG_AFTER, _SURE, _PLAIN)
     if index == 0:
         return None
     return SpreadChange(
@@ -51,17 +67,21 @@ def spread_change(z: Floats) -> SpreadChange | None:
 
 
 @compiled
-def _search(z: Floats) -> tuple[int, int, int, float, float, float]:
+def _search(
+    z: Floats, least_before: int, least_after: int, threshold: float, ratio: float
+) -> tuple[int, int, int, float, float, float]:
     none = (0, 0, 0, 0.0, 0.0, 0.0)
     squares = np.minimum(z * z, _CLIP * _CLIP)
     gains = _gains(squares)
-    best = int(np.argmax(gains))
-    needed = _THRESHOLD + math.log(z.size)
+    best = least_before - _SHORTEST
+    for k in range(best, z.size - least_after - _SHORTEST + 1):
+        best = k if gains[k] > gains[best] else best
+    needed = threshold + math.log(z.size)
     if gains[best] < needed:
         return none
     index = best + _SHORTEST
     before, after = math.sqrt(squares[:index].mean()), math.sqrt(squares[index:].mean())
-    if max(before, after) < _RATIO * max(min(before, after), 1e-12):
+    if max(before, after) < ratio * max(min(before, after), 1e-12):
         return none
     for part in (squares[:index], squares[index:]):
         if part.size >= 2 * _SHORTEST and _gains(part).max() > needed / 2:

@@ -121,3 +121,42 @@ def test_what_is_no_number_is_refused_with_its_place():
 def test_machines_and_values_must_pair():
     with pytest.raises(ValueError, match="1 machines for 2 values"):
         detect([1.0, 2.0], machine=["a"])
+
+
+def test_a_table_is_refused():
+    with pytest.raises(ValueError, match="2 dimensions"):
+        detect([[1.0, 2.0]] * 20)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-12, 1e12, 1e300])
+def test_a_step_is_found_on_any_scale(scale):
+    values = noise(11, 200)
+    values[120:] *= 1.05
+    (point,) = detect((values * (scale / 100)).tolist())
+    assert (point.index, point.kind) == (120, "step")
+
+
+@pytest.mark.parametrize("level", [1e9, -1e9, 0.0])
+def test_noise_far_smaller_than_the_level_is_noise_still(level):
+    values = level + np.random.default_rng(12).standard_normal(200)
+    values[120:] += 5
+    (point,) = detect(values.tolist())
+    assert abs(point.index - 120) <= 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_counters_and_two_valued_series_change_only_where_their_level_does(seed):
+    chance = np.random.default_rng(seed)
+    assert detect(chance.choice([1.0, 2.0], 300).tolist()) == []
+    assert detect((chance.random(300) < 0.05).astype(float).tolist()) == []
+    counts = chance.integers(100, 104, 300).astype(float)
+    assert detect(counts.tolist()) == []
+    counts[150:] += 8
+    (point,) = detect(counts.tolist())
+    assert (point.index, point.kind) == (150, "step")
+
+
+def test_a_machine_for_every_point_says_nothing():
+    values = noise(13, 60)
+    values[30:] *= 2
+    assert detect(values.tolist(), machine=list(range(60))) == []

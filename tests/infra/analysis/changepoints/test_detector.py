@@ -132,3 +132,60 @@ def test_what_is_no_number_is_refused_and_changes_nothing():
 def test_an_arl0_counts_observations():
     with pytest.raises(ValueError, match="arl0 is 1"):
         Detector(arl0=1)
+
+
+def test_noise_that_doubles_for_good_is_told_as_such():
+    told = []
+    for seed in range(6):
+        values = np.concatenate([noise(seed, 250), noise(seed + 50, 150, share=0.02)])
+        told += [a for _, a in alerts_of(values)[1] if a.kind == "variance"]
+    assert sum(abs(alert.index - 250) <= 25 for alert in told) >= 3
+    assert all(alert.low <= alert.index <= alert.high for alert in told)
+
+
+def test_noise_that_comes_and_goes_raises_about_as_few_alarms_as_steady_noise():
+    alarms, points = 0, 0
+    for seed in range(60):
+        swell = np.exp(0.5 * np.sin(np.arange(300) * 2 * np.pi / (40 + 2.5 * seed)))
+        z = np.random.default_rng(seed).standard_normal(300) * swell
+        _, alerts = alerts_of(np.exp(0.01 * z))
+        alarms += sum(alert.withdraws is None for _, alert in alerts)
+        points += 300
+    assert alarms <= 6, f"{alarms} alarms in {points} points; 1 is nominal"
+
+
+def test_a_weak_spell_that_went_away_is_withdrawn_and_its_end_is_no_news():
+    ends = 0
+    for seed in range(60):
+        values = noise(seed, 200)
+        values[100:111] *= 1.015
+        alerts = alerts_of(values)[1]
+        new = [a for _, a in alerts if a.withdraws is None and a.index >= 95]
+        gone = [a for _, a in alerts if a.withdraws is not None]
+        if new and gone:
+            ends += 1
+            assert gone[0].withdraws is not None
+    assert ends >= 3
+
+
+def test_a_drift_is_rarely_told_as_a_step():
+    kinds = []
+    for seed in range(30):
+        values = noise(seed, 300) * np.exp(np.linspace(0, 0.05, 300))
+        kinds += [alert.kind for _, alert in alerts_of(values)[1] if alert.withdraws is None]
+    assert kinds.count("drift") > 1.5 * kinds.count("step")
+
+
+def test_an_integer_that_jumps_is_a_step():
+    counts = np.random.default_rng(1).integers(100, 104, 200).astype(float)
+    counts[120:] += 8
+    (alert,) = (alert for _, alert in alerts_of(counts)[1])
+    assert (alert.kind, alert.index) == ("step", 120)
+
+
+def test_tiny_noise_on_a_large_level_is_watched():
+    values = 1e9 + np.random.default_rng(2).standard_normal(200)
+    values[120:] += 5
+    ((place, alert),) = alerts_of(values)[1]
+    assert place <= 125
+    assert alert.kind == "step"
