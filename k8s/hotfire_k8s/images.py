@@ -120,6 +120,11 @@ DEFINITIONS: Mapping[str, Definition] = {
     "postgresql": Definition(
         packages=("dash", "coreutils", "postgresql-15", "postgresql-client-15", "sed", "grep"),
         runner=False,
+        # Debian's own are wrappers in Perl, which chooses among versions; here is one.
+        links={
+            f"usr/local/bin/{name}": f"/usr/lib/postgresql/15/bin/{name}"
+            for name in ("pg_dump", "pg_isready", "pg_restore", "psql")
+        },
         files={"usr/local/bin/hotfire-postgresql": "postgresql-start.sh"},
         config=ImageConfig(
             user="10001:10001",

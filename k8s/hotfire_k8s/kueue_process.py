@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,14 @@ from typing import Any
 from hotfire_k8s import kueue_manifest
 from hotfire_k8s.api import ApiClient, in_threads
 from hotfire_k8s.controlplane import BURST, LOOPBACK, QPS, Access, answers
+from hotfire_k8s.errors import ComponentError
 from hotfire_k8s.home import write_text
 from hotfire_k8s.processes import Component
 
 NAME = "kueue"
+GROUP = "/apis/kueue.x-k8s.io/v1beta2"
+PATIENCE_S = 60.0
+POLL_S = 0.1
 PORT_NAMES = ["kueue-webhook", "kueue-health", "kueue-metrics"]
 ACCOUNT = "system:serviceaccount:kueue-system:kueue-controller-manager"
 """Kueue acts under the account that its own roles are bound to, so what they lack shows here too."""
@@ -91,3 +96,17 @@ def install(access: Access, client: ApiClient, ports: Mapping[str, int]) -> None
     first = [manifest for manifest in every if manifest["kind"] == "Namespace"]
     in_threads(client.apply, first)
     in_threads(client.apply, [manifest for manifest in every if manifest not in first])
+    kinds = [manifest for manifest in every if manifest["kind"] == "CustomResourceDefinition"]
+    _wait_until_served(client, {manifest["spec"]["names"]["plural"] for manifest in kinds})
+
+
+def _wait_until_served(client: ApiClient, plurals: set[str]) -> None:
+    """Return when the API server offers the kinds: Kueue ends when it starts before that."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        listed = client.get(GROUP) or {"resources": []}
+        if not (missing := plurals - {item["name"] for item in listed["resources"]}):
+            return
+        if time.monotonic() > deadline:
+            raise ComponentError(f"the API server does not offer {', '.join(sorted(missing))}")
+        time.sleep(POLL_S)

@@ -24,6 +24,7 @@ MARK = "HOTFIRE_CLUSTER"
 """Environment variable that holds the cluster's home; children inherit it."""
 GRACE_S = 10.0
 POLL_S = 0.05
+HEALTH_POLL_S = 0.15
 SWEEPS = 20
 
 
@@ -114,14 +115,14 @@ def wait_until_healthy(home: Home, components: Iterable[Component]) -> None:
                     f"{component.name} was not healthy after {component.patience_s:.0f} s: "
                     f"{last_words(home, component.name)}"
                 )
-        time.sleep(POLL_S)
+        time.sleep(HEALTH_POLL_S)
 
 
 def answers_soon(component: Component) -> bool:
     """Whether a component that runs is healthy, or becomes so within ten seconds."""
     deadline = time.monotonic() + GRACE_S
     while not (is_healthy := component.is_healthy()) and time.monotonic() < deadline:
-        time.sleep(POLL_S)
+        time.sleep(HEALTH_POLL_S)
     return is_healthy
 
 

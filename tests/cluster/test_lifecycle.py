@@ -188,6 +188,33 @@ def test_a_pod_that_no_simulated_node_may_take_stays_pending(client):
     assert FAKE_TAINT["key"] in condition["message"] or "taint" in condition["message"]
 
 
+def queue_objects(name):
+    """A flavor of every node, and 4 processors of it for one queue."""
+    version = {"apiVersion": "kueue.x-k8s.io/v1beta2"}
+    quota = [{"name": "cpu", "nominalQuota": 4}]
+    group = {"coveredResources": ["cpu"], "flavors": [{"name": name, "resources": quota}]}
+    whole = {"namespaceSelector": {}, "resourceGroups": [group]}
+    local = {"name": name, "namespace": NAMESPACE}
+    yield {**version, "kind": "ResourceFlavor", "metadata": {"name": name}, "spec": {}}
+    yield {**version, "kind": "ClusterQueue", "metadata": {"name": name}, "spec": whole}
+    yield {**version, "kind": "LocalQueue", "metadata": local, "spec": {"clusterQueue": name}}
+
+
+def test_kueue_admits_what_its_quota_holds_and_no_more(client):
+    for manifest in queue_objects("narrow"):
+        client.apply(manifest)
+    for name, cpu in (("fits", "3"), ("waits", "5")):
+        resources = {"requests": {"cpu": cpu}}
+        container = {"name": "runner", "image": "none", "resources": resources}
+        queued = job(name, {"runs-for": "1s"}, containers=[container])
+        queued["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": "narrow"}
+        client.create(queued)
+    pod_in_phase(client, "fits", "Succeeded")
+    waiting = client.get(f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/waits")
+    assert waiting["spec"]["suspend"] is True
+    assert pod_of(client, "waits") is None
+
+
 def test_what_a_cluster_has_cannot_be_taken_out_of_it(cluster):
     done = command("up", "--home", cluster.home.folder, "--no-kueue")
     assert done.returncode == ClusterUsageError.exit_code == 2
