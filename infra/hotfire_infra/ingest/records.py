@@ -7,6 +7,7 @@ problem of its stream; all others are stored.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, bindparam
@@ -26,6 +27,7 @@ from hotfire_testframework.contract.stream import Kind, Record
 _START = Kind.TEST_START.value
 _ENDED = Kind.TEST_ATTEMPT.value
 _OF_A_TEST = (_START, _ENDED)
+_BY_TEST = itemgetter(results.RESULT.columns.index("test_id"))
 _COLLECTED = Kind.COLLECTED.value
 _ENVIRONMENT = Kind.ENVIRONMENT.value
 
@@ -88,7 +90,9 @@ def in_flight_after(before: Sequence[str], records: Sequence[AnyRecord]) -> list
     One that cannot be stored is none of them: its result will be a problem of the stream.
     """
     # What was said last of each test; without a call of ours for the usual ones.
-    last: dict[str, AnyRecord] = {one.test: one for one in records if type(one) is not Record}
+    last: dict[str, AnyRecord] = {
+        one.test: one for one in records if not isinstance(one, Record)
+    }  # fmt: skip
     for one in [one for one in records if type(one) is Record]:
         if one.kind in _OF_A_TEST:
             said = last.get(one["test"])
@@ -228,6 +232,8 @@ def _write_ended(
         for one, test_id in zip(records, keys, strict=True)
         if test_id is not None
     ]
+    # Neighbours in the index of history: a statement then changes, and keeps aside, fewer pages.
+    rows.sort(key=_BY_TEST)
     results.insert_rows(connection, results.RESULT, rows)
 
 

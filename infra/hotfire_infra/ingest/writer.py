@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import queue
 import threading
 from collections.abc import Sequence
@@ -115,6 +114,7 @@ class IngestWriter:
         return delivery.answer
 
     def _work(self) -> None:
+        self._connect()
         is_open = True
         while is_open:
             group, is_open = self._group()
@@ -122,6 +122,13 @@ class IngestWriter:
                 self._store_group(_read_all(group))
                 with self._lock:
                     self._bytes -= sum(len(one.content) for one in group)
+
+    def _connect(self) -> None:
+        """Open the connection that the pool will give, so that no runner waits for that."""
+        try:
+            self.store.write_engine.connect().close()
+        except Exception as error:  # noqa: BLE001 - whoever sends a batch is told
+            log.warning("the database cannot be opened yet: %s", type(error).__name__)
 
     def _group(self) -> tuple[list[Delivery], bool]:
         """Wait for a delivery and take those that wait behind it."""
@@ -252,8 +259,7 @@ def _refusal(attempt: Standing, fence: int, batch: Batch) -> IngestRefusedError 
 def _append(path: Path, offset: int, content: bytes) -> None:
     """Write the copy of the spool at its place; what a lost transaction left there is replaced."""
     try:
-        write_at(path, offset, content)
-        os.truncate(path, offset + len(content))
+        write_at(path, offset, content, is_last=True)
     except OSError as error:
         if error.errno in _FULL:
             raise StorageFullError(f"no room left for {path}: {error.strerror}") from error

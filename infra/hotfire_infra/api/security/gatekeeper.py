@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from anyio import to_thread
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
@@ -57,6 +57,9 @@ HEADERS: Mapping[str, str] = {
 }
 """Of every answer that does not say otherwise; the pages have a policy of their own."""
 TRANSPORT_SECURITY = "max-age=31536000"
+
+_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+_SECURE_HEADERS = [*_HEADERS, (b"strict-transport-security", TRANSPORT_SECURITY.encode())]
 
 _PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 
@@ -279,11 +282,10 @@ def _outward(visit: Visit, send: Send) -> Send:
     async def outward(message: Message) -> None:
         if message["type"] == "http.response.start":
             visit.status = int(message["status"])
-            headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
-                headers.setdefault(name, value)
-            if visit.origin.scheme == "https":
-                headers.setdefault("Strict-Transport-Security", TRANSPORT_SECURITY)
+            wanted = _SECURE_HEADERS if visit.origin.scheme == "https" else _HEADERS
+            said = list(message.get("headers", ()))
+            names = {name.lower() for name, _ in said}
+            message["headers"] = said + [one for one in wanted if one[0] not in names]
         await send(message)
 
     return outward
