@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import random
 import shutil
 import sqlite3
 import statistics
@@ -25,12 +23,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import Any
 
 from benchmarks.ingest_http import http_rows
 from benchmarks.ingest_mix import KNOWN_TESTS, batches, prepare
+from benchmarks.ingest_readers import Readers
 from benchmarks.report import Row, print_report
 from sqlalchemy import JSON, Text, cast, func, select
 
@@ -46,11 +44,9 @@ from hotfire_infra.store.models import (
     Result,
     Test,
 )
-from hotfire_infra.store.queries_pages import history_page
 from hotfire_testframework.contract.stream import Record
 from hotfire_testframework.contract.stream_reader import Position, StreamPart
 
-READERS = 2
 SQLITE_GOAL, COPY_GOAL = 0.9, 0.6
 # What a batch leaves, apart from its attempt's acknowledgement; dictionaries first.
 TABLES: tuple[type[Base], ...] = (Environment, Test, Message, Result, Measurement)
@@ -231,57 +227,6 @@ def _copy_text(rows: Sequence[tuple[Any, ...]]) -> bytes:
     return "".join("\t".join(map(field, row)) + "\n" for row in rows).encode()
 
 
-def _read(pipe: Pipe) -> None:
-    """Read the histories of tests in each store that is named, until something else is said."""
-    chance = random.Random(0)
-    while (where := pipe.recv()) is not None:
-        home, database = where
-        store = open_store(home, database=database)
-        is_reading = False
-        while not pipe.poll():
-            with store.reading() as connection:
-                history_page(connection, chance.randrange(KNOWN_TESTS) + 1, limit=100)
-            if not is_reading:
-                pipe.send("reading")
-            is_reading = True
-        pipe.recv()
-        store.close()
-        pipe.send("closed")
-
-
-class Readers:
-    """Processes that read page after page without a pause; a dead one ends the benchmark."""
-
-    def __init__(self) -> None:
-        spawn = multiprocessing.get_context("spawn")
-        self._pipes: list[Pipe] = []
-        for _ in range(READERS):
-            ours, theirs = spawn.Pipe()
-            spawn.Process(target=_read, args=(theirs,), daemon=True).start()
-            theirs.close()
-            self._pipes.append(ours)
-
-    @contextmanager
-    def reading(self, home: Path, database: str | None) -> Iterator[None]:
-        """Let them read a store."""
-        self._say((home, database), "reading")
-        yield
-        self._say("stop", "closed")
-
-    def close(self) -> None:
-        """Let them end."""
-        for pipe in self._pipes:
-            pipe.send(None)
-
-    def _say(self, what: object, answer: str) -> None:
-        for pipe in self._pipes:
-            pipe.send(what)
-        for pipe in self._pipes:
-            # A process that died closes its end: EOFError.
-            if (said := pipe.recv()) != answer:
-                raise AssertionError(f"a reader said {said!r}, not {answer!r}")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """What is written, how often, and who reads meanwhile."""
@@ -422,8 +367,8 @@ def main() -> None:
     load = Load(work=batches(count), trials=trials, readers=Readers())
     with tempfile.TemporaryDirectory(prefix="hotfire-ingest-") as folder:
         rows = sqlite_rows(Path(folder), load) + postgres_rows(Path(folder), load)
+    rows += http_rows(load.readers, quick=quick)
     load.readers.close()
-    rows += http_rows(quick=quick)
     print_report("ingest", rows)
 
 

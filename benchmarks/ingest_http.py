@@ -1,11 +1,13 @@
-"""`python -m benchmarks.ingest_http`: results by HTTP, against the barest server for the same bytes.
+"""`python -m benchmarks.ingest_http`: results by HTTP, against the best bare server for the same bytes.
 
-Batches of 1,000 records, one in ten results failed with a message of 2 KB, over four connections,
-acknowledged after the commit. Both servers have one process and the load beside them on the machine.
+The mix of `benchmarks.ingest` in batches of 1,000 records over four connections, each batch
+acknowledged after its commit, while two processes read pages. Each server is one process; the load
+and the readers are beside it on the machine. Both leave the same number of rows, or nothing is said.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import json
@@ -21,25 +23,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.ingest_mix import add_known_tests, streams
+from benchmarks.ingest_readers import Readers
 from benchmarks.report import Row, print_report
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.source.stamp import StoredSource
 from hotfire_infra.states import AttemptState
 from hotfire_infra.store.database import Store, open_store
-from hotfire_infra.store.models import Attempt, Task
+from hotfire_infra.store.models import (
+    Attempt,
+    Environment,
+    Measurement,
+    Message,
+    Result,
+    Task,
+    Test,
+)
 from hotfire_pipelines.plan import Plan, PlannedCell, PlannedTask, Source, inventory_digest
-from hotfire_testframework.contract.stream import encode_record
 from hotfire_testframework.contract.task import TaskSpec
 from hotfire_testframework.contract.ulid import new_ulid
 from hotfire_testframework.contract.variants import variant_hash
 
 CONNECTIONS = 4
-BATCH_RESULTS = 500
-"""Each with its start: 1,000 records."""
+WARM = 4
+"""Batches of each connection before anything is timed: what is asked or compiled once has been."""
 TOKEN = "t" * 43
-MESSAGE_BYTES = 2_000
 REVISION = "0" * 40
 
 
@@ -52,16 +62,22 @@ class Outcome:
     p99_ms: float
     cpu_us: float
     """Of the server, per record: it does not depend on what else the machine does."""
+    rows: dict[str, int]
+    """What was stored, by table."""
 
 
-def http_rows(*, quick: bool) -> list[Row]:
+def http_rows(readers: Readers, *, quick: bool) -> list[Row]:
     """Measure both servers in turn and return the rows."""
-    batches, trials = (12, 1) if quick else (60, 5)
-    bodies = [_bodies(attempt, batches) for attempt in range(CONNECTIONS)]
-    ours, bare = [], []
-    for _ in range(trials):
-        ours.append(_trial("ours", bodies))
-        bare.append(_trial("bare", bodies))
+    batches, trials = (15, 3) if quick else (60, 5)
+    bodies = streams(CONNECTIONS, WARM + batches)
+    ours: list[Outcome] = []
+    bare: list[Outcome] = []
+    for trial in range(trials):
+        for which in ("ours", "bare") if trial % 2 == 0 else ("bare", "ours"):
+            (ours if which == "ours" else bare).append(_trial(which, bodies, readers))
+    stored = [one.rows for one in ours + bare]
+    if any(rows != stored[0] for rows in stored):
+        raise AssertionError(f"the servers did not store the same: {stored}")
     mine, limit = _median(ours), _median(bare)
     name = "uvicorn + msgspec + sqlite3"
     return [
@@ -82,41 +98,11 @@ def _median(outcomes: Sequence[Outcome]) -> Outcome:
         p50_ms=statistics.median(one.p50_ms for one in outcomes),
         p99_ms=statistics.median(one.p99_ms for one in outcomes),
         cpu_us=statistics.median(one.cpu_us for one in outcomes),
+        rows=outcomes[0].rows,
     )
 
 
-def _bodies(attempt: int, batches: int) -> list[bytes]:
-    """Return the batches of one attempt, with records numbered through."""
-    seq, bodies = 1, []
-    for batch in range(batches):
-        lines = []
-        for number in range(BATCH_RESULTS):
-            test = f"aestus.kernels/cases/matmul.f32:m={attempt},k={number},n={batch},seed=7"
-            lines.append(encode_record(seq, "test_start", seq, {"test": test, "try": 1}))
-            lines.append(encode_record(seq + 1, "test_attempt", seq, _result(test, seq, number)))
-            seq += 2
-        bodies.append(b"".join(lines))
-    return bodies
-
-
-def _result(test: str, seq: int, number: int) -> dict[str, object]:
-    body: dict[str, object] = {
-        "test": test,
-        "try": 1,
-        "outcome": "passed",
-        "duration_ns": 1_200_000 + seq,
-        "environment_class": "avx2",
-        "metrics": {"error_over_bound": 0.31, "max_ulp": 2},
-    }
-    if number % 10 == 0:
-        # Half of the messages repeat, as those of one cause do.
-        which = seq if number % 20 == 0 else number
-        message = (f"case {which}: error 3.1 times the bound at row 17\n" * 60)[:MESSAGE_BYTES]
-        body |= {"outcome": "failed", "failure_class": "product", "message": message}
-    return body
-
-
-def _trial(which: str, bodies: Sequence[Sequence[bytes]]) -> Outcome:
+def _trial(which: str, bodies: Sequence[Sequence[bytes]], readers: Readers) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="hotfire-bench-") as folder:
         home = Path(folder)
         attempts = _prepare(home)
@@ -124,20 +110,39 @@ def _trial(which: str, bodies: Sequence[Sequence[bytes]]) -> Outcome:
             port = free.getsockname()[1]
         server = _start(which, home, port)
         try:
-            before = _cpu_seconds(server.pid)
-            rate, took = _load(which, port, attempts, bodies)
-            spent = _cpu_seconds(server.pid) - before
+            with readers.reading(home, None):
+                span, spent, took = _load(which, (server.pid, port), attempts, bodies)
         finally:
             server.terminate()
             server.wait()
+        rows = _stored(home)
     took.sort()
-    records = sum(len(mine) for mine in bodies) * 2 * BATCH_RESULTS
+    records = sum(_count(body) for mine in bodies for body in mine[WARM:])
     return Outcome(
-        rate=rate,
+        rate=records / span,
         p50_ms=took[len(took) // 2] * 1000,
         p99_ms=took[min(len(took) - 1, int(len(took) * 0.99))] * 1000,
         cpu_us=spent / records * 1e6,
+        rows=rows,
     )
+
+
+def _count(body: bytes) -> int:
+    """Return the records of a batch."""
+    return body.count(b"\n")
+
+
+def _stored(home: Path) -> dict[str, int]:
+    store = open_store(home)
+    try:
+        with store.reading() as connection:
+            counts = {
+                model.__tablename__: connection.execute(select(func.count()).select_from(model))
+                for model in (Result, Measurement, Test, Message, Environment)
+            }
+            return {name: int(found.scalar_one()) for name, found in counts.items()}
+    finally:
+        store.close()
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -179,6 +184,8 @@ def _prepare(home: Path) -> list[tuple[int, str]]:
     source = StoredSource(
         repository="here", revision=REVISION, patch_digest="", subject="", archive_sha256=None
     )
+    with store.writing() as connection:
+        add_known_tests(connection)
     run_id = create_run(store, RunRequest(plan=_plan(), source=source, requested_by="benchmark"))
     attempts = _claim(store, run_id)
     store.close()
@@ -223,9 +230,16 @@ def _claim(store: Store, run_id: int) -> list[tuple[int, str]]:
 
 
 def _load(
-    which: str, port: int, attempts: Sequence[tuple[int, str]], bodies: Sequence[Sequence[bytes]]
-) -> tuple[float, list[float]]:
-    """Send all batches, each connection its own attempt's; return records a second and times."""
+    which: str,
+    server: tuple[int, int],
+    attempts: Sequence[tuple[int, str]],
+    bodies: Sequence[Sequence[bytes]],
+) -> tuple[float, float, list[float]]:
+    """Send all batches to a server (process, port), each connection its own attempt's.
+
+    Return seconds, those of the server's processor, and those of each batch, the warm ones apart.
+    """
+    pid, port = server
     took: list[float] = []
     failures: list[str] = []
     gate = threading.Barrier(CONNECTIONS + 1)
@@ -240,14 +254,19 @@ def _load(
             "Authorization": f"Bearer {TOKEN}",
             "Hotfire-Fence": "1",
         }
-        gate.wait()
-        for number, body in enumerate(mine, 1):
+        sent = 0
+        for place, body in enumerate(mine):
+            if place == WARM:
+                gate.wait()
             began = time.perf_counter()
             connection.request("POST", path, body, headers)
             answer = json.loads(connection.getresponse().read())
-            took.append(time.perf_counter() - began)
-            if answer.get("acked_seq") != number * 2 * BATCH_RESULTS:
+            if place >= WARM:
+                took.append(time.perf_counter() - began)
+            sent += _count(body)
+            if answer.get("acked_seq") != sent:
                 failures.append(str(answer))
+                gate.abort()
                 break
         connection.close()
 
@@ -257,20 +276,22 @@ def _load(
     ]
     for thread in threads:
         thread.start()
-    gate.wait()
-    began = time.perf_counter()
+    with contextlib.suppress(threading.BrokenBarrierError):
+        gate.wait()
+    before, began = _cpu_seconds(pid), time.perf_counter()
     for thread in threads:
         thread.join()
-    span = time.perf_counter() - began
+    span, spent = time.perf_counter() - began, _cpu_seconds(pid) - before
     if failures:
         raise RuntimeError(f"{which} refused a batch: {failures[0]}")
-    records = sum(len(mine) for mine in bodies) * 2 * BATCH_RESULTS
-    return records / span, took
+    return span, spent, took
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print table and JSON; 0 always: a goal that is missed is a figure, not a failure."""
-    print_report("ingest_http", http_rows(quick="--quick" in arguments))
+    readers = Readers()
+    print_report("ingest_http", http_rows(readers, quick="--quick" in arguments))
+    readers.close()
     return 0
 
 

@@ -1,7 +1,8 @@
 """The limit of HTTP ingest: a bare server for the same bytes and the same rows. HOME PORT.
 
-No framework, no token, no fence, no limits, no copy of the stream, nothing kept but results: one ASGI
-function under uvicorn, msgspec, one writer thread with raw sqlite3, acknowledged after the commit.
+No framework, no token, no fence, no limits, no copy of the stream, no foreign keys, nothing kept but
+these four kinds: one ASGI function under uvicorn, msgspec, one writer thread with raw sqlite3,
+acknowledged after the commit. It does look for a gap: a number acknowledged means all before it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import queue
 import sqlite3
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,12 +42,47 @@ class Ended(msgspec.Struct, tag_field="kind", tag="test_attempt"):
     metrics: dict[str, Any] | None = None
 
 
-DECODE = msgspec.json.Decoder(Start | Ended).decode
+class Measured(msgspec.Struct, tag_field="kind", tag="measurement"):
+    """A point of a series."""
+
+    seq: int
+    test: str
+    metric: str
+    version: int
+    unit: str
+    value: float
+    estimator: str
+    replicates: list[float]
+    launches: list[int]
+    inner: int
+    valid: bool
+    definition: str
+    probe: dict[str, Any] = {}
+    canary: float | None = None
+    reason: str = ""
+
+
+class Environment(msgspec.Struct, tag_field="kind", tag="environment"):
+    """What the machine is."""
+
+    seq: int
+    values: dict[str, Any]
+
+
+DECODE = msgspec.json.Decoder(Start | Ended | Measured | Environment).decode
 ENCODE = msgspec.json.encode
+MONTH = int(time.strftime("%Y%m", time.gmtime()))
+"""Of the run, which was made just before."""
 INSERT = (
     "INSERT INTO result (attempt_id, seq, test_id, variant_id, try_number, outcome, failure_class,"
     " duration_ns, message_id, environment_class, metrics)"
     " VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+MEASUREMENT = (
+    "INSERT INTO measurement (month, attempt_id, seq, test_id, variant_id, metric, version, unit,"
+    " value, estimator, replicates, launches, inner, probe_metric, probe_value, canary, valid,"
+    " reason, definition)"
+    " VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 
 
@@ -59,6 +96,7 @@ class Writer(threading.Thread):
         self._path = path
         self._tests: dict[str, int] = {}
         self._messages: dict[str, int] = {}
+        self._acked: dict[int, int] = {}
 
     def run(self) -> None:
         """Store until the process ends."""
@@ -68,6 +106,8 @@ class Writer(threading.Thread):
             "wal_autocheckpoint = 8000",
         ):  # fmt: skip
             base.execute(f"PRAGMA {pragma}")
+        tests = base.execute("SELECT module || '/' || scheme || '/' || name, id FROM test")
+        self._tests.update(tests.fetchall())
         while True:
             group = [self.queue.get()]
             while len(group) < 16 and not self.queue.empty():
@@ -80,7 +120,11 @@ class Writer(threading.Thread):
 
     def _store(self, base: sqlite3.Connection, attempt: int, body: bytes) -> int:
         records = [*map(DECODE, body.split(b"\n")[:-1])]
+        acked = self._acked.get(attempt, 0)
+        if [one.seq for one in records] != [*range(acked + 1, acked + 1 + len(records))]:
+            raise ValueError(f"attempt {attempt}: a gap behind {acked}")
         ended = [record for record in records if type(record) is Ended]
+        measured = [record for record in records if type(record) is Measured]
         self._intern(base, ended)
         tests, messages = self._tests, self._messages
         rows = [
@@ -99,9 +143,50 @@ class Writer(threading.Thread):
             for one in ended
         ]
         base.executemany(INSERT, rows)
+        base.executemany(MEASUREMENT, [self._point(attempt, one) for one in measured])
+        for record in records:
+            if type(record) is Environment:
+                self._observe(base, attempt, record)
         seq = int(records[-1].seq)
         base.execute("UPDATE attempt SET acked_seq = ? WHERE id = ?", (seq, attempt))
+        self._acked[attempt] = seq
         return seq
+
+    def _point(self, attempt: int, one: Measured) -> tuple[Any, ...]:
+        return (
+            MONTH,
+            attempt,
+            one.seq,
+            self._tests[one.test],
+            one.metric,
+            one.version,
+            one.unit,
+            one.value,
+            one.estimator,
+            ENCODE(one.replicates).decode(),
+            ENCODE(one.launches).decode(),
+            one.inner,
+            one.probe.get("metric"),
+            one.probe.get("value"),
+            one.canary,
+            one.valid,
+            one.reason,
+            one.definition,
+        )
+
+    @staticmethod
+    def _observe(base: sqlite3.Connection, attempt: int, record: Environment) -> None:
+        fields = ENCODE(record.values)
+        digest = hashlib.sha256(fields).hexdigest()
+        base.execute(
+            "INSERT INTO environment (sha256, fields) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            (digest, fields.decode()),
+        )
+        base.execute(
+            "UPDATE attempt SET environment_id = (SELECT id FROM environment WHERE sha256 = ?)"
+            " WHERE id = ?",
+            (digest, attempt),
+        )
 
     def _intern(self, base: sqlite3.Connection, ended: list[Ended]) -> None:
         """Number what is new: nobody else writes, so the keys are known beforehand."""

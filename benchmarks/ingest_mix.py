@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import statistics
+from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import (
@@ -19,7 +20,7 @@ from hotfire_infra.store.models import (
     Test,
     Variant,
 )
-from hotfire_testframework.contract.stream import Record
+from hotfire_testframework.contract.stream import Record, encode_record
 
 A_BATCH = 1_000
 MESSAGE_BYTES = 2_000
@@ -38,29 +39,71 @@ def batches(count: int, seed: int = 1) -> list[list[Record]]:
             into.append(Record(seq=len(into) + 1, kind=kind, mono_ns=0, body=body))
 
         if attempt % 5 == 0:
-            add("environment", {"values": {"driver": f"{attempt}", "cpu": "Zen 5"}})
+            add("environment", _environment(f"{attempt}"))
         while len(records) < A_BATCH:
-            number = chance.randrange(KNOWN_TESTS)
-            is_new = chance.random() < 0.01
-            test = f"m/case/new-{attempt}-{len(records)}" if is_new else _name(number)
-            for try_number in (1, 2) if chance.random() < 0.02 else (1,):
-                failed = chance.random() < 0.1
-                body: dict[str, Any] = {
-                    "test": test,
-                    "try": try_number,
-                    "outcome": "failed" if failed else "passed",
-                    "duration_ns": chance.randrange(10**9),
-                    "environment_class": "cpu/avx2",
-                }
-                if failed:
-                    is_known = chance.random() < 0.5
-                    body["message"] = chance.choice(frequent) if is_known else _message(chance)
-                    body["failure_class"] = "product"
-                add("test_attempt", body)
-            if chance.random() < 0.05:
-                add("measurement", _measurement(chance, test))
+            for kind, body in _one_test(chance, frequent, f"{attempt}-{len(records)}"):
+                add(kind, body)
         made.append(records)
     return made
+
+
+def streams(count: int, length: int, seed: int = 1) -> list[list[bytes]]:
+    """Return what `count` attempts send: `length` batches each, numbered through.
+
+    Each try has its start, as a runner tells it; one batch in five begins with a new environment.
+    """
+    chance = random.Random(seed)
+    frequent = [_message(chance) for _ in range(200)]
+    return [[*_sent(chance, frequent, stream, length)] for stream in range(count)]
+
+
+def _sent(chance: random.Random, frequent: list[str], stream: int, length: int) -> Iterator[bytes]:
+    seq = 0
+    for batch in range(length):
+        lines: list[bytes] = []
+
+        def add(kind: str, body: dict[str, Any], into: list[bytes] = lines) -> None:
+            nonlocal seq
+            seq += 1
+            into.append(encode_record(seq, kind, 1000 * seq, body))
+
+        if batch % 5 == 0:
+            add("environment", _environment(f"{stream}-{batch}"))
+        while len(lines) < A_BATCH:
+            for kind, body in _one_test(chance, frequent, f"{stream}-{seq}"):
+                if kind == "test_attempt":
+                    add("test_start", {"test": body["test"], "try": body["try"]})
+                add(kind, body)
+        yield b"".join(lines)
+
+
+def _environment(driver: str) -> dict[str, Any]:
+    return {"values": {"driver": driver, "cpu": "Zen 5"}}
+
+
+def _one_test(
+    chance: random.Random, frequent: list[str], new: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what one test says: one or two tries, sometimes a measurement."""
+    number = chance.randrange(KNOWN_TESTS)
+    is_new = chance.random() < 0.01
+    test = f"m/case/new-{new}" if is_new else _name(number)
+    for try_number in (1, 2) if chance.random() < 0.02 else (1,):
+        failed = chance.random() < 0.1
+        body: dict[str, Any] = {
+            "test": test,
+            "try": try_number,
+            "outcome": "failed" if failed else "passed",
+            "duration_ns": chance.randrange(10**9),
+            "environment_class": "cpu/avx2",
+        }
+        if failed:
+            is_known = chance.random() < 0.5
+            body["message"] = chance.choice(frequent) if is_known else _message(chance)
+            body["failure_class"] = "product"
+        yield "test_attempt", body
+    if chance.random() < 0.05:
+        yield "measurement", _measurement(chance, test)
 
 
 def _name(number: int) -> str:
@@ -121,10 +164,15 @@ def prepare(store: Store, attempts: int) -> None:
                 for number in range(attempts)
             ],
         )  # fmt: skip
-        connection.execute(
-            insert(Test),
-            [
-                dict(zip(("module", "scheme", "name"), _name(number).split("/", 2), strict=True))
-                for number in range(KNOWN_TESTS)
-            ],
-        )
+        add_known_tests(connection)
+
+
+def add_known_tests(connection: Connection) -> None:
+    """Add the tests that nearly all results are of."""
+    connection.execute(
+        insert(Test),
+        [
+            dict(zip(("module", "scheme", "name"), _name(number).split("/", 2), strict=True))
+            for number in range(KNOWN_TESTS)
+        ],
+    )
