@@ -7,9 +7,11 @@ import pytest
 from hotfire_infra.executors.demands import DEMAND
 from hotfire_infra.executors.fake import Script
 from hotfire_infra.executors.protocol import Capacity, Life, Observation, Refusal
-from hotfire_infra.orchestrator.attendance import CLAIM_SECONDS
+from hotfire_infra.executors.spool import write_object
+from hotfire_infra.orchestrator.attendance import CLAIM_SECONDS, LEASE_SECONDS
 from hotfire_infra.states import AttemptState, RunVerdict
 from hotfire_infra.store import queries, queries_lists
+from hotfire_infra.store.postgres import PostgresClock
 from hotfire_testframework.contract.evidence import Evidence, Witness
 
 ONE = "m/s/one"
@@ -157,3 +159,23 @@ def test_a_node_that_died_under_a_silent_runner_is_named_in_the_end_of_its_lease
     assert first.state is AttemptState.LOST
     assert "node-7" in first.reason
     assert first.failure_class == "infra-node"
+
+
+def test_heartbeats_that_came_by_the_ingest_routes_renew_the_lease(
+    make_stand, make_plan, clock, store, monkeypatch
+):
+    # Theirs is the store's clock, which on PostgreSQL is not this machine's.
+    monkeypatch.setattr(store.clock, "boot_id", PostgresClock.boot_id)
+    stand = make_stand(lambda spec: Script(is_endless=True))
+    run_id = stand.start(make_plan({"kernels": [ONE]}))
+    stand.rounds(4)
+    (name,) = stand.executor.submitted
+    spool = stand.executor.spool(name)
+    stand.executor._beat = lambda spool, answer: None
+    for _ in range(4):
+        clock.advance(LEASE_SECONDS * 0.9)
+        now = store.clock
+        beat = {"mono_ns": now.mono_ns(), "boot_id": now.boot_id, "fence": 1}
+        write_object(spool.root / "heartbeat", beat)
+        stand.rounds(1)
+    assert stand.attempts(run_id) == [("kernels", 1, "started")]
