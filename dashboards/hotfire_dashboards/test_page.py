@@ -74,6 +74,8 @@ class TestPage:
     flakes: tuple[tuple[str, str], ...]
     """(variant, line) of each in which it ever failed."""
     changes: tuple[ChangeLine, ...]
+    quarantines: tuple[str, ...]
+    """Each as one line, the newest first."""
     address: str
     json_address: str
     live: bool = False
@@ -102,6 +104,7 @@ def test_page(history: TestHistory) -> TestPage:
         series=tuple((words, series_address(key)) for key, words in history.series),
         flakes=tuple((_axes(note.variant), note.words) for note in history.flakes),
         changes=change_lines(history.changes),
+        quarantines=history.quarantines,
         address=test_address(history.test),
         json_address=test_document_address(history.test),
     )

@@ -91,6 +91,8 @@ class TestHistory:
     """One for each variant in which it ever failed."""
     changes: tuple[ChangeReport, ...] = ()
     """Of its series, oldest first."""
+    quarantines: tuple[str, ...] = ()
+    """Each as one line, the newest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ from hotfire_infra.analysis.notices import merge_base_of, notices_of, with_excus
 from hotfire_infra.analysis.numerics.history import ErrorHistory, error_histories
 from hotfire_infra.analysis.performance import latest_points
 from hotfire_infra.analysis.quantities import NANOSECONDS, iso_utc
+from hotfire_infra.analysis.quarantining import standings_of_test
 from hotfire_infra.analysis.questions import (
     QuestionRun,
     Subject,
@@ -191,12 +192,15 @@ class StoreReports:
             flakes = flake_notes(connection, key)
             rows = changes_of_series(connection, [one for one, _, _ in series])
             changes = shown_changes(connection, rows)
+            now = self._store.clock.wall_ns()
+            standing = tuple(one.words for one in standings_of_test(connection, key, now))
         return TestHistory(
             test=identifier,
             occurrences=tuple(_occurrence(row) for row in page.items),
             series=tuple((key, f"{metric} · {machine}") for key, metric, machine in series),
             flakes=flakes,
             changes=changes,
+            quarantines=standing,
         )
 
     def series(self, key: str) -> SeriesHistory | None:

@@ -20,6 +20,7 @@ from hotfire_infra.api.routers import (
     ingest,
     operations,
     planning,
+    quarantines,
     records,
     reproduction,
     runs,
@@ -63,7 +64,7 @@ def create_app(reports: Reports, service: Service | None = None) -> FastAPI:
         operations,
         schedules,
     )
-    for module in (*nouns, bisections, changes, decisions, reproduction, imports):
+    for module in (*nouns, bisections, changes, decisions, quarantines, reproduction, imports):
         app.include_router(module.router, prefix=PREFIX)
     install_openapi(app)
     return app

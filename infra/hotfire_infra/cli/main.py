@@ -15,6 +15,7 @@ from hotfire_infra.cli.trees import (
     devices,
     importing,
     lists,
+    quarantine,
     results,
     schedules,
     tokens,
@@ -47,6 +48,7 @@ app.add_typer(schedules.holds, name="holds")
 app.add_typer(waivers.tree, name="waivers")
 app.add_typer(lists.tree, name="lists")
 app.add_typer(changes.tree, name="changes")
+app.add_typer(quarantine.tree, name="quarantine")
 app.command("import")(importing.import_command)
 
 

@@ -11,12 +11,14 @@ from hotfire_infra.analysis.exoneration import record_exonerations
 from hotfire_infra.analysis.gate import GateDecision, decide
 from hotfire_infra.analysis.gate_cells import gate_cells
 from hotfire_infra.analysis.headline import final_headline
+from hotfire_infra.analysis.numerics.watching import watch_numerics
 from hotfire_infra.analysis.performance import analyse_performance
 from hotfire_infra.analysis.watching import watch_series
 from hotfire_infra.orchestrator.crashpoints import CrashPoint, Passing, pass_by
 from hotfire_infra.orchestrator.facts import RunFacts
 from hotfire_infra.orchestrator.gone import policy_of
 from hotfire_infra.orchestrator.lock import HeldLock
+from hotfire_infra.orchestrator.quarantining import apply_quarantines
 from hotfire_infra.orchestrator.run_options import ancestors_of
 from hotfire_infra.orchestrator.series import name_series
 from hotfire_infra.orchestrator.waiving import apply_waivers
@@ -36,6 +38,7 @@ ANALYSES: tuple[Analysis, ...] = (
     analyse_performance,
     watch_series,
     analyse_accuracy,
+    watch_numerics,
 )
 """The steps of every run, in order; a new one is added here."""
 
@@ -57,6 +60,7 @@ class Finalizer:
         self.at(CrashPoint.ANALYSED)
         self._exonerate(facts)
         apply_waivers(self.store, self.lock, facts)
+        apply_quarantines(self.store, self.lock, facts)
         decision = self._decide(run_id, facts.is_cancelled, regressions)
         is_cancelled = decision.verdict is RunVerdict.CANCELLED
         state = RunState.CANCELLED if is_cancelled else RunState.FINALIZED

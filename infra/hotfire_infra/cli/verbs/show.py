@@ -189,6 +189,8 @@ def _show_test(history: TestHistory, *, as_json: bool) -> None:
     for note in history.flakes:
         axes = " ".join(value for _, value in sorted(note.variant.items()))
         data(f"   {note.words}   {axes}".rstrip())
+    for words in history.quarantines:
+        data(f"   {words}")
     for line in (line for change in history.changes for line in change_lines(change)):
         data(line)
     for key, words in history.series:
