@@ -192,6 +192,9 @@ def end(identities: Iterable[ProcessIdentity], grace_s: float = GRACE_S) -> None
     """
     others = [who for who in identities if who.pid != os.getpid()]
     alive = [who for who in others if send(who, signal.SIGTERM)]
+    for who in alive:
+        # One that was stopped hears of its end only when it goes on.
+        send(who, signal.SIGCONT)
     alive = _wait_for_end(alive, grace_s)
     alive = _wait_for_end([who for who in alive if send(who, signal.SIGKILL)], grace_s)
     if alive:

@@ -128,3 +128,12 @@ def test_the_guard_waits_for_the_very_process():
     guard.wait_for_end(who)
     sleeper.wait()
     guard.wait_for_end(who)
+
+
+def test_a_stopped_process_ends_without_the_whole_grace(home):
+    processes.start(home, component("exec sleep 60"))
+    who = processes.identity_of(processes.recorded(home, "sleeper"))
+    processes.send(who, signal.SIGSTOP)
+    started = time.monotonic()
+    processes.end([who], grace_s=30)
+    assert time.monotonic() - started < 10
