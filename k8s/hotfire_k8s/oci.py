@@ -101,6 +101,7 @@ class ImageConfig:
     entrypoint: Sequence[str] = ()
     cmd: Sequence[str] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: str = "SIGTERM"
 
     def to_json(self, diff_ids: Sequence[str]) -> dict[str, Any]:
         """As the image specification wants it."""
@@ -115,6 +116,7 @@ class ImageConfig:
                 "Entrypoint": list(self.entrypoint),
                 "Cmd": list(self.cmd),
                 "Labels": dict(sorted(self.labels.items())),
+                "StopSignal": self.stop_signal,
             },
             "rootfs": {"type": "layers", "diff_ids": list(diff_ids)},
             "history": [{"created": CREATED, "created_by": "hotfire"} for _ in diff_ids],

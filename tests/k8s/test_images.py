@@ -174,6 +174,7 @@ def test_each_image_has_a_file_for_those_who_have_a_registry(name: str) -> None:
     assert set(definition.packages) <= words
     assert not definition.lock or definition.lock in text
     assert "USER 10001:10001" in text
+    assert ("STOPSIGNAL SIGINT" in text) is (definition.config.stop_signal == "SIGINT")
     for variable, value in definition.config.env.items():
         assert f'{variable}="{value}"' in text
 
