@@ -20,13 +20,17 @@ Answer = int | Literal["none"] | None
 LEAST_RATE = 1e-6
 """No evidence is absolute: a rate of 0 is taken as this, so a contradiction never divides by 0."""
 LEAST_WEIGHT = 1e-200
-GUARD = 0.22
-"""Share of the prior of "none" that plans. With 64 commits and 5 % false failures the newest commit is
-asked after three passes below 0.245 and after two above it; where a quarter is feared that costs 6.99
-or 6.80 runs if it is so, 7.73 or 7.84 if all have a culprit (exact, over all outcomes)."""
-PRICE, PRICE_OF_DOUBT = 52.0, 95.0
+GUARD = 0.3
+"""Share of the prior of "none" that plans: a guess that is too high costs more runs where all have a
+culprit than one that is too low costs where some have none."""
+PRICE, PRICE_OF_DOUBT = 65.0, 82.0
 """A wrong answer costs as many runs, × 1 ÷ capacity; the second is added where passes can be false,
-for then nothing is ever certain. Calibrated for 64 commits: 0.4 to 0.5 % wrong."""
+for then nothing is ever certain. Calibrated for 64 commits: 0.4 % wrong."""
+SPARED, SUSPECTS, LIKELY_NONE = 20, 6.0, 0.35
+"""While everything passed, more than SUSPECTS commits are left and "none" is not that likely, the newest
+of every SPARED commits are not asked. With 64 commits, 5 % false failures and a quarter feared the head
+is then asked after three passes, not two: 6.98 runs for 6.80 where it is so, 7.76 for 7.84 where all
+have a culprit (exact, over all outcomes)."""
 USUAL, MOST_CARE = 0.05, 10.0
 """Where less than USUAL is said to fail falsely one failure decides much, and a rate that is 3 × too
 low costs truth: there an answer is as many times dearer as the rate is lower, up to MOST_CARE."""
@@ -66,6 +70,7 @@ class _Hypotheses:
         self._unguard = odds / (planned / (1 - planned)) if planned else 1.0
         self._weights = [(1 - planned) / commits] * commits + [planned]
         self._runs = 0
+        self._has_failed = False
         self._decision: tuple[int | None, Answer] | None = None
 
     @property
@@ -103,6 +108,7 @@ class _Hypotheses:
         if not has_none:
             self._weights[-1] = 0.0
         self._runs += 1
+        self._has_failed |= from_culprit_on > before_culprit
         self._decision = None
 
     def _decide(self) -> tuple[int | None, Answer]:
@@ -139,7 +145,7 @@ class _Hypotheses:
             )
         ]
         best, least, whole = 0, math.inf, logs[-1]
-        for index in range(self._commits):
+        for index in range(self._commits - self._spared(logs[-1])):
             share, below, cost = mass[index], logs[index], 1.0
             for a, b, a_log, b_log in outcomes:
                 z = a * share + b * (1 - share)
@@ -153,6 +159,16 @@ class _Hypotheses:
             if cost < least:
                 best, least = index, cost
         return best, least
+
+    def _spared(self, whole: float) -> int:
+        """Return how many of the newest commits are not to be asked yet; `whole`: Σ w·log₂ w."""
+        none = self._weights[-1]
+        if self._has_failed or none >= LIKELY_NONE:
+            return 0
+        # Entropy of the culprits alone, given that there is one.
+        own = none * math.log2(none) if none > 0 else 0.0
+        entropy = math.log2(1 - none) - (whole - own) / (1 - none)
+        return self._commits // SPARED if entropy > math.log2(SUSPECTS) else 0
 
 
 class Search(_Hypotheses):

@@ -59,7 +59,7 @@ def test_before_any_run_the_posterior_is_the_prior():
     assert posterior == pytest.approx([0.1875] * 4 + [0.25])
 
 
-# Exact means are .9952 / 6.99 and .9957 / 7.64 without false passes, about .996 / 10.7 with them; the
+# Exact means are .9959 / 6.98 and about .996 / 7.65 without false passes, about .996 / 10.7 with them; the
 # bounds leave these few cases four standard errors.
 @pytest.mark.parametrize(
     ("false_pass", "without", "runs"), [(0.0, 0.25, 7.35), (0.0, 0.0, 8.0), (0.05, 0.0, 11.3)]
