@@ -10,7 +10,7 @@ import os
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -143,21 +143,24 @@ def test_every_object_of_the_chart_is_taken_by_the_server(
         # Of a pod template a dry run only warns; the pod itself is refused.
         template = one.get("spec", {}).get("template") if one["kind"] != "Role" else None
         if template:
-            client.dry_run(pod_of(template))
+            client.dry_run(pod_of(template, one["spec"].get("volumeClaimTemplates", ())))
 
 
-def pod_of(template: dict[str, Any]) -> dict[str, Any]:
+def pod_of(template: dict[str, Any], claims: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """A pod as the controller would make it, but for the account, which is not there."""
     spec = {key: value for key, value in template["spec"].items() if key != "serviceAccountName"}
+    mounted = [{"name": one["metadata"]["name"], "emptyDir": {}} for one in claims]
+    labels = template["metadata"]["labels"]
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {
-            "name": "judged",
-            "namespace": NAMESPACE,
-            "labels": template["metadata"]["labels"],
+        "metadata": {"name": "judged", "namespace": NAMESPACE, "labels": labels},
+        "spec": {
+            "restartPolicy": "Always",
+            **spec,
+            "volumes": [*spec["volumes"], *mounted],
+            "automountServiceAccountToken": False,
         },
-        "spec": {"restartPolicy": "Always", **spec, "automountServiceAccountToken": False},
     }
 
 
