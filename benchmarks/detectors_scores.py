@@ -38,10 +38,15 @@ class Score:
         """Per 1,000 points of series in which nothing changed."""
         return 1000 * self.silent_alarms / max(1, self.silent_points)
 
-    def recall(self, least: float) -> float:
-        """Share of the steps of at least so many sigmas that were found."""
-        classes = [counts for (low, _), counts in self.by_size.items() if low >= least]
-        return sum(hit for hit, _ in classes) / max(1, sum(number for _, number in classes))
+    def counted(self, least: float) -> int:
+        """Steps of at least so many sigmas, a bound of `CLASSES`, that were there to be found."""
+        return sum(number for (low, _), (_, number) in self.by_size.items() if low >= least)
+
+    def recall(self, least: float) -> float | None:
+        """Share of the steps of at least so many sigmas that were found; None: there was none."""
+        number = self.counted(least)
+        hits = sum(hit for (low, _), (hit, _) in self.by_size.items() if low >= least)
+        return hits / number if number else None
 
 
 def matched(found: Sequence[int], steps: Sequence[tuple[int, float]]) -> dict[int, int]:
