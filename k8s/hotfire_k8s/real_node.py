@@ -133,14 +133,23 @@ def prepare(home: Home) -> Network:
         # So that what a pod asks of `kubernetes.default` arrives at the host, where a relay waits.
         _ip("address", "add", f"{SERVICE_ADDRESS}/32", "dev", network.bridge)
     _ip("link", "set", network.bridge, "up")
-    for branch in branches(home):
+    for branch in _branches(home):
         branch.mkdir(exist_ok=True)
         _inherit_cpuset(branch)
     return network
 
 
 def branches(home: Home) -> list[Path]:
-    """Return the node's branch of each cgroup hierarchy."""
+    """Return what there is of the node's branches, in every hierarchy.
+
+    Beside those made for it there is one that runc makes where both versions are mounted.
+    """
+    name = f"hotfire-{token(home)}"
+    return [path for path in (CGROUPS / name, *sorted(CGROUPS.glob(f"*/{name}"))) if path.is_dir()]
+
+
+def _branches(home: Home) -> list[Path]:
+    """Return the node's branch of each cgroup hierarchy that Kubernetes uses."""
     name = f"hotfire-{token(home)}"
     if node_configuration.CGROUP_V2.exists():
         return [CGROUPS / name]
@@ -334,10 +343,9 @@ def end_inside(home: Home) -> None:
     processes.stop(home, ["kubelet", "containerd"])
     shims = [who for who in processes.marked(home) if _program(who).startswith("containerd-shim")]
     processes.end(shims, grace_s=2)
-    existing = [branch for branch in branches(home) if branch.exists()]
     # Twice: what is born while the first sweep goes on is found by the second.
     for _ in range(2):
-        processes.end(_members(existing), grace_s=2)
+        processes.end(_members(branches(home)), grace_s=2)
 
 
 def _program(who: ProcessIdentity) -> str:
@@ -351,7 +359,7 @@ def remove(home: Home) -> None:
     if os.geteuid() != 0:
         return
     end_inside(home)
-    for branch in (branch for branch in branches(home) if branch.exists()):
+    for branch in branches(home):
         for path in sorted(branch.rglob("*/"), key=lambda path: -len(path.parts)):
             _remove_cgroup(path)
         _remove_cgroup(branch)

@@ -157,12 +157,17 @@ def mounts() -> list[str]:
     return Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
 
 
+def cgroups(home: Home) -> set[Path]:
+    own = f"hotfire-{real_node.token(home)}"
+    return {path for path in Path("/sys/fs/cgroup").glob("*/*/") if path.name == own}
+
+
 def links() -> set[str]:
     return {path.name for path in Path("/sys/class/net").iterdir()}
 
 
 def test_down_leaves_nothing_even_with_pods_that_run(tmp_path):
-    mounted, linked = mounts(), links()
+    mounted = mounts()
     files = {place: sorted(Path(place).iterdir()) for place in ("/run", "/var/lib", "/var/log")}
     handle = ClusterHandle.start(tmp_path / "home", nodes=0, kueue=False, real_node=True)
     archive = tmp_path / "bash.tar"
@@ -176,14 +181,14 @@ def test_down_leaves_nothing_even_with_pods_that_run(tmp_path):
         run_pod(client, "stubborn", "trap '' TERM; while :; do read -t 1 < /dev/zero; done")
         wait_for("the pod", lambda: phase_of(client, "stubborn")[0] == "Running")
     assert {row.state for row in handle.status()} == {"healthy"}
-    branches = real_node.branches(handle.home)
     bridge = real_node.network_of(handle.home).bridge
-    assert all(branch.exists() for branch in branches)
-    assert bridge in links()
+    assert cgroups(handle.home)
+    interfaces = {bridge, *(path.name for path in Path(f"/sys/class/net/{bridge}/brif").iterdir())}
+    assert len(interfaces) > 1
     handle.end()
     assert processes.marked(Home.at(tmp_path / "home")) == []
     assert [path.name for path in tmp_path.iterdir()] == ["bash.tar"]
-    assert not any(branch.exists() for branch in branches)
+    assert cgroups(handle.home) == set()
     assert mounts() == mounted
-    wait_for("the end of the pod's interface", lambda: links() == linked)
+    wait_for("the end of the pod's interface", lambda: not interfaces & links())
     assert files == {place: sorted(Path(place).iterdir()) for place in files}
