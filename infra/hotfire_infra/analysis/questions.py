@@ -11,6 +11,7 @@ from hotfire_infra.analysis.bisection import false_fail_of
 from hotfire_infra.analysis.flake_changes import last_rise
 from hotfire_infra.analysis.flake_verdicts import TRIES, Try
 from hotfire_infra.errors import RequestRefusedError
+from hotfire_infra.store.confirmations import time_of_launch
 from hotfire_infra.store.queries import find_run
 from hotfire_infra.store.queries_flakes import axes_of, runs_for, tries_in_run, tries_of_test
 from hotfire_infra.store.queries_measurements import measurements_of_run, points_of_series
@@ -50,6 +51,8 @@ class QuestionRun:
     """Replicates by series, of valid points."""
     why: str = ""
     """Why it has no level: of the first point that is not valid."""
+    devices: Mapping[str, str] = field(default_factory=dict)
+    """What its cells ran on."""
 
 
 def subject_of_test(connection: Connection, test: str, variant: Mapping[str, str]) -> Subject:
@@ -115,6 +118,7 @@ def runs_of_question(connection: Connection, key: str, test: str) -> tuple[Quest
                     one.series_key: one.replicates or (one.value,) for one in measured if one.valid
                 },
                 why=next((one.reason for one in measured if not one.valid), ""),
+                devices=time_of_launch(connection, row.id).devices,
             )
         )
     return tuple(found)

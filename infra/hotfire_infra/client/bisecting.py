@@ -11,10 +11,11 @@ from __future__ import annotations
 import hashlib
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 from hotfire_infra.analysis.bisection import CommitSearch, Shift
 from hotfire_infra.analysis.history import CommandReports
@@ -113,7 +114,7 @@ class Bisection:
         self.probes: list[Probe] = []
         self.ends = ""
         """Why there is nothing to search: the ends of the range do not differ."""
-        self._asks = _ASKS[sought.kind](self)
+        self._asks: _Asks = _ASKS[sought.kind](self)
 
     def subject_of(self, commit: str) -> str:
         """Return the first line of a commit's message."""
@@ -180,6 +181,25 @@ class Bisection:
             return None
 
 
+class _Asks(Protocol):
+    """What is asked of a commit, and what is made of the answer."""
+
+    measures: bool
+    """Whether commits are measured beside the good end."""
+
+    def next(self) -> str | None:
+        """Return the commit to run, or None when there is an answer."""
+
+    def body(self) -> dict[str, str]:
+        """Return what the next run is to carry, to be understood when it is read again."""
+
+    def devices(self) -> dict[str, str]:
+        """Return the one device that will do for the next run, by cell."""
+
+    def take(self, row: QuestionRun, commit: str) -> str:
+        """Take in what a run said; return it in words."""
+
+
 class _Fails:
     """Whether the test fails: every try that counts is an observation."""
 
@@ -220,6 +240,7 @@ class _Measures:
         self._levels: list[float] = []
         self._target = bisection.search.commits[-1]
         self._losses: dict[str, list[float]] = {}
+        self._device = ""
         self._failures = 0
 
     def next(self) -> str | None:
@@ -238,7 +259,7 @@ class _Measures:
         return {"target": self._target, "place": str(len(self._levels))}
 
     def devices(self) -> dict[str, str]:
-        return {}
+        return {self._of.cell: self._device} if self._device else {}
 
     def take(self, row: QuestionRun, commit: str) -> str:
         self._target = str(row.body["target"])
@@ -248,6 +269,7 @@ class _Measures:
         if not values or (self._judgement.is_log and min(values) <= 0):
             return self._lost(row, commit)
         self._failures = 0
+        self._device = self._device or row.devices.get(self._of.cell, "")
         self._levels.append(statistics.median(self._judgement.levels(values)))
         if len(self._levels) < len(PATTERN):
             return f"measured, {len(self._levels)} of {len(PATTERN)} of a block"
@@ -334,7 +356,7 @@ class _Answers:
         return f"drop {100 * drop:.2g} points"
 
 
-_ASKS = {
+_ASKS: Mapping[Kind, Callable[[Bisection], _Asks]] = {
     Kind.FAILURE: _Fails,
     Kind.FLAKE: _Fails,
     Kind.PERFORMANCE: _Measures,

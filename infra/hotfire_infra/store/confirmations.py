@@ -150,16 +150,20 @@ def tasks_of_series(
     return {row.series_key: (row.key, row.cell) for row in connection.execute(query)}
 
 
-def time_of_launch(connection: Connection, run_id: int, tasks: Sequence[str]) -> LaunchTime:
-    """Return how long some tasks of a run took, over all their attempts, and where they ran last."""
+def time_of_launch(
+    connection: Connection, run_id: int, tasks: Sequence[str] | None = None
+) -> LaunchTime:
+    """Return how long a run's tasks, or some, took over all attempts, and where they ran last."""
     query = (
         select(Attempt.started_ns, Attempt.ended_ns, Device.identity, Cell.key)
         .join(Task, Task.id == Attempt.task_id)
         .join(Cell, Cell.id == Task.cell_id)
         .outerjoin(Device, Device.id == Attempt.device_id)
-        .where(Task.run_id == run_id, Task.key.in_(tasks))
+        .where(Task.run_id == run_id)
         .order_by(Attempt.id)
     )
+    if tasks is not None:
+        query = query.where(Task.key.in_(tasks))
     rows = connection.execute(query).all()
     spent = sum(
         row.ended_ns - row.started_ns

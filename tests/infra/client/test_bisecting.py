@@ -23,6 +23,7 @@ class Played:
     def __init__(self, says, *, rise=None, false_fail=0.02):
         self.says, self.rise, self.false_fail = says, rise, false_fail
         self.runs: list[QuestionRun] = []
+        self.pinned: list[dict[str, str]] = []
 
     def subject(self, test, variant, series):
         return Subject(
@@ -44,6 +45,7 @@ class Played:
 
     def answer(self, bisection, commit):
         """Play one run of a commit to its end."""
+        self.pinned.append(bisection._asks.devices())
         body = {"key": bisection.key, "commit": commit, **bisection._asks.body()}
         said = self.says(int(commit, 16)) if bisection.sought.kind is not Kind.ACCURACY else {}
         failed = said.get("failed", (False,))
@@ -55,6 +57,7 @@ class Played:
                 failed=failed,
                 levels=said.get("levels", {}),
                 why=said.get("why", ""),
+                devices={"speed": f"GPU-{len(self.runs)}"},
             )
         )
 
@@ -104,6 +107,8 @@ def test_a_slower_commit_is_found_by_blocks_beside_the_good_end(begin, culprit):
     letters = [int(run.body["commit"], 16) == 0 for run in played.runs]
     assert letters[:8] == [True, False, False, True] * 2
     assert len(played.runs) % 4 == 0
+    assert played.pinned[:2] == [{}, {"speed": "GPU-0"}], "all on the device of the first"
+    assert all(one == {"speed": "GPU-0"} for one in played.pinned[1:])
     assert len(played.runs) <= 4 * 16
 
 

@@ -33,6 +33,7 @@ RUNS_EXAMPLE: list[dict[str, Any]] = [
         "failed": [True],
         "levels": {},
         "why": "",
+        "devices": {},
     }
 ]
 Test = Annotated[
