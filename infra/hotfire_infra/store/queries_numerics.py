@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
-from hotfire_infra.store.models import Attempt, Cell, Result, Run, Task, Test
+from hotfire_infra.store.models import Attempt, Cell, KernelError, Result, Run, Task, Test
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,15 @@ def case_errors(
         .order_by(Run.id.desc())
         .limit(last_runs)
     )
+    yield from _errors(connection, Run.id.in_(recent.scalar_subquery()), mine)
+
+
+def case_errors_of_run(connection: Connection, run_id: int) -> Iterator[CaseErrorRow]:
+    """Yield the errors of all kernel cases of one run; of a test that ran again the last is last."""
+    yield from _errors(connection, Run.id == run_id)
+
+
+def _errors(connection: Connection, *which: ColumnElement[bool]) -> Iterator[CaseErrorRow]:
     query = (
         select(Run.number, Cell.platform, Test.name, Result.metrics)
         .join(Test, Test.id == Result.test_id)
@@ -53,10 +62,10 @@ def case_errors(
         .join(Cell, Cell.id == Task.cell_id)
         .join(Run, Run.id == Cell.run_id)
         .where(
-            Run.id.in_(recent.scalar_subquery()),
             Attempt.purpose == "result",
             Attempt.invalidation_id.is_(None),
-            mine,
+            Result.metrics.is_not(None),
+            *which,
         )
         .order_by(Run.id, Result.attempt_id, Result.seq)
     )
@@ -72,6 +81,51 @@ def case_errors(
                 max_relative=_figure(metrics.get("max_rel")),
                 over_bound=_figure(metrics.get("error_over_bound")),
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelErrorRow:
+    """Errors of one group of cases in one run of the target branch, as they were recorded."""
+
+    run_id: int
+    run_number: int
+    kernel: str
+    dtype: str
+    shape: str
+    arch: str
+    cases: int
+    ulp: Any
+    relative: Any
+    over_bound: float
+    ulp_level: float
+    relative_level: float
+
+
+def recorded_errors(
+    connection: Connection, kernels: Sequence[str], *, until_run: int, last: int
+) -> tuple[KernelErrorRow, ...]:
+    """Return what was recorded of some kernels in the last runs up to one, oldest run first."""
+    recent = (
+        select(KernelError.run_id)
+        .where(KernelError.run_id <= until_run)
+        .distinct()
+        .order_by(KernelError.run_id.desc())
+        .limit(last)
+    )
+    query = (
+        select(*KernelError.__table__.c, Run.number.label("run_number"))
+        .join(Run, Run.id == KernelError.run_id)
+        .where(KernelError.kernel.in_(kernels), KernelError.run_id.in_(recent.scalar_subquery()))
+        .order_by(KernelError.run_id)
+    )
+    return tuple(KernelErrorRow(**row._mapping) for row in connection.execute(query))
+
+
+def replace_errors(connection: Connection, run_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Record the errors of a run anew."""
+    connection.execute(delete(KernelError).where(KernelError.run_id == run_id))
+    if rows:
+        connection.execute(insert(KernelError), [{"run_id": run_id, **row} for row in rows])
 
 
 def _implementation(metrics: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hotfire_infra.analysis.numerics.drift import ARL0, Alarm, alarms
@@ -16,6 +16,8 @@ SHAPE_CLASSES = ((0, "empty"), (1 << 8, "tiny"), (1 << 14, "small"), (1 << 20, "
 """Upper limits of the product of a case's sizes; above the last is `large`."""
 NOT_SIZES = frozenset({"seed", "past", "pos"})
 QUANTILES = (0.5, 0.9, 0.99, 1.0)
+ULP_FLOOR, RELATIVE_FLOOR = 1.0, 2.0**-24
+"""Errors below these are rounding: a level hardly moves with them."""
 LARGEST = 1e30
 """Stands for an infinite error or one that is not a number: it ranks above all others."""
 
@@ -99,6 +101,13 @@ def error_histories(
     grouped: dict[Group, dict[int, dict[str, CaseErrorRow]]] = defaultdict(
         lambda: defaultdict(dict)
     )
+    for group, row in grouped_cases(rows):
+        grouped[group][row.run_number][row.name] = row
+    return tuple(_history(group, grouped[group], arl0) for group in sorted(grouped))
+
+
+def grouped_cases(rows: Iterable[CaseErrorRow]) -> Iterator[tuple[Group, CaseErrorRow]]:
+    """Yield each row with its group; tests that are no case lines are left out."""
     cases: dict[str, CaseLine | None] = {}
     for row in rows:
         if row.name not in cases:
@@ -106,9 +115,7 @@ def error_histories(
         case = cases[row.name]
         if case is not None:
             arch = " ".join(part for part in (row.platform, row.impl) if part)
-            group = Group(kernel=case.op, dtype=case.dtype, shape=shape_class(case), arch=arch)
-            grouped[group][row.run_number][row.name] = row
-    return tuple(_history(group, grouped[group], arl0) for group in sorted(grouped))
+            yield Group(kernel=case.op, dtype=case.dtype, shape=shape_class(case), arch=arch), row
 
 
 def _case(name: str) -> CaseLine | None:
@@ -132,12 +139,12 @@ def _history(
         found.append(
             RunErrors(
                 run=number,
-                ulp=_distribution([row.max_ulp for row in rows]),
-                relative=_distribution([row.max_relative for row in rows]),
-                over_bound=max(_finite(row.over_bound) for row in rows),
-                ulp_level=_level([(row.max_ulp, then.max_ulp) for row, then in known], 1.0),
-                relative_level=_level(
-                    [(row.max_relative, then.max_relative) for row, then in known], 2.0**-24
+                ulp=distribution([row.max_ulp for row in rows]),
+                relative=distribution([row.max_relative for row in rows]),
+                over_bound=max(finite(row.over_bound) for row in rows),
+                ulp_level=level([(row.max_ulp, then.max_ulp) for row, then in known], ULP_FLOOR),
+                relative_level=level(
+                    [(row.max_relative, then.max_relative) for row, then in known], RELATIVE_FLOOR
                 ),
             )
         )
@@ -157,16 +164,19 @@ def _later(found: Sequence[Alarm]) -> tuple[Alarm, ...]:
     )
 
 
-def _level(pairs: Sequence[tuple[float, float]], floor: float) -> float:
-    logs = [math.log2((floor + _finite(now)) / (floor + _finite(then))) for now, then in pairs]
+def level(pairs: Sequence[tuple[float, float]], floor: float) -> float:
+    """Return the mean of log₂((floor + now) ÷ (floor + then)) over pairs; 0 of none."""
+    logs = [math.log2((floor + finite(now)) / (floor + finite(then))) for now, then in pairs]
     return math.fsum(logs) / len(logs) if logs else 0.0
 
 
-def _distribution(errors: Sequence[float]) -> Distribution:
-    ordered = sorted(_finite(error) for error in errors)
+def distribution(errors: Sequence[float]) -> Distribution:
+    """Return the quantiles of at least one error."""
+    ordered = sorted(finite(error) for error in errors)
     places = [max(0, math.ceil(share * len(ordered)) - 1) for share in QUANTILES]
     return Distribution(cases=len(ordered), quantiles=tuple(ordered[place] for place in places))
 
 
-def _finite(error: float) -> float:
+def finite(error: float) -> float:
+    """Return an error as it ranks: what is no number or infinite above all."""
     return error if math.isfinite(error) else LARGEST
