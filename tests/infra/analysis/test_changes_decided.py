@@ -7,7 +7,6 @@ from contextlib import closing
 
 import pytest
 from sqlalchemy import update
-from tests.infra.analysis.conftest import Branch
 
 from hotfire_infra.analysis.reporting import StoreReports
 from hotfire_infra.api.service import Service
@@ -24,18 +23,17 @@ STEP = {31: 0.9}
 
 
 @pytest.fixture
-def branch(store, make_plan):
+def stepped(branch, store):
     """A branch with a step that is an alert."""
-    made = Branch(store, make_plan)
-    made.history(STEP, runs=40, noise=0.003)
+    branch.history(STEP, runs=40, noise=0.003)
     archive = store.blobs.put_bytes(b"source").sha256
     with store.writing() as connection:
         connection.execute(update(SourceStamp).values(archive_sha256=archive))
-    return made
+    return branch
 
 
 @pytest.fixture
-def address(branch, store, tmp_path, served):
+def address(stepped, store, tmp_path, served):
     service = Service(
         store=store,
         settings=Settings(home=store.home, cache=tmp_path / "cache", user="tester"),
@@ -66,7 +64,7 @@ def test_what_is_decided_far_away_is_decided_in_the_store(desk, store):
     assert desk.withdraw(change.id).accepted == ""
 
 
-def test_reruns_are_asked_for_once_and_shown_with_their_sides(desk, branch):
+def test_reruns_are_asked_for_once_and_shown_with_their_sides(desk):
     (change,) = desk.changes(limit=5, state="alert")
     asked = desk.confirm(change.id, 600)
     assert (asked.state, asked.answer, asked.change) == ("open", "open", change.id)
@@ -88,7 +86,7 @@ def test_refusals_far_away_are_the_same_errors(desk):
         desk.withdraw(desk.changes(limit=1, state=None)[0].id)
 
 
-def test_who_decided_is_in_the_audit_log_of_the_store(branch, store):
+def test_who_decided_is_in_the_audit_log_of_the_store(stepped, store):
     near = StoreDesk(store, "ada")
     (change,) = near.changes(limit=5, state="alert")
     near.label(change.id, ChangeLabel.INFRA)
@@ -103,12 +101,12 @@ def test_who_decided_is_in_the_audit_log_of_the_store(branch, store):
         near.accept(change.id, " ")
 
 
-def test_a_report_with_reruns_travels_unchanged(desk, branch, store):
-    run = branch.measure(40, {"decode": 70.0}, revision="f" * 40, verdict="failed")
+def test_a_report_with_reruns_travels_unchanged(desk, stepped, store):
+    run = stepped.measure(40, {"decode": 70.0}, revision="f" * 40, verdict="failed")
     with store.writing() as connection:
         archive = store.blobs.put_bytes(b"change").sha256
         connection.execute(update(SourceStamp).values(archive_sha256=archive))
-    branch.finalize(run)
+    stepped.finalize(run)
     report = StoreReports(store).find("41")
     asked = desk.confirm("41", 600)
     shown = StoreReports(store).find("41")
