@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hotfire_testframework.measuring.canary import canary
+from hotfire_testframework.measuring.canary import Song, best_of, canary, residuals
 from hotfire_testframework.measuring.foreign_load import Snapshot, foreign_share, snapshot
 from hotfire_testframework.measuring.replicates import Session
 
@@ -19,6 +19,7 @@ class Machine:
     def __init__(self, foreign: float = 0.0, canaries: tuple[float, ...] = (0.01,)) -> None:
         self.now, self.foreign, self.launched = 0.0, foreign, list[str]()
         self._canaries: Iterator[float] = iter(canaries * 100)
+        self.memory = 0.02
 
     def launch(self, what: str) -> dict[str, Any]:
         self.launched.append(what)
@@ -36,9 +37,10 @@ class Machine:
         return Snapshot(wall=self.now, busy=busy, own=self.now, cpus=2)
 
     def session(self) -> Session:
-        return Session(
-            self.launch, clock=lambda: self.now, look=self.look, sing=lambda: next(self._canaries)
-        )
+        return Session(self.launch, clock=lambda: self.now, look=self.look, sing=self.sing)
+
+    def sing(self) -> Song:
+        return Song(clock=next(self._canaries), memory=self.memory, arithmetic=0.001)
 
 
 def test_rounds_interleave_the_benchmarks_and_keep_the_measured_order() -> None:
@@ -68,12 +70,32 @@ def test_a_neighbour_that_takes_a_tenth_of_the_machine_makes_the_point_invalid()
 
 
 def test_a_slow_canary_makes_the_point_invalid() -> None:
-    session = Machine(canaries=(0.010, 0.012, 0.012)).session()
+    session = Machine(canaries=(0.010, *[0.012] * 5)).session()
     session.rounds(["load"], 3, 9.0)
     (point,) = session.points("load")
     assert point.canary == pytest.approx(0.2)
     assert point.reason is not None
-    assert "canary" in point.reason
+    assert point.reason.startswith("clock canary 20.0% slower")
+
+
+def test_canaries_sing_before_and_after_so_that_a_neighbour_who_comes_meanwhile_is_heard() -> None:
+    session = Machine(canaries=(0.010, 0.015)).session()
+    session.rounds(["load"], 3, 9.0)
+    (point,) = session.points("load")
+    assert point.canary == pytest.approx(0.25)
+    assert not point.valid
+
+
+def test_scarce_memory_bandwidth_is_named_though_the_clock_is_as_ever() -> None:
+    machine = Machine()
+    session = machine.session()
+    session.rounds(["load"], 3, 9.0)
+    machine.memory = 0.03
+    session.rounds(["decode"], 3, 9.0)
+    (quiet,), (disturbed,) = session.points("load"), session.points("decode")
+    assert quiet.valid
+    assert disturbed.canary == pytest.approx(0.5)
+    assert disturbed.reason == "memory canary 50.0% slower than at its best, allowed 20%"
 
 
 def test_an_unreadable_load_is_a_reason_and_not_a_quiet_machine(tmp_path: Path) -> None:
@@ -95,5 +117,14 @@ def test_the_probe_is_a_series_of_all_launches() -> None:
     assert (len(probe.replicates), probe.launches[:4]) == (12, [0, 0, 1, 1])
 
 
-def test_the_canary_is_short() -> None:
-    assert 0 < canary() < 10
+def test_the_canaries_are_short_and_take_their_time() -> None:
+    song = canary()
+    assert all(0 < seconds < 10 for seconds in (song.clock, song.memory, song.arithmetic))
+
+
+def test_a_residual_is_that_of_each_canary_on_its_own() -> None:
+    songs = [
+        Song(clock=1.0, memory=2.0, arithmetic=3.0), Song(clock=2.0, memory=1.0, arithmetic=3.0)
+    ]  # fmt: skip
+    assert best_of(songs) == Song(clock=1.0, memory=1.0, arithmetic=3.0)
+    assert residuals(songs, best_of(songs)) == {"clock": 0.5, "memory": 0.5, "arithmetic": 0.0}
