@@ -242,6 +242,31 @@ def test_a_cluster_goes_with_its_owner_and_leaves_nothing(tmp_path):
             listener.bind(("127.0.0.1", port))
 
 
+def test_what_a_killed_up_left_is_finished_and_a_broken_database_made_anew(tmp_path):
+    home = Home.at(tmp_path / "home")
+    options = ["--home", home.folder, "--nodes", "0", "--no-kueue", "--no-real-node"]
+    options += ["--owner", os.getpid()]
+    first = subprocess.Popen(
+        [sys.executable, "-m", "hotfire_k8s", "up", *map(str, options)], stderr=subprocess.DEVNULL
+    )
+    wait_for("the database", lambda: processes.recorded(home, "kube-apiserver"))
+    first.kill()
+    first.wait()
+    survivor = processes.recorded(home, "etcd")["pid"]
+    second = command("up", *options)
+    assert second.returncode == 0, second.stderr
+    assert processes.recorded(home, "etcd")["pid"] == survivor
+
+    processes.stop(home, ["etcd", "kube-apiserver"])
+    (database,) = home.folder.glob("etcd/data/member/snap/db")
+    database.write_bytes(b"scribble" * 4096)
+    third = command("up", *options)
+    assert third.returncode == 0, third.stderr
+    assert "making it anew" in third.stderr
+    assert command("down", "--home", home.folder).returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_home_without_a_cluster_is_said(tmp_path):
     looked = command("status", "--home", tmp_path / "none")
     assert (looked.returncode, looked.stdout) == (3, "")
