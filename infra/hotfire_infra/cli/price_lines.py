@@ -25,9 +25,7 @@ def price_lines(price: Price) -> list[str]:
     lines = [f" price {', '.join(parts)}; {_basis(price)}"]
     idle = {task.cell for task in price.tasks if task.basis is Basis.NOTHING}
     if idle:
-        lines.append(
-            f" free  {count(len(idle), 'cell')} not executable here, nor what waits for them"
-        )
+        lines.append(f" free  {count(len(idle), 'cell')}: not executable here, or waiting for one")
     if budget := _budget(price):
         over = exceeded(price)
         verdict = f"exceeded: {'; '.join(over)}" if over else "kept"

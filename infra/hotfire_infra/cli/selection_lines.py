@@ -32,6 +32,13 @@ def selection_lines(plan: Plan) -> Iterator[str]:
     if len(selection.doubts) > SHOWN_DOUBTS:
         yield f" and {len(selection.doubts) - SHOWN_DOUBTS} more doubts"
     yield _outcome(plan, selection)
+    for cell in plan.cells:
+        told = selection.tests.get(cell.key)
+        if told is not None and told.doubt:
+            yield f" tests of {short(cell)}: all, in doubt: {told.doubt}"
+        elif told is not None:
+            left = len(plan.unconcerned(cell))
+            yield f" tests of {short(cell)}: {count(left, 'test')} left out: {told.proof}"
 
 
 def unselected_lines(plan: Plan) -> Iterator[str]:

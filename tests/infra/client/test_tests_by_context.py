@@ -132,7 +132,9 @@ def test_a_changed_function_runs_the_tests_that_ran_its_file_here_and_by_a_servi
         assert main(["plan", "small", "--changed-since", "main", "--explain", test]) == 0
         assert words in capsys.readouterr().out
     assert main(["plan", "small", "--changed-since", "main"]) == 0
-    assert "1 test left out: no change concerns them" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "1 test left out: no change concerns them" in said.out
+    assert "tests of check@here: 1 test left out: it ran no function of ops/a.py" in said.err
 
     shown = asked("run", "small", "--changed-since", "main")
     assert (shown["verdict"], shown["cells"][0]["tests"]) == ("passed", {"passed": 1})
@@ -151,6 +153,12 @@ def test_a_new_test_runs_and_a_changed_constant_runs_all(checkout: Path, asked: 
     (checkout / "ops" / "a.py").write_text("def a():\n    x = 1\n    return x\n")
     plan = Plan.from_json(asked("plan", "small", "--changed-since", "main"))
     assert planned_tests(plan) == ((TEST_A, TEST_B), ())
+    assert plan.selection is not None
+    [told] = plan.selection.tests.values()
+    assert (
+        told.doubt
+        == "tests/test_ops.py changed outside of functions, or in a way that is not known"
+    )
     shown = asked("run", "small", "--changed-since", "main")
     assert shown["cells"][0]["tests"] == {"passed": 3}
     git(checkout, "checkout", "-q", "tests")
