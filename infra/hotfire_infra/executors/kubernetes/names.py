@@ -86,8 +86,12 @@ def task_hash(task: str) -> str:
 
 
 def queue_name(template: str, team: str, *, is_exclusive: bool) -> str:
-    """Return the LocalQueue of a team; `template` holds `{team}`, or names one queue for all."""
-    name = label_value(template.replace("{team}", team or "default").lower()) or "default"
+    """Return the LocalQueue of a team; `template` holds `{team}`, or names one queue for all.
+
+    It is the name of an object and the value of a label: no `_`, and room for the ending.
+    """
+    text = template.replace("{team}", team or "default").lower().replace("_", "-")
+    name = label_value(text)[: _LONGEST_VALUE - len(EXCLUSIVE)].strip("-.") or "default"
     return name + EXCLUSIVE if is_exclusive else name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,15 @@ def test_a_pool_that_serves_more_is_another_flavor(small: Catalogue, tmp_path: P
     more = load_platforms(path)
     assert flavor_name(more, "hosts") != flavor_name(small, "hosts")
     assert flavor_name(more, "dgx") == flavor_name(small, "dgx")
+
+
+@pytest.mark.parametrize("team", ["perf_team", "Größe", "x" * 80, "a."])
+def test_every_team_has_queues_of_a_name_that_kubernetes_takes(small: Catalogue, team: str) -> None:
+    objects = kueue_objects(small, QueueConfiguration(teams={team: 1}))
+    for one in objects:
+        name = one["metadata"]["name"]
+        assert re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name), name
+        assert one["kind"] != "LocalQueue" or len(name) <= 63
 
 
 def test_two_teams_with_one_queue_are_refused(small: Catalogue) -> None:
