@@ -40,6 +40,25 @@ def describe(home: Home, kubeconfig: Path) -> dict[str, Any]:
     }
 
 
+def is_ready(kubeconfig: Path) -> bool:
+    """Whether the API server of a kubeconfig says that it can serve."""
+    kubectl = shutil.which("kubectl", path=executables_path())
+    if kubectl is None:
+        return False
+    argv = [
+        kubectl,
+        f"--kubeconfig={kubeconfig}",
+        "--request-timeout=5s",
+        "get",
+        "--raw",
+        "/readyz",
+    ]
+    try:
+        return subprocess.run(argv, capture_output=True, timeout=TIMEOUT_S).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
 def _look(kubeconfig: Path) -> tuple[str, str, set[str], dict[str, bool]]:
     """Return version, address, API groups, and each node with whether it is a real one."""
     kubectl = shutil.which("kubectl", path=executables_path())

@@ -105,6 +105,12 @@ DEFINITIONS: Mapping[str, Definition] = {
         links=COMPILER_LINKS,
         toolchain="cuda",
     ),
+    "jetson": Definition(
+        packages=(*TOOLCHAIN_PACKAGES, "g++-aarch64-linux-gnu", "qemu-user-static"),
+        lock="toolchain.lock",
+        sources=("testframework",),
+        links=COMPILER_LINKS,
+    ),
     "service": Definition(
         packages=(*RUNNER_PACKAGES, "git", "grep"),
         lock="service.lock",

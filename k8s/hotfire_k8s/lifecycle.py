@@ -298,8 +298,12 @@ def status(home: Home, say: Say) -> list[Health]:
     if not home.folder.exists():
         return []
     with home.only_command(say):
-        state = home.read(STATE)
-        return [] if state is None else _look_at_all(home, state)
+        if adopted := (home.read(DESCRIPTION) or {}).get("adopted"):
+            is_ready = adopting.is_ready(home.kubeconfig)
+            state = "healthy" if is_ready else "unhealthy"
+            return [Health(name="kube-apiserver", state=state, note=f"of {adopted}")]
+        before = home.read(STATE)
+        return [] if before is None else _look_at_all(home, before)
 
 
 def _look_at_all(home: Home, state: Mapping[str, Any]) -> list[Health]:

@@ -41,6 +41,7 @@ LOCKS = (
     "infra/setup/uv.lock",
     "infra/setup/cuda.lock",
     "infra/setup/models.lock",
+    "k8s/controlplane/go.lock",
     "k8s/images/service.lock",
     "k8s/images/toolchain.lock",
 )

@@ -44,6 +44,14 @@ def test_it_is_described_as_ours_would_be(foreign, tmp_path):
     assert (description["nodes"], description["real_node"]) == (1, "node-1")
 
 
+def test_its_api_server_is_all_that_status_looks_at(foreign, tmp_path):
+    home = Home.at(tmp_path / "home")
+    lifecycle.adopt(home, foreign, print)
+    assert [row.state for row in lifecycle.status(home, print)] == ["healthy"]
+    (tmp_path / "kubectl").write_text("#!/bin/sh\nexit 1\n")
+    assert [row.state for row in lifecycle.status(home, print)] == ["unhealthy"]
+
+
 def test_down_forgets_it_and_up_does_not_touch_it(foreign, tmp_path):
     home = Home.at(tmp_path / "home")
     lifecycle.adopt(home, foreign, print)
