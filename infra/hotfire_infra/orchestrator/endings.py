@@ -221,8 +221,8 @@ def _by_exit(
     is_incomplete = code in (RunnerExit.PASSED, RunnerExit.PRODUCT_FAILURE) and manifest.reason
     if is_incomplete:
         reason = f"{reason}: {manifest.reason}"
-    elif problem and meaning.end is AttemptEnd.ERRORED:
-        reason = f"{reason}: {problem}"
+    elif (problem or seen.detail) and meaning.end is AttemptEnd.ERRORED:
+        reason = f"{reason}: {problem or seen.detail}"
     return Ending(
         state=AttemptState(meaning.end.value),
         reason=reason,

@@ -75,9 +75,11 @@ class KubernetesSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     service_url: Address
-    """Where pods reach this service."""
+    """Where pods reach this service; with http:// their tokens go there without encryption."""
     image: str
     """With the runner at `/opt/hotfire/runner.pyz`; for platforms that name none."""
+    checks_runner: bool = True
+    """Whether an image with another runner than this service's runs nothing."""
     kubeconfig: Path | None = None
     """None: the service account of the pod that this service runs in."""
     context: str | None = None

@@ -33,10 +33,13 @@ def main(arguments: Sequence[str]) -> int:
     """Run and ship; return the runner's exit code, 35 when it could not be delivered."""
     options = _parse(arguments)
     directory = AttemptDir(Path(options.directory).resolve())
+    if other := _other_runner(options.runner_sha256):
+        print(other, file=sys.stderr)
+        return int(RunnerExit.BAD_CONFIGURATION)
     try:
         token = _read_token(options.token_file or directory.root / "token")
         attempt = directory.root.name if options.attempt is None else options.attempt
-        link = ServiceLink(options.server, attempt, token)
+        link = ServiceLink(options.server, attempt, token, is_private=options.plain_http)
         if not options.fetch:
             return ship(directory, link, give_up=options.give_up)
         try:
@@ -56,8 +59,22 @@ def _parse(arguments: Sequence[str]) -> Any:
     parser.add_argument("--token-file", type=Path, help="default: DIR/token")
     parser.add_argument("--attempt", help="ULID; default: the directory's name")
     parser.add_argument("--fetch", action="store_true", help="get specification and inputs first")
+    parser.add_argument("--runner-sha256", metavar="DIGEST", help="run nothing as any other runner")
+    parser.add_argument(
+        "--plain-http", action="store_true", help="http:// will do: the way there is private"
+    )
     parser.add_argument("--give-up", type=float, default=GIVE_UP_SECONDS, metavar="SECONDS")
     return parser.parse_args(list(arguments))
+
+
+def _other_runner(wanted: str | None) -> str:
+    """Say that this zipapp is not the runner that the plan was frozen with; empty if it is."""
+    if wanted is None:
+        return ""
+    found = hashlib.sha256(Path(sys.argv[0]).read_bytes()).hexdigest()
+    if found == wanted:
+        return ""
+    return f"this runner is {found[:16]}, the service has {wanted[:16]}: build the image anew"
 
 
 def _read_token(path: Path) -> str:
@@ -66,12 +83,15 @@ def _read_token(path: Path) -> str:
 
 def patiently(work: Callable[[], None], give_up: float) -> None:
     """Do `work`, again and again while the service cannot be reached."""
-    wait, since = IDLE_SECONDS, time.monotonic()
+    wait, since, said = IDLE_SECONDS, time.monotonic(), ""
     while True:
         try:
             work()
             return
         except LinkLostError as error:
+            if str(error) != said:
+                said = str(error)
+                print(f"waits for the service: {said}", file=sys.stderr, flush=True)
             if time.monotonic() - since > give_up:
                 raise
             time.sleep(max(wait, error.wait_s))

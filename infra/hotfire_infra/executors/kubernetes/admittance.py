@@ -252,7 +252,7 @@ class Admittance:
         troubles: list[str] = []
         kinds = flavors = queues = None
         try:
-            kinds = read_nodes(self.cluster)
+            kinds = read_nodes(self.cluster, by_name=self._selects_by_name())
         except ClusterError as error:
             troubles.append(f"nodes: {error}")
         if self.section.kueue != "no":
@@ -263,6 +263,10 @@ class Admittance:
                     troubles.append(f"queues: {error}")
         self.trouble = "; ".join(troubles)
         return Supply(kinds=kinds, flavors=flavors or {}, queues=queues)
+
+    def _selects_by_name(self) -> bool:
+        selectors = [one.node_selector for one in self.section.platforms.values()]
+        return any(names.HOSTNAME in one for one in (self.section.node_selector, *selectors))
 
     def _read_queues(self) -> Any:
         return read_queues(self.cluster, self.section.namespace, names.KUEUE_VERSION)

@@ -25,8 +25,13 @@ WITH_KUEUE: Sequence[tuple[str, str, Sequence[str]]] = (
 def check_cluster(cluster: Cluster, section: KubernetesSection) -> list[str]:
     """Return what is missing, in sentences; ClusterError if nobody answers."""
     cluster.get("/version")
-    has_kueue = section.kueue == "yes" or (section.kueue == "auto" and _has_kueue(cluster))
     found = []
+    if section.service_url.startswith("http://"):
+        found.append(
+            f"tokens of attempts go to {section.service_url} without encryption: only for a "
+            "network that is yours alone"
+        )
+    has_kueue = section.kueue == "yes" or (section.kueue == "auto" and _has_kueue(cluster))
     for group, resource, verbs in (*NEEDED, *(WITH_KUEUE if has_kueue else ())):
         denied = [verb for verb in verbs if not _may(cluster, section, group, resource, verb)]
         if denied:

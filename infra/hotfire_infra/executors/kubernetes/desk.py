@@ -43,6 +43,7 @@ from hotfire_testframework.contract.evidence import Evidence, Witness
 from hotfire_testframework.contract.failure import FailureClass
 from hotfire_testframework.contract.task import AttemptSpec
 from hotfire_testframework.contract.ulid import Ulid
+from hotfire_testframework.runner.bundle import bundle_sha256
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class Desk:
     _troubles: dict[Ulid, str] = field(default_factory=dict)
     _asked_ns: dict[Ulid, int] = field(default_factory=dict)
     _failures: dict[Ulid, Evidence] = field(default_factory=dict)
+    _runner: str | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _is_started: bool = False
     _is_closed: bool = False
@@ -203,7 +205,9 @@ class Desk:
         if not self._is_kueue_known:
             self._look_for_kueue()
         namespace = self.section.namespace
-        job = job_of(order, self.section, with_kueue=self.has_kueue)
+        job = job_of(
+            order, self.section, with_kueue=self.has_kueue, runner_sha256=self._runner_sha256()
+        )
         path = f"/apis/batch/v1/namespaces/{namespace}/jobs"
         uid = self._made_or_there(path, job, attempt)
         secret = secret_of(order, self.section, uid)
@@ -213,6 +217,12 @@ class Desk:
         self._troubles.pop(attempt, None)
         if self._is_unwanted(root):
             self.delete(attempt)
+
+    def _runner_sha256(self) -> str:
+        """Return the runner that plans are frozen with here; none where any will do."""
+        if self._runner is None:
+            self._runner = bundle_sha256() if self.section.checks_runner else ""
+        return self._runner
 
     def _made_or_there(self, path: str, wanted: Object, attempt: Ulid) -> str:
         """Make an object; return its UID, or that of the same one made before."""

@@ -30,8 +30,10 @@ SCRATCH = "/tmp"
 PYTHON = {"linux": "python3", "windows": "python"}
 
 
-def job_of(order: Order, section: KubernetesSection, *, with_kueue: bool) -> Manifest:
-    """Return the Job of an attempt."""
+def job_of(
+    order: Order, section: KubernetesSection, *, with_kueue: bool, runner_sha256: str = ""
+) -> Manifest:
+    """Return the Job of an attempt; its image must have this very runner, if one is named."""
     placement = placement_of(order, section)
     labels = labels_of(order)
     deadline = pod_deadline(order.spec.spec, section)
@@ -62,7 +64,7 @@ def job_of(order: Order, section: KubernetesSection, *, with_kueue: bool) -> Man
                         **pod_annotations(order, placement, with_kueue=with_kueue),
                     },
                 },
-                "spec": _pod(order, section, placement, deadline),
+                "spec": _pod(order, section, placement, deadline, runner_sha256),
             },
         },
     }
@@ -207,7 +209,13 @@ def _toleration(section: TolerationSection) -> Manifest:
     return found
 
 
-def _pod(order: Order, section: KubernetesSection, placement: Placement, deadline: int) -> Manifest:
+def _pod(
+    order: Order,
+    section: KubernetesSection,
+    placement: Placement,
+    deadline: int,
+    runner_sha256: str,
+) -> Manifest:
     spec = order.spec.spec
     found: Manifest = {
         "restartPolicy": "Never",
@@ -219,7 +227,7 @@ def _pod(order: Order, section: KubernetesSection, placement: Placement, deadlin
         "nodeSelector": dict(placement.node_selector),
         "tolerations": [dict(item) for item in placement.tolerations],
         "securityContext": _pod_security(section, placement),
-        "containers": [_container(order, section, placement)],
+        "containers": [_container(order, section, placement, runner_sha256)],
         "volumes": _volumes(order, placement),
     }
     if placement.runtime_class:
@@ -243,13 +251,15 @@ def _pod_security(section: KubernetesSection, placement: Placement) -> Manifest:
     }
 
 
-def _container(order: Order, section: KubernetesSection, placement: Placement) -> Manifest:
+def _container(
+    order: Order, section: KubernetesSection, placement: Placement, runner_sha256: str
+) -> Manifest:
     work = WORK[_family(placement)]
     found: Manifest = {
         "name": names.CONTAINER,
         "image": image_of(order.platform, section),
         "imagePullPolicy": section.image_pull_policy,
-        "command": command_of(order, section, placement),
+        "command": command_of(order, section, placement, runner_sha256),
         "workingDir": work,
         "env": [{"name": "HOME", "value": work}],
         "resources": resources_of(order.spec.spec, placement, section),
@@ -272,15 +282,20 @@ def image_of(platform: str, section: KubernetesSection) -> str:
     return section.image if own is None or own.image is None else own.image
 
 
-def command_of(order: Order, section: KubernetesSection, placement: Placement) -> list[str]:
+def command_of(
+    order: Order, section: KubernetesSection, placement: Placement, runner_sha256: str = ""
+) -> list[str]:
     """Return what the container runs; the token stands in a file, never here."""
     family = _family(placement)
     separator = "\\" if placement.is_windows else "/"
     token = f"{HANDED[family]}{separator}{TOKEN_FILE}"
+    # Whoever configures http:// has decided that the cluster's network is private.
+    plain = ["--plain-http"] if section.service_url.startswith("http://") else []
+    runner = ["--runner-sha256", runner_sha256] if runner_sha256 else []
     return [
         PYTHON[family], RUNNER[family], "ship", WORK[family],
         "--attempt", order.attempt, "--server", section.service_url,
-        "--token-file", token, "--fetch",
+        "--token-file", token, "--fetch", *plain, *runner,
     ]  # fmt: skip
 
 

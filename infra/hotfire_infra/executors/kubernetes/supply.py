@@ -14,8 +14,6 @@ PAGE = 500
 _PASSING_TAINTS = frozenset({"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"})
 """They come and go with the node's health: what is ill today may serve tomorrow."""
 _CORDON = "node.kubernetes.io/unschedulable"
-_OWN_NAMES = (names.HOSTNAME,)
-"""Labels that tell nodes apart that are otherwise alike."""
 
 Taint = tuple[str, str, str]
 """Key, value, effect."""
@@ -70,14 +68,17 @@ class Supply:
     """By name of the LocalQueue; none: the cluster has no Kueue, or nobody may look."""
 
 
-def read_nodes(cluster: Cluster) -> tuple[NodeKind, ...]:
-    """Return the nodes by kind; a thousand of them are a dozen kinds."""
+def read_nodes(cluster: Cluster, *, by_name: bool = False) -> tuple[NodeKind, ...]:
+    """Return the nodes by kind; a thousand of them are a dozen kinds.
+
+    `by_name`: somebody selects nodes by their names, so that each is a kind of its own.
+    """
     counted: dict[tuple[Any, ...], int] = {}
     query = {"limit": str(PAGE)}
     while True:
         page = cluster.get("/api/v1/nodes", **query)
         for node in page.get("items") or ():
-            key = _kind_of(node)
+            key = _kind_of(node, by_name=by_name)
             counted[key] = counted.get(key, 0) + 1
         token = (page.get("metadata") or {}).get("continue")
         if not token:
@@ -91,10 +92,11 @@ def read_nodes(cluster: Cluster) -> tuple[NodeKind, ...]:
     )
 
 
-def _kind_of(node: Object) -> tuple[Any, ...]:
+def _kind_of(node: Object, *, by_name: bool) -> tuple[Any, ...]:
     meta, spec = node.get("metadata") or {}, node.get("spec") or {}
     labels = meta.get("labels") or {}
-    own = tuple(sorted((key, str(value)) for key, value in labels.items() if key not in _OWN_NAMES))
+    left_out = () if by_name else (names.HOSTNAME,)
+    own = tuple(sorted((key, str(value)) for key, value in labels.items() if key not in left_out))
     taints = tuple(
         sorted(
             (str(one.get("key")), str(one.get("value") or ""), str(one.get("effect")))

@@ -56,7 +56,7 @@ def _at_limit_v2(proc: Path, groups: Path) -> int | None:
     own = _group_of(proc, "")
     if own is None:
         return None
-    group = groups / own
+    group = _found(groups, own)
     if (group / "memory.max").read_text().strip() == "max":
         return None
     return _field(group / "memory.events", "oom_kill")
@@ -66,10 +66,16 @@ def _at_limit_v1(proc: Path, groups: Path) -> int | None:
     own = _group_of(proc, "memory")
     if own is None:
         return None
-    group = groups / "memory" / own
+    group = _found(groups / "memory", own)
     if int((group / "memory.limit_in_bytes").read_text()) >= _UNLIMITED_V1:
         return None
     return _field(group / "memory.oom_control", "oom_kill")
+
+
+def _found(mounted: Path, own: str) -> Path:
+    """Return our group's folder; in a container that shows only our group it is what is mounted."""
+    group = mounted / own
+    return group if group.is_dir() else mounted
 
 
 def _group_of(proc: Path, controller: str) -> str | None:

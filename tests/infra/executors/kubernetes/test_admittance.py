@@ -216,6 +216,15 @@ def test_the_executor_refuses_by_what_the_cluster_has_now(nodes: FakeApiServer, 
     assert "reached by ssh" in other.reason
 
 
+def test_nodes_may_be_selected_by_their_names(nodes: FakeApiServer, start):
+    selector = {"kubernetes.io/hostname": "cpu-7"}
+    assert start(node_selector=selector).can_execute(asked("linux-x86_64")) is None
+    other = {"kubernetes.io/hostname": "nobody"}
+    refusal = start(node_selector=other).can_execute(asked("linux-x86_64"))
+    assert refusal is not None
+    assert "kubernetes.io/hostname=nobody" in refusal.reason
+
+
 def test_a_cluster_that_may_not_be_looked_at_refuses_nothing(api: FakeApiServer, start):
     api.faults.append(lambda _method, _path: (403, {"message": "nodes is forbidden"}, {}))
     executor = start()

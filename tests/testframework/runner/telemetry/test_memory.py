@@ -54,3 +54,16 @@ def test_a_machine_that_says_nothing_accuses_nobody(tmp_path):
     nothing = read_counters(tmp_path, tmp_path)
     assert nothing == MemoryCounters(at_limit=None, on_machine=None)
     assert not nothing.hit_limit_since(nothing)
+
+
+def test_a_container_that_shows_only_its_own_group_still_knows_its_limit(tmp_path):
+    files = {
+        "memory/memory.limit_in_bytes": "67108864\n",
+        "memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
+    }
+    path = "/kubepods/burstable/pod7/2473"
+    proc, groups = machine(tmp_path, cgroup=f"4:memory:{path}\n0::{path}\n", files=files)
+    assert read_counters(proc, groups).at_limit == 2
+    new = {"memory.max": "67108864\n", "memory.events": "oom 1\noom_kill 1\n"}
+    proc, groups = machine(tmp_path / "v2", cgroup=f"0::{path}\n", files=new)
+    assert read_counters(proc, groups).at_limit == 1
