@@ -17,6 +17,7 @@ LISTS = (
     "runs/latest/snapshot", "runs/latest/results", "tests/history?test=m/s/bad",
     "kernels/errors?kernel=gemm", "tests/similar?text=m", "pipelines/small/inventories",
     "pipelines/small/attempt-durations", "coverage/files?revision=a&file=b",
+    "coverage/contexts?revision=a&file=b",
     "pipelines/small/cell-durations?cell=a&task=b&platform=c",
 )  # fmt: skip
 
