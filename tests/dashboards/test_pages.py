@@ -205,7 +205,7 @@ def test_document_of_a_run_has_exactly_the_public_keys(client):
     assert list(json.loads(client.get("/r/7.json").text)) == [
         "id", "pipeline", "source", "plan_digest", "state", "verdict", "reasons", "url", "cells",
         "totals", "priority", "team", "change", "superseded_by", "supersedes", "holds",
-        "merge_base", "exonerations", "notices", "changes",
+        "merge_base", "exonerations", "notices", "changes", "confirmations",
     ]  # fmt: skip
 
 
