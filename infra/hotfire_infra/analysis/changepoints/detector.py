@@ -21,6 +21,7 @@ from hotfire_infra.analysis.changepoints.noise import (
 )
 from hotfire_infra.analysis.changepoints.records import Alert, ChangeKind, Changepoint
 from hotfire_infra.analysis.changepoints.recursion import (
+    BEST,
     CAPACITY,
     CARRIED,
     CHANGED,
@@ -388,6 +389,9 @@ class Detector:
         What follows from the observations (loss, costs) is left out and made again.
         """
         count = int(self._fit[COUNT])
+        fit = self._fit.copy()
+        # Infinite where no candidate is long enough, which JSON cannot say; made again anyway.
+        fit[BEST] = 0.0
         return {
             "v": VERSION,
             "arl0": self.arl0,
@@ -402,7 +406,7 @@ class Detector:
             "before": self._before.tolist(),
             "before_places": self._before_places.tolist(),
             "carried": self._carried.tolist(),
-            "fit": self._fit.tolist(),
+            "fit": fit.tolist(),
         }
 
     @classmethod

@@ -115,6 +115,12 @@ def test_a_detector_goes_on_from_its_state_as_if_nothing_had_been():
     assert len(json.dumps(steady.state())) < 40_000
 
 
+@pytest.mark.parametrize("count", [0, 1, 12, 13, 20, 60])
+def test_a_state_is_json_as_databases_take_it(count):
+    detector, _ = alerts_of(noise(16, count))
+    assert json.loads(json.dumps(detector.state(), allow_nan=False)) == detector.state()
+
+
 def test_a_state_of_another_version_is_refused():
     with pytest.raises(ValueError, match="version 7"):
         Detector.restore({"v": 7})
