@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -386,3 +387,14 @@ def test_what_is_no_service_of_hotfire_is_said_to_be_none(tmp_path):
 class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_):
         """Say nothing."""
+
+
+def test_platforms_are_asked_for_as_cells_are(client):
+    """`hotfire plan platforms` asks whoever executes, here and at a service."""
+    cells = [
+        SimpleNamespace(key="here", requires={"facts": {"os": "linux"}}),
+        SimpleNamespace(key="nowhere", requires={"facts": {"os": "qnx"}}),
+    ]
+    reasons = client.not_executable(SimpleNamespace(cells=cells))
+    assert set(reasons) == {"nowhere"}
+    assert "qnx" in reasons["nowhere"]
