@@ -44,6 +44,7 @@ from hotfire_infra.store.quarantines import (
     insert_quarantine,
     quarantined_beside,
     quarantines,
+    tests_by_cell,
     tests_of_run,
     tries_since,
 )
@@ -61,6 +62,8 @@ SHARE = 0.05
 """Of the tests of a suite that may be in quarantine at once; one always may."""
 PROPOSALS = 3
 """Of one run: more flakes at once have one cause, and it is no flake."""
+JUDGED = 20
+"""Failures of a run that are looked at for that."""
 DAY_NS = 86_400_000_000_000
 DAYS = 14
 
@@ -173,12 +176,14 @@ def _exonerate(
     active: Mapping[tuple[int, int], QuarantineRow],
     now_ns: int,
 ) -> None:
-    tests = tests_of_run(connection, run_id, tuple(Verdict))
-    sizes = Counter(row.cell_id for row in tests)
+    sizes = tests_by_cell(connection, run_id)
     used: Counter[int] = Counter()
-    failed = [row for row in tests if row.verdict == Verdict.FAILED.value]
+    failed = [
+        row
+        for row in tests_of_run(connection, run_id, (Verdict.FAILED,))
+        if (row.test_id, row.variant_id) in active
+    ]
     # The oldest first: a cap that many have reached is not for the last one to lift.
-    failed = [row for row in failed if (row.test_id, row.variant_id) in active]
     for row in sorted(failed, key=lambda one: active[one.test_id, one.variant_id].id):
         mine = active[row.test_id, row.variant_id]
         said = signature(row.message or "")
@@ -214,7 +219,7 @@ def _exonerate(
 def _propose(connection: Connection, run_id: int, known: set[tuple[int, int]], now_ns: int) -> None:
     """Propose a quarantine for tests that failed and are known flakes; nothing passes by it yet."""
     made = 0
-    for row in tests_of_run(connection, run_id, (Verdict.FAILED, Verdict.FLAKY)):
+    for row in tests_of_run(connection, run_id, (Verdict.FAILED, Verdict.FLAKY))[:JUDGED]:
         key = (row.test_id, row.variant_id)
         if key in known or made >= PROPOSALS:
             continue

@@ -26,7 +26,7 @@ from hotfire_infra.analysis.confirmations import (
     whole_answer,
 )
 from hotfire_infra.analysis.interleaved import PATTERN
-from hotfire_infra.errors import RequestRefusedError
+from hotfire_infra.errors import BlobMissingError, PlanRefusedError, RequestRefusedError
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.orchestrator.merge_base import archives_of, plan_on
 from hotfire_infra.orchestrator.requests import RequestBook
@@ -180,7 +180,11 @@ class Confirmer:
             return self._decide(row, found, reason)
         if found.live is not None:
             return False
-        self._launch(row, found)
+        try:
+            self._launch(row, found)
+        except (PlanRefusedError, BlobMissingError) as error:
+            # What it needs was removed meanwhile; whoever executes must not stumble over it for ever.
+            return self._decide(row, found, f"could not be run again: {error}")
         return True
 
     def _why_over(self, row: ConfirmationRow, found: Progress) -> str | None:

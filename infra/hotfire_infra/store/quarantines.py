@@ -211,6 +211,16 @@ def tests_of_run(
     return tuple(connection.execute(query).all())
 
 
+def tests_by_cell(connection: Connection, run_id: int) -> Mapping[int, int]:
+    """Return how many tests reported in each cell of a run."""
+    query = (
+        select(VerdictTable.cell_id, func.count().label("tests"))
+        .where(VerdictTable.run_id == run_id)
+        .group_by(VerdictTable.cell_id)
+    )
+    return {row.cell_id: row.tests for row in connection.execute(query)}
+
+
 def _quarantines() -> Select[Any]:
     return (
         select(

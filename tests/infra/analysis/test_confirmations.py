@@ -266,6 +266,20 @@ def test_a_change_of_the_branch_is_confirmed_and_says_so(branch, make_stand):
     assert first == [shown.after_revision, shown.until_revision]
 
 
+def test_what_was_removed_meanwhile_ends_it_and_stops_nobody(branch, make_stand):
+    bench = with_history(Bench(branch, make_stand, slow_change))
+    red = bench.run(6, revision=CHANGE, policy=Policy())
+    with branch.store.reading() as connection:
+        row = run_by_id(connection, red.id)
+    asked = Confirmer(branch.store).of_run(row, budget_seconds=3600, by="tester")
+    branch.store.blobs.path(row.plan_sha256).unlink()
+    bench.stand.rounds(3)
+    (shown,) = bench.report(red).confirmations
+    assert (shown.id, shown.answer) == (asked.ulid, "undecided")
+    assert shown.reason.startswith("could not be run again: ")
+    assert bench.launches()[0] == ""
+
+
 def test_a_run_in_which_nothing_regressed_has_nothing_to_confirm(branch, make_stand):
     bench = with_history(Bench(branch, make_stand, slow_change))
     fine = bench.run(7)
