@@ -176,6 +176,9 @@ def api_server(
         f"--service-account-signing-key-file={tokens.key}",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
+        # It taints each new node until a controller has looked at it: for a thousand that are born
+        # ready, a thousand writes and most of a minute.
+        "--disable-admission-plugins=TaintNodesByCondition",
         "--allow-privileged=true",
         "--max-requests-inflight=2000",
         "--max-mutating-requests-inflight=1000",
@@ -212,6 +215,8 @@ def controller_manager(
         "--use-service-account-credentials=true",
         f"--kube-api-qps={QPS}",
         f"--kube-api-burst={BURST}",
+        # It writes once to every node, for kubelets of very large clusters.
+        "--controllers=*,-ttl-controller",
         f"--node-monitor-grace-period={SILENCE_S[nodes <= SMALL_CLUSTER]}s",
         "--profiling=false",
     )

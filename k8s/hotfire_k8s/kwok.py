@@ -28,6 +28,8 @@ Stage = dict[str, Any]
 NAME = "kwok"
 NODE_ANNOTATION = "kwok.x-k8s.io/node"
 """A node with `fake` here is played by KWOK."""
+NODE_ADDRESS = "198.51.100.1"
+"""All simulated nodes have this one, which nothing answers at (RFC 5737)."""
 PREFIX = "kwok.hotfire.dev"
 HEARTBEAT_MS = 600_000
 """Conditions of a node are written anew this often; its lease says meanwhile that it lives."""
@@ -157,8 +159,7 @@ def kwok(
         f"--manage-nodes-with-annotation-selector={NODE_ANNOTATION}=fake",
         f"--node-lease-duration-seconds={LEASE_S[nodes <= SMALL_CLUSTER]}",
         f"--server-address={LOOPBACK}:{ports[NAME]}",
-        # Simulated nodes have one address, which nothing answers at.
-        "--node-ip=198.51.100.1",
+        f"--node-ip={NODE_ADDRESS}",
         # At the next louder level it tells of every lease.
         "-v=WARN",
     )
