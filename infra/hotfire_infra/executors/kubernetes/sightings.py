@@ -17,7 +17,7 @@ from hotfire_infra.executors.kubernetes.cluster import Object
 from hotfire_infra.executors.kubernetes.names import ATTEMPT, CONTAINER, attempt_of, is_ours
 from hotfire_testframework.contract.ulid import Ulid
 
-LONGEST = 500
+LONGEST = 1500
 """Signs of a message that are kept."""
 LAST_WORDS = 4096
 _QUANTITY = re.compile(r"([0-9.]+)([A-Za-z]*)")
