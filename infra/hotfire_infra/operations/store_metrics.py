@@ -36,6 +36,7 @@ from hotfire_infra.store.models import (
     Run,
     Task,
 )
+from hotfire_infra.store.queries_quality import label_counts, newest_checks
 from hotfire_testframework.contract.failure import FailureClass
 
 log = logging.getLogger(__name__)
@@ -99,6 +100,7 @@ class StoreMetrics(Collector):
                     _single("hotfire_ingest_lag_bytes",
                             "Bytes that runners have written and the store has not, of live attempts",
                             self._lag(connection)),
+                    *_detector(connection),
                     *self._leadership(connection),
                 ]  # fmt: skip
         except (InfraError, OSError) as error:
@@ -287,6 +289,22 @@ def _open_requests(connection: Connection) -> float:
 def _holds(connection: Connection) -> float:
     query = select(func.count()).select_from(Hold).where(Hold.released_ns.is_(None))
     return float(connection.execute(query).scalar() or 0)
+
+
+def _detector(connection: Connection) -> Iterable[Metric]:
+    """What triage and the last check say of the change detector; ratios are the reader's."""
+    labels: dict[tuple[str, ...], float] = {
+        (label,): float(number) for label, number in label_counts(connection).items()
+    }
+    yield _gauge("hotfire_change_labels", "Alerts by what triage called them", ["label"], labels)
+    for row in newest_checks(connection, limit=1):
+        classes = {(f"{one['low']:g}",): one for one in row.body["classes"]}
+        for what in ("injected", "found"):
+            values: dict[tuple[str, ...], float] = {
+                key: float(one[what]) for key, one in classes.items()
+            }
+            text = f"Steps {what} by the last check of the detector, by least size"
+            yield _gauge(f"hotfire_detector_steps_{what}", text, ["from"], values)
 
 
 def _gauge(

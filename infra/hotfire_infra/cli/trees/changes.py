@@ -82,3 +82,17 @@ def withdraw(change: Change) -> int:
     from hotfire_infra.cli.verbs import changes as verb
 
     return verb.withdraw(change)
+
+
+@tree.command()
+def quality(
+    check: Annotated[
+        bool, typer.Option("--check", help="Inject steps into the stored series now; seconds.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the injected steps; default: the time.")] = -1,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Say how good the detector is on this store. Example: hotfire changes quality --check"""
+    from hotfire_infra.cli.verbs import detector_quality as verb
+
+    return verb.quality(check=check, seed=seed, as_json=output is Output.JSON)
