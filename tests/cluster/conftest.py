@@ -1,7 +1,7 @@
 """Real clusters for tests: a control plane per worker that asks, one with a real node at scale.
 
 A worker has a cluster of its own, so a test may disturb it: whoever kills a component calls
-`cluster.repair()`. With 24 nodes one takes about half a gigabyte; it goes with the worker.
+`cluster.repair()`. With 24 nodes one takes 0.7 GB; it goes with the worker.
 """
 
 from __future__ import annotations
