@@ -45,7 +45,9 @@ def test_evidence_is_the_bayes_factor_by_brute_force():
     # d(spread) ÷ spread, the right Haar prior, is even in the logarithm.
     with_effect = (density(effect[None, :]) * prior).sum() * (effect[1] - effect[0])
     without = density(np.zeros((1, 1))).sum()
-    assert math.exp(log_evidence(list(values), 0.0)) == pytest.approx(with_effect / without, rel=1e-3)
+    assert math.exp(log_evidence(list(values), 0.0)) == pytest.approx(
+        with_effect / without, rel=1e-3
+    )
 
 
 @pytest.mark.parametrize("error", [0.2, 0.01, 1e-4])
@@ -110,8 +112,8 @@ def test_no_change_is_hardly_ever_confirmed(noise, sigma):
         "gauss": lot.standard_normal,
         "t3": lambda size: lot.standard_t(3, size) / math.sqrt(3),
         # Noise of one launch is skewed; the difference of four is not by much.
-        "skewed": lambda size: (
-            np.einsum("ijk,k->ij", lot.exponential(1.0, (*size, 4)), [-0.5, 0.5, 0.5, -0.5])
+        "skewed": lambda size: np.einsum(
+            "ijk,k->ij", lot.exponential(1.0, (*size, 4)), [-0.5, 0.5, 0.5, -0.5]
         ),
     }[noise]
     confirmed, _, _ = play(0.0, sigma, cases=800, blocks=12, seed=1, draw=draw)
