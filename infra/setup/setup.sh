@@ -78,4 +78,9 @@ if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/d
 fi
 .venv/bin/python infra/setup/provision.py --profile "$profile" --cache "$cache" \
   --stamp "$stamp" --digest "$digest"
+# Numba compiles at first use; whoever asks first for changes of a series should not wait for that.
+if .venv/bin/python -c 'import numba' 2>/dev/null; then
+  echo "setup: detector    compiling the change detector, once (10 to 30 s)"
+  .venv/bin/python -m hotfire_infra.analysis.changepoints
+fi
 echo "setup: ready after $((SECONDS - started)) s"

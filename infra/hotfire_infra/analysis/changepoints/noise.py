@@ -177,10 +177,12 @@ def _unrest(values: Floats, carried: Floats, level: float, scale: float) -> floa
     for i in range(squares.size):
         squares[i] -= mean
         variance += squares[i] ** 2
-    joint, lags = 0.0, 1 + _FARTHEST - _NEAREST
-    for lag in range(_NEAREST, _FARTHEST + 1):
-        for i in range(lag, squares.size):
-            joint += squares[i] * squares[i - lag]
+    joint, window, lags = 0.0, 0.0, 1 + _FARTHEST - _NEAREST
+    for i in range(_NEAREST, squares.size):
+        # The sum of those that lie so many places before: one product for all lags.
+        window += squares[i - _NEAREST]
+        window -= squares[i - _FARTHEST - 1] if i > _FARTHEST else 0.0
+        joint += squares[i] * window
     chance = _CHANCE / math.sqrt(lags * squares.size)
     return max(0.0, joint / lags / variance - chance) if variance > 0 else 0.0
 
