@@ -8,12 +8,14 @@ import sys
 import time
 from pathlib import Path
 
+from hotfire_infra.errors import InfraError
 from hotfire_infra.executors.processes import identify
 from hotfire_infra.settings import read_settings
 from hotfire_k8s import building, lifecycle
 from hotfire_k8s.errors import ClusterError
 from hotfire_k8s.home import Home
 from hotfire_k8s.products import CONTROL_PLANE, PRODUCTS, REAL_NODE
+from hotfire_pipelines.errors import PipelineError
 
 STARTED = time.monotonic()
 
@@ -147,9 +149,13 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     try:
         return int(arguments.act(arguments))
-    except ClusterError as error:
+    except (ClusterError, InfraError) as error:
         print(f"cluster: {error}", file=sys.stderr)
         return error.exit_code
+    except PipelineError as error:
+        # The catalogue of platforms is wrong; the message names file and line.
+        print(f"cluster: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("cluster: interrupted; the same command goes on from here", file=sys.stderr)
         return 130

@@ -95,6 +95,9 @@ class Home:
                     yield
                     return
             finally:
+                # A command that was refused leaves no empty folder; one with files stays.
+                with contextlib.suppress(OSError):
+                    self.folder.rmdir()
                 os.close(descriptor)
 
     def _is_still(self, descriptor: int) -> bool:
