@@ -92,12 +92,14 @@ class Home:
                     fcntl.flock(descriptor, fcntl.LOCK_EX)
                 # `down` of another command may have taken the folder away meanwhile.
                 if self._is_still(descriptor):
-                    yield
+                    try:
+                        yield
+                    finally:
+                        # A command that was refused leaves no empty folder; one with files stays.
+                        with contextlib.suppress(OSError):
+                            self.folder.rmdir()
                     return
             finally:
-                # A command that was refused leaves no empty folder; one with files stays.
-                with contextlib.suppress(OSError):
-                    self.folder.rmdir()
                 os.close(descriptor)
 
     def _is_still(self, descriptor: int) -> bool:
