@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import insert, select
-from tests.infra.analysis.conftest import Branch
 
 from hotfire_infra.analysis.numerics.history import error_histories
 from hotfire_infra.analysis.numerics.watching import watch_numerics
@@ -18,8 +17,8 @@ CASES = [f"gemm.f32:m={m},n=8,k=8,data=normal,seed={m}" for m in (1, 2, 3)]
 
 
 @pytest.fixture
-def branch(any_store, make_plan) -> Branch:
-    return Branch(any_store, make_plan)
+def branch(any_branch):
+    return any_branch
 
 
 def measured(branch, commit, errors, *, bound=0.1, **terms):
