@@ -256,7 +256,9 @@ class KubernetesExecutor:
     def cancel(self, attempt: Ulid, *, grace_seconds: float) -> None:
         """Tell the runner by its heartbeat and its pod by deleting the Job, each with a grace."""
         root = self.spool(attempt).root
-        self._pushed.cancel(attempt, grace_seconds=grace_seconds)
+        # What it has when it stops is still to be brought here: the pod has that much longer, too.
+        upload = self.section.limits.upload_seconds if grace_seconds > 0 else 0.0
+        self._pushed.cancel(attempt, grace_seconds=grace_seconds + upload)
         if (root / "cancel").exists() and not (root / "job.deleted").exists():
             self._desk.start()
             self._desk.delete(attempt)

@@ -392,6 +392,18 @@ def test_a_cancelled_attempt_that_nobody_claimed_is_over_at_once(api: FakeApiSer
     until(lambda: not has_job(api, work.attempt))
 
 
+def test_a_cancelled_runner_has_time_to_bring_what_it_has(api: FakeApiServer, start: Start):
+    executor = start(limits={"upload_seconds": 30})
+    work = submitted(api, executor)
+    give_pod(api, work.attempt, phase="Running", containerStatuses=container(running={}))
+    claim(executor, work.attempt)
+    executor.cancel(work.attempt, grace_seconds=0.01)
+    until(lambda: not has_job(api, work.attempt))
+    assert executor.attach(work.attempt).life is Life.RUNNING
+    (executor.spool(work.attempt).root / "exit").write_text("143\n")
+    assert ends(executor, work.attempt).exit_code == 143
+
+
 def test_a_task_costs_three_requests(api: FakeApiServer, start: Start):
     executor = start()
     works = [submitted(api, executor) for _ in range(20)]
