@@ -1,0 +1,240 @@
+"""Two teams with more to do than there is room for, 2:1: by Kueue with our queues, and by ourselves."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from hotfire_infra.executors.kubernetes.cluster import Access, Cluster
+from hotfire_infra.executors.kubernetes.jobs import job_of
+from hotfire_infra.executors.kubernetes.kueue_objects import (
+    QueueConfiguration,
+    kueue_objects,
+    team_queue,
+)
+from hotfire_infra.executors.kubernetes.names import SELECTOR
+from hotfire_infra.executors.kubernetes.sightings import PodSight, read_pod
+from hotfire_infra.executors.kubernetes.watching import Watcher
+from hotfire_infra.executors.protocol import Order
+from hotfire_infra.orchestrator.queueing import CLASSES
+from hotfire_infra.sections.kubernetes import KubernetesSection
+from hotfire_infra.sections.queue import QueueSection, TeamSection
+from hotfire_infra.states import Priority
+from hotfire_k8s import nodes
+from hotfire_k8s.api import ApiClient, in_threads
+from hotfire_k8s.handle import ClusterHandle
+from hotfire_k8s.kwok import PREFIX
+from hotfire_k8s.nodes import FAKE_TAINT
+from hotfire_testframework.contract.task import AttemptSpec, TaskSpec
+from hotfire_testframework.contract.ulid import Ulid, new_ulid
+
+from ..infra.orchestrator.test_queueing import Day
+from .conftest import NODES
+from .world import make_namespace
+
+WEIGHTS = {"vision": 2, "speech": 1}
+ORDER = (Priority.GATE, Priority.PRE_MERGE, Priority.NIGHTLY)
+KUEUE = "kueue.x-k8s.io/v1beta2"
+PLATFORM = "dgx-h100"
+GPUS = 12
+"""That are not in quarantine."""
+RUNS_SECONDS = 3.0
+"""A minute of simulated load: ten of them are watched."""
+MINUTES = 10
+PATIENCE_S = 150.0
+
+
+def test_our_own_queue_gives_two_teams_their_weights_within_a_twentieth_in_ten_minutes():
+    section = QueueSection(teams={name: TeamSection(weight=two) for name, two in WEIGHTS.items()})
+    day = Day(section, cpus=GPUS)
+    classes = {}
+    for team, run in (("vision", 1), ("speech", 2)):
+        for priority, count in ((Priority.GATE, 20), (Priority.PRE_MERGE, 60)):
+            for _ in range(count):
+                key = day.add(next(SECONDS), team=team, run=run, priority=priority)
+                classes[key] = (team, priority)
+
+    def refill(day: Day) -> None:
+        for team, run in (("vision", 1), ("speech", 2)):
+            waiting = sum(one.order.team == team for one, _, _ in day.queue.values())
+            for _ in range(40 - waiting):
+                key = day.add(next(SECONDS), team=team, run=run, priority=Priority.NIGHTLY)
+                classes[key] = (team, Priority.NIGHTLY)
+
+    day.go_on(600.0, refill)
+    assert day.spent["vision"] / day.spent["speech"] == pytest.approx(2, rel=0.05)
+    assert sum(day.spent.values()) > 0.95 * GPUS * 600
+    for team in WEIGHTS:
+        began = [(day.began[key], CLASSES.index(classes[key][1])) for key in day.began
+                 if classes[key][0] == team]  # fmt: skip
+        places = [place for _, place in sorted(began)]
+        assert places == sorted(places)
+    assert {priority for _, priority in classes.values()} == set(ORDER)
+
+
+SECONDS = itertools.cycle([10, 20, 15])
+"""How long tasks take, in turn."""
+
+
+class Pods:
+    """When which pod began to run, and when it was over."""
+
+    def __init__(self) -> None:
+        self.began: dict[Ulid, float] = {}
+        self.ended: dict[Ulid, float] = {}
+        self.changed = threading.Event()
+
+    def replace(self, items: Mapping[str, PodSight], began_ns: int) -> None:
+        del began_ns
+        for item in items.values():
+            self.put(item.name, item)
+
+    def put(self, key: str, item: PodSight) -> None:
+        del key
+        now = time.monotonic()
+        if item.is_running or item.is_over:
+            self.began.setdefault(item.attempt, now)
+        if item.is_over:
+            self.ended.setdefault(item.attempt, now)
+        self.changed.set()
+
+    def drop(self, key: str, item: PodSight) -> None:
+        self.put(key, item)
+        self.ended.setdefault(item.attempt, time.monotonic())
+
+    def seconds(self, attempts: set[Ulid], since: float, until: float) -> float:
+        """Return what some attempts had of the devices between two moments."""
+        found = 0.0
+        for attempt in attempts & self.began.keys():
+            begin = max(self.began[attempt], since)
+            found += max(0.0, min(self.ended.get(attempt, until), until) - begin)
+        return found
+
+
+@pytest.fixture
+def pods(cluster: ClusterHandle, namespace: str) -> Iterator[Pods]:
+    watched = Pods()
+    access = Cluster(Access(kubeconfig=cluster.kubeconfig))
+    watcher = Watcher(
+        name="pods", cluster=access, path=f"/api/v1/namespaces/{namespace}/pods", parse=read_pod,
+        sink=watched, selector=SELECTOR,
+    )  # fmt: skip
+    watcher.start()
+    yield watched
+    watcher.close()
+    access.close()
+
+
+@pytest.fixture
+def client(cluster: ClusterHandle) -> Iterator[ApiClient]:
+    with cluster.client() as client:
+        yield client
+
+
+@pytest.fixture
+def namespace(client: ApiClient) -> Iterator[str]:
+    """A namespace whose Jobs go with the test."""
+    name = make_namespace(client)
+    yield name
+    client.delete(f"/api/v1/namespaces/{name}")
+
+
+def add_queues(client: ApiClient, namespace: str) -> None:
+    """Make our queues, with all but a few devices in quarantine, and hold them."""
+    catalogue = nodes.catalogue_of(NODES)
+    name = next(name for name, one in catalogue.pools.items() if PLATFORM in one.serves)
+    pool = catalogue.pools[name]
+    configuration = QueueConfiguration(
+        namespace=namespace, teams=WEIGHTS, exclusive_share=0, topology=False,
+        quarantined={name: pool.machines * pool.devices - GPUS},
+    )  # fmt: skip
+    for manifest in kueue_objects(catalogue, configuration):
+        client.apply(manifest)
+
+
+def hold(client: ApiClient, policy: str) -> None:
+    for team in WEIGHTS:
+        path = f"/apis/{KUEUE}/clusterqueues/{team_queue(team)}"
+        client.merge(path, {"spec": {"stopPolicy": policy}})
+
+
+def orders(team: str, counts: Mapping[Priority, int]) -> Iterator[Order]:
+    """Yield orders of a team, the least urgent first."""
+    requires = {
+        "reach": ["kubernetes"],
+        "facts": {"os": "linux", "arch": "x86_64"},
+        "devices": ["nvidia:sm_90"],
+    }
+    for priority in reversed(ORDER):
+        for _ in range(counts[priority]):
+            task = TaskSpec.from_json({"harness": "command", "command": ["true"]})
+            spec = AttemptSpec(attempt=new_ulid(), run="r", task="kernels", spec=task)
+            yield Order(spec=spec, token="t", platform=PLATFORM, team=team, priority=priority,
+                        requires=requires)  # fmt: skip
+
+
+@pytest.mark.scale
+def test_kueue_with_our_queues_gives_two_teams_their_weights_and_the_urgent_first(
+    client: ApiClient, namespace: str, pods: Pods
+):
+    add_queues(client, namespace)
+    hold(client, "Hold")
+    section = KubernetesSection.model_validate(
+        {
+            "service_url": "http://nobody", "image": "none", "namespace": namespace,
+            "tolerations": [{"key": FAKE_TAINT["key"], "operator": "Exists"}],
+            "pod_annotations": {f"{PREFIX}/runs-for": f"{RUNS_SECONDS:g}s"},
+        }
+    )  # fmt: skip
+    # More than fits into the time that is watched.
+    most = {"vision": 9 * MINUTES, "speech": 5 * MINUTES}
+    every: dict[str, list[Order]] = {
+        team: list(
+            orders(
+                team,
+                {Priority.GATE: 12, Priority.PRE_MERGE: 16, Priority.NIGHTLY: most[team] - 28},
+            )
+        )
+        for team in WEIGHTS
+    }
+    jobs: list[dict[str, Any]] = [
+        job_of(order, section, with_kueue=True) for team in WEIGHTS for order in every[team]
+    ]
+    in_threads(client.create, jobs)
+    assert not pods.began
+    hold(client, "None")
+    wait(lambda: len(pods.began) >= GPUS)
+    since = time.monotonic()
+    wait(lambda: time.monotonic() - since >= MINUTES * RUNS_SECONDS)
+    until = time.monotonic()
+    mine = {team: {order.attempt for order in every[team]} for team in WEIGHTS}
+    for team, attempts in mine.items():
+        assert attempts - pods.began.keys(), f"{team} had too little to do"
+    spent = {team: pods.seconds(attempts, since, until) for team, attempts in mine.items()}
+    assert spent["vision"] / spent["speech"] == pytest.approx(2, rel=0.05), spent
+    assert_urgent_first(every, pods)
+
+
+def wait(what: Any) -> None:
+    """Wait until something is true, looking whenever a pod changed."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not what():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.05)
+
+
+def assert_urgent_first(every: Mapping[str, list[Order]], pods: Pods) -> None:
+    """No task of a team began before all that are more urgent; as many as fit at once may cross."""
+    for orders_of_team in every.values():
+        began: defaultdict[int, list[float]] = defaultdict(list)
+        for order in orders_of_team:
+            began[ORDER.index(order.priority)].append(pods.began.get(order.attempt, float("inf")))
+        for place in range(len(ORDER) - 1):
+            # What was let in together begins in any order within a moment.
+            assert max(began[place]) <= min(began[place + 1]) + RUNS_SECONDS / 2
