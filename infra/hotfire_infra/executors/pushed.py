@@ -101,12 +101,15 @@ class PushedExecutor:
         """Read the copy."""
         return self.spool(attempt).read_log(stream, offset)
 
-    def cancel(self, attempt: Ulid, *, grace_seconds: float) -> None:
-        """Leave the request; the answer to the next heartbeat passes it on."""
+    def cancel(self, attempt: Ulid, *, grace_seconds: float, upload_seconds: float = 0.0) -> None:
+        """Leave the request; the answer to the next heartbeat passes it on.
+
+        `upload_seconds`: after the grace, to bring here what the runner has.
+        """
         spool = self.spool(attempt)
         if not (spool.root / "attempt.json").exists() or spool.exit_code() is not None:
             return
-        deadline = self.clock.mono_ns() + int(grace_seconds * 1e9)
+        deadline = self.clock.mono_ns() + int((grace_seconds + upload_seconds) * 1e9)
         before = read_object(spool.root / "cancel")
         if before is not None and int(before.get("end_mono_ns", 0)) <= deadline:
             return

@@ -258,7 +258,7 @@ class KubernetesExecutor:
         root = self.spool(attempt).root
         # What it has when it stops is still to be brought here: the pod has that much longer, too.
         upload = self.section.limits.upload_seconds if grace_seconds > 0 else 0.0
-        self._pushed.cancel(attempt, grace_seconds=grace_seconds + upload)
+        self._pushed.cancel(attempt, grace_seconds=grace_seconds, upload_seconds=upload)
         if (root / "cancel").exists() and not (root / "job.deleted").exists():
             self._desk.start()
             self._desk.delete(attempt)
