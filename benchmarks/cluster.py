@@ -1,0 +1,466 @@
+"""What it costs to carry attempts out as Jobs, beside a bare client on the same control plane.
+
+    python -m benchmarks.cluster [--quick]
+
+Ours is the whole service: store, orchestrator, ingest by HTTP, executor. The peer (`cluster_bare`)
+makes the same Jobs and Secrets with as many threads, hears of their ends by one watch and deletes
+them; it keeps no books. Batches of both alternate, first without Kueue, then with it. Pods are
+simulated and held until the load, which runs beside both, lets them end; for ours it plays their
+runners before (claim, specification, stream, end), all of which comes on top for the same two cores.
+Requests to the API server are not throttled (`requests_per_second`), the backlog is the default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from benchmarks.cluster_service import TOLD
+from benchmarks.dispatch import make_plan
+from benchmarks.report import Row, print_report
+from tests.cluster.stand_in import HOLD, Runner, StandIn, end_pod, token_of
+
+from hotfire_infra.executors.kubernetes.cluster import Access, Cluster
+from hotfire_infra.executors.kubernetes.sightings import PodSight
+from hotfire_infra.orchestrator.creation import RunRequest, create_run
+from hotfire_infra.orchestrator.run_order import RunOrder
+from hotfire_infra.source.stamp import StoredSource
+from hotfire_infra.store import queries
+from hotfire_infra.store.database import Store, open_store
+from hotfire_k8s import lifecycle
+from hotfire_k8s.api import ApiClient
+from hotfire_k8s.handle import ClusterHandle
+from hotfire_k8s.lifecycle import Request
+from hotfire_k8s.nodes import FAKE_TAINT
+
+OURS, BARE = "hotfire", "bare"
+NARROW = "narrow"
+"""A queue with little quota, and the team that uses it."""
+REVISION = "0" * 40
+DEADLINE_SECONDS = 3600.0
+KUEUE = "kueue.x-k8s.io/v1beta2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How much is done; tasks of a mode are cut into batches."""
+
+    tasks: int
+    batches: int
+    nodes: int
+    failing: int
+    """Attempts that end without their runner's word, so that only the watch tells."""
+    queued: int
+    quota: int
+    """Of the narrow queue: so many of `queued` run at once."""
+
+
+FULL = Sizes(tasks=5000, batches=5, nodes=1000, failing=500, queued=300, quota=20)
+QUICK = Sizes(tasks=200, batches=2, nodes=100, failing=20, queued=24, quota=6)
+
+
+@dataclass(slots=True, kw_only=True)
+class Measured:
+    """Sums over the batches of one mode."""
+
+    tasks: int = 0
+    ours_seconds: float = 0.0
+    bare_seconds: float = 0.0
+    service_cpu: float = 0.0
+    executor_cpu: float = 0.0
+    bare_cpu: float = 0.0
+    requests: int = 0
+    bare_requests: int = 0
+    peak_mib: float = 0.0
+    end_lags: list[float] = field(default_factory=list)
+    """From the runner's last word to its end in the store, in seconds."""
+    watch_lags: list[float] = field(default_factory=list)
+    quota_gaps: list[float] = field(default_factory=list)
+    bare_quota_gaps: list[float] = field(default_factory=list)
+
+
+class Load(StandIn):
+    """Plays pods in one namespace, and notes when they began and were let go."""
+
+    def __init__(self, handle: ClusterHandle, client: ApiClient, namespace: str) -> None:
+        access = Access(kubeconfig=handle.kubeconfig, connections=8)
+        super().__init__(Cluster(access), self.one, namespace=namespace)
+        self.client = client
+        self.server = ""
+        self.fails = False
+        """Whether pods end with an error that nobody tries again, and say nothing."""
+        self.began: list[float] = []
+        self.freed: list[float] = []
+        self.told_ns: dict[str, int] = {}
+
+    def put(self, key: str, item: PodSight) -> None:
+        """Note when a pod was first seen running."""
+        is_new = item.is_running and not item.is_deleted and item.uid not in self._seen
+        if is_new:
+            self.began.append(time.perf_counter())
+        super().put(key, item)
+
+    def one(self, pod: PodSight) -> None:
+        """Play one pod."""
+        if self.fails:
+            end_pod(self.client, pod.name, self.namespace, exit_code="20")
+            return
+        if self.server:
+            token = token_of(self.client, pod.attempt, self.namespace)
+            Runner(self.server, pod.attempt, token).play()
+            self.told_ns[pod.attempt] = time.time_ns()
+        end_pod(self.client, pod.name, self.namespace)
+        self.freed.append(time.perf_counter())
+
+    def reset(self) -> None:
+        """Forget the batch before; its errors end the benchmark."""
+        if self.errors:
+            raise RuntimeError(f"the load: {self.errors[0]!r}") from self.errors[0]
+        self.began, self.freed, self.told_ns = [], [], {}
+
+    def gaps(self, quota: int) -> list[float]:
+        """Return the time from each quota that came free to the start that used it."""
+        later = sorted(self.began)[quota:]
+        return [begin - end for end, begin in zip(sorted(self.freed), later, strict=False)]
+
+
+class Bench:
+    """One mode, with Kueue or without: a service of its own, and the load for both."""
+
+    def __init__(self, handle: ClusterHandle, folder: Path, *, with_kueue: bool) -> None:
+        self.handle, self.with_kueue = handle, with_kueue
+        self.home = folder / ("kueue" if with_kueue else "plain")
+        self.home.mkdir()
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.section = {
+            "service_url": f"http://127.0.0.1:{self.port}",
+            "image": "none",
+            "checks_runner": False,
+            "kubeconfig": str(handle.kubeconfig),
+            "namespace": OURS,
+            "tolerations": [{"key": FAKE_TAINT["key"], "operator": "Exists"}],
+            "pod_annotations": dict(HOLD),
+            "limits": {"requests_per_second": 10_000},
+        }
+        # JSON is YAML.
+        content = json.dumps({"kubernetes": self.section})
+        (self.home / "service.yaml").write_text(content, encoding="utf-8")
+        self.store: Store = open_store(self.home)
+        self.client = handle.client()
+        self.load = Load(handle, self.client, OURS)
+        self.load.server = self.section["service_url"]  # type: ignore[assignment]  # a text
+        self.bare_load = Load(handle, self.client, BARE)
+        self.service = self._serve()
+        self.load.start()
+        self.bare_load.start()
+
+    def _serve(self) -> subprocess.Popen[bytes]:
+        with (self.home / "service.log").open("wb") as log:
+            service = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.cluster_service", str(self.port)],
+                env={**os.environ, "HOTFIRE_HOME": str(self.home)}, stdout=log, stderr=log,
+            )  # fmt: skip
+        address = f"http://127.0.0.1:{self.port}/api/v1/service"
+
+        def answers() -> bool:
+            if service.poll() is not None:
+                raise RuntimeError((self.home / "service.log").read_text(encoding="utf-8")[-2000:])
+            try:
+                return httpx.get(address).is_success
+            except httpx.HTTPError:
+                return False
+
+        until(answers, 0.2)
+        return service
+
+    def close(self) -> None:
+        """End service and load."""
+        self.service.terminate()
+        self.service.wait(60)
+        self.load.close()
+        self.bare_load.close()
+        self.store.close()
+        self.client.__exit__()
+
+    def told(self) -> dict[str, Any]:
+        """Ask the service what it has taken so far."""
+        path = self.home / TOLD
+        path.unlink(missing_ok=True)
+        self.service.send_signal(signal.SIGUSR1)
+        until(path.exists, 0.01)
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
+
+    def ours(self, count: int, *, team: str = "default") -> tuple[float, dict[str, Any], int]:
+        """Carry so many tasks out; seconds until the last Job is deleted, what it took, the run."""
+        self.load.reset()
+        plan = make_plan(["true"], count)
+        source = StoredSource(
+            repository="benchmark", revision=REVISION, patch_digest="", subject="",
+            archive_sha256=None,
+        )  # fmt: skip
+        before, seen = self.told(), self.seen()
+        request = RunRequest(
+            plan=plan, source=source, requested_by="benchmark", order=RunOrder(team=team)
+        )
+        began = time.perf_counter()
+        run_id = create_run(self.store, request)
+        wanted = deleted(before) + count
+        until(lambda: self.over(run_id) and deleted(self.told()) >= wanted, 0.2)
+        seconds = time.perf_counter() - began
+        _say(f"{count} of ours in {seconds:.1f} s")
+        after = self.told()
+        self.check(difference(after["requests"], before["requests"]), seen)
+        return seconds, {"before": before, "after": after}, run_id
+
+    def over(self, run_id: int) -> bool:
+        """Whether a run has its verdict."""
+        if self.load.errors:
+            raise RuntimeError(f"the load: {self.load.errors[0]!r}") from self.load.errors[0]
+        with self.store.reading() as connection:
+            return queries.run_by_id(connection, run_id).verdict is not None
+
+    def seen(self) -> dict[str, int]:
+        """Return how many Jobs and Secrets the API server has been asked to make, by whomever."""
+        found = {"jobs": 0, "secrets": 0}
+        for line in self.client.text("/metrics").splitlines():
+            if line.startswith("apiserver_request_total{") and 'verb="POST"' in line:
+                for name in found:
+                    if f'resource="{name}"' in line and 'code="201"' in line:
+                        found[name] += int(float(line.rpartition(" ")[2]))
+        return found
+
+    def check(self, ours: Mapping[str, int], seen: Mapping[str, int]) -> None:
+        """Hold our own counters against those of the API server."""
+        for name, after in self.seen().items():
+            said = ours.get(f"POST {name} 201", 0)
+            if after - seen[name] != said:
+                raise RuntimeError(
+                    f"{name} made: we count {said}, the API server {after - seen[name]}"
+                )
+
+    def bare(self, count: int, *, local_queue: str = "default") -> dict[str, float]:
+        """Let the bare client do the same."""
+        self.bare_load.reset()
+        queue = local_queue if self.with_kueue else ""
+        argv = [
+            sys.executable, "-m", "benchmarks.cluster_bare", str(self.handle.kubeconfig), BARE,
+            queue, str(count),
+        ]  # fmt: skip
+        with subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as client:
+            assert client.stdin is not None
+            assert client.stdout is not None
+            client.stdin.write(json.dumps(self.section) + "\n")
+            client.stdin.flush()
+            if client.stdout.readline() != "ready\n":
+                raise RuntimeError("the bare client did not begin")
+            client.stdin.write("go\n")
+            client.stdin.flush()
+            said = client.stdout.readline()
+        if not said:
+            raise RuntimeError("the bare client broke off")
+        found: dict[str, float] = json.loads(said)
+        _say(f"{count} of the bare client in {found['seconds']:.1f} s")
+        return found
+
+    def ended_ns(self, run_id: int) -> dict[str, int]:
+        """Return when the attempts of a run ended by the store."""
+        with self.store.reading() as connection:
+            rows = queries.attempts_of(connection, run_id)
+        return {row.ulid: row.ended_ns or 0 for row in rows}
+
+
+def measure(bench: Bench, sizes: Sizes) -> Measured:
+    """Measure one mode."""
+    found = Measured()
+    bench.ours(10)
+    bench.bare(10)
+    size = sizes.tasks // sizes.batches
+    for number in range(sizes.batches):
+        for is_ours in (True, False) if number % 2 else (False, True):
+            if is_ours:
+                _batch_of_ours(bench, size, found)
+            else:
+                told = bench.bare(size)
+                found.bare_seconds += told["seconds"]
+                found.bare_cpu += told["cpu"]
+                found.bare_requests += int(told["requests"])
+        found.tasks += size
+    bench.load.fails = True
+    _, took, run_id = bench.ours(sizes.failing)
+    bench.load.fails = False
+    heard = took["after"]["heard"]
+    ended = bench.ended_ns(run_id)
+    found.watch_lags = [(at - heard[ulid]) / 1e9 for ulid, at in ended.items()]
+    if bench.with_kueue:
+        bench.ours(sizes.queued, team=NARROW)
+        found.quota_gaps = bench.load.gaps(sizes.quota)
+        bench.bare(sizes.queued, local_queue=NARROW)
+        found.bare_quota_gaps = bench.bare_load.gaps(sizes.quota)
+    return found
+
+
+def _batch_of_ours(bench: Bench, size: int, found: Measured) -> None:
+    seconds, took, run_id = bench.ours(size)
+    before, after = took["before"], took["after"]
+    found.ours_seconds += seconds
+    found.service_cpu += after["cpu"] - before["cpu"]
+    found.executor_cpu += executor_cpu(after) - executor_cpu(before)
+    found.requests += sum(difference(after["requests"], before["requests"]).values())
+    found.peak_mib = after["peak_mib"]
+    ended = bench.ended_ns(run_id)
+    found.end_lags += [(ended[ulid] - at) / 1e9 for ulid, at in bench.load.told_ns.items()]
+
+
+def executor_cpu(told: Mapping[str, Any]) -> float:
+    """Return the processor time of the executor's own threads: its hands and watches."""
+    threads: Mapping[str, float] = told["threads"]
+    own = ("hotfire-hand-", "hotfire-watch-", "hotfire-supply")
+    return sum(spent for name, spent in threads.items() if name.startswith(own))
+
+
+def deleted(told: Mapping[str, Any]) -> int:
+    """Return how many Jobs were deleted."""
+    return sum(count for key, count in told["requests"].items() if key.startswith("DELETE jobs 20"))
+
+
+def difference(after: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
+    """Return what came on top."""
+    return {key: count - before.get(key, 0) for key, count in after.items()}
+
+
+def until(what: Callable[[], object], pause: float) -> None:
+    """Wait until something is true."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not what():
+        if time.monotonic() > deadline:
+            raise RuntimeError("it does not come to an end")
+        time.sleep(pause)
+
+
+def make_rows(mode: str, found: Measured) -> list[Row]:
+    """Return the rows of a mode."""
+    rate = Row(
+        name=f"{found.tasks} Jobs, created to harvested, {mode}",
+        ours=found.tasks / found.ours_seconds, peer=found.tasks / found.bare_seconds,
+        peer_name="bare client, no bookkeeping", unit="1/s", goal=0.9, better="higher",
+    )  # fmt: skip
+    per_thousand = 1000 / found.tasks
+    requests = found.requests / found.tasks
+    rows = [
+        rate,
+        _row(f"processor of the executor's threads, {mode}", found.executor_cpu * per_thousand,
+             found.bare_cpu * per_thousand, "s per 1,000"),
+        _row(f"processor of the whole service, {mode}", found.service_cpu * per_thousand,
+             found.bare_cpu * per_thousand, "s per 1,000"),
+        Row(name=f"requests to the API server, {mode}", ours=requests,
+            peer=found.bare_requests / found.tasks, peer_name="bare client", unit="per task",
+            goal="at most 6", better="lower", met=requests <= 6),
+        _row(f"watch to store, p99, {mode}", 1e3 * p99(found.watch_lags), None, "ms"),
+        _row(f"runner's last word to store, p99, {mode}", 1e3 * p99(found.end_lags), None, "ms"),
+        _row(f"peak memory of the service, {mode}", found.peak_mib, None, "MiB"),
+    ]  # fmt: skip
+    if found.quota_gaps:
+        peer = statistics.median(found.bare_quota_gaps)
+        ours = statistics.median(found.quota_gaps)
+        rows.append(_row("freed quota to next start, median", 1e3 * ours, 1e3 * peer, "ms"))
+    return rows
+
+
+def _row(name: str, ours: float, peer: float | None, unit: str) -> Row:
+    return Row(
+        name=name, ours=ours, peer=peer, peer_name=None if peer is None else "bare client",
+        unit=unit, goal=None, better="lower",
+    )  # fmt: skip
+
+
+def p99(values: Sequence[float]) -> float:
+    """Return the 99th percentile."""
+    return sorted(values)[int(0.99 * (len(values) - 1))]
+
+
+def add_queues(client: ApiClient, quota: int) -> None:
+    """Open our queues to the bare client too, and add the narrow one for both."""
+    path = f"/apis/{KUEUE}/clusterqueues/hotfire-team-default"
+    client.merge(path, {"spec": {"namespaceSelector": {"matchLabels": None}}})
+    flavor = {"nodeLabels": {"kubernetes.io/os": "linux"}}
+    quotas = [{"name": "cpu", "nominalQuota": quota}, {"name": "memory", "nominalQuota": "9Ti"}]
+    group = {
+        "coveredResources": ["cpu", "memory"],
+        "flavors": [{"name": NARROW, "resources": quotas}],
+    }
+    objects: list[tuple[str, dict[str, str], dict[str, Any]]] = [
+        ("ResourceFlavor", {"name": NARROW}, flavor),
+        ("ClusterQueue", {"name": NARROW}, {"namespaceSelector": {}, "resourceGroups": [group]}),
+        ("LocalQueue", {"name": NARROW, "namespace": OURS}, {"clusterQueue": NARROW}),
+        ("LocalQueue", {"name": NARROW, "namespace": BARE}, {"clusterQueue": NARROW}),
+        ("LocalQueue", {"name": "default", "namespace": BARE},
+         {"clusterQueue": "hotfire-team-default"}),
+    ]  # fmt: skip
+    for kind, metadata, spec in objects:
+        client.apply({"apiVersion": KUEUE, "kind": kind, "metadata": metadata, "spec": spec})
+
+
+@contextmanager
+def benching(handle: ClusterHandle, folder: Path, *, with_kueue: bool) -> Iterator[Bench]:
+    """Yield a mode that is ready to be measured."""
+    bench = Bench(handle, folder, with_kueue=with_kueue)
+    try:
+        yield bench
+    finally:
+        bench.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="200 tasks on 100 nodes")
+    options = parser.parse_args(arguments)
+    sizes = QUICK if options.quick else FULL
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="hotfire-cluster-") as name:
+        folder = Path(name)
+        began = time.perf_counter()
+        handle = ClusterHandle.start(folder / "cluster", nodes=sizes.nodes, kueue=False, say=_say)
+        try:
+            _say(f"control plane up after {time.perf_counter() - began:.1f} s")
+            with handle.client() as client:
+                place = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": BARE}}
+                client.create(place)
+                with benching(handle, folder, with_kueue=False) as bench:
+                    rows += make_rows("without Kueue", measure(bench, sizes))
+                began = time.perf_counter()
+                lifecycle.up(handle.home, Request(kueue=True, queues=True), _say)
+                _say(f"Kueue up after {time.perf_counter() - began:.1f} s")
+                add_queues(client, sizes.quota)
+                with benching(handle, folder, with_kueue=True) as bench:
+                    rows += make_rows("with Kueue", measure(bench, sizes))
+        finally:
+            handle.end()
+    print_report("cluster", rows)
+    return 0
+
+
+def _say(text: str) -> None:
+    print(f"cluster: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
