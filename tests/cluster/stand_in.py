@@ -11,6 +11,7 @@ import base64
 import hashlib
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +31,7 @@ from hotfire_testframework.runner.service_link import Answer, ServiceLink
 
 HOLD = {f"{PREFIX}/hold": "true", f"{PREFIX}/runs-for": "0s"}
 """Annotations of pods that run until they are released."""
+SECRET_SECONDS = 60.0
 
 
 class Runner:
@@ -101,10 +103,12 @@ def stream_of(spec: AttemptSpec, outcome: str, exit_code: int) -> bytes:
 
 
 def token_of(client: ApiClient, attempt: Ulid, namespace: str = names.NAMESPACE) -> str:
-    """Return the token in the Secret of an attempt, as its pod would read it."""
+    """Return the token in the Secret of an attempt, once it is there: a kubelet waits as well."""
     path = f"/api/v1/namespaces/{namespace}/secrets/{names.job_name(attempt)}"
-    secret = client.get(path)
-    assert secret is not None, f"{path} is not there"
+    deadline = time.monotonic() + SECRET_SECONDS
+    while (secret := client.get(path)) is None:
+        assert time.monotonic() < deadline, f"{path} is not there"
+        time.sleep(0.05)
     return base64.b64decode(secret["data"]["token"]).decode("ascii")
 
 

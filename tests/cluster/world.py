@@ -232,7 +232,7 @@ class Running:
     def runner(self) -> Runner:
         """Return its runner, with the token that its pod can read."""
         world, ulid = self.world, Ulid(self.attempt.ulid)
-        token = world.until(lambda: _token(world, ulid), turning=False)
+        token = token_of(world.client, ulid, world.namespace)
         world.runners.append(Runner(world.address, ulid, token))
         return world.runners[-1]
 
@@ -265,13 +265,6 @@ class Running:
 
         found: AttemptRow = self.world.until(look)
         return found
-
-
-def _token(world: World, attempt: Ulid) -> str | None:
-    try:
-        return token_of(world.client, attempt, world.namespace)
-    except AssertionError:
-        return None
 
 
 @contextmanager
