@@ -1,6 +1,6 @@
 """What it costs to carry attempts out as Jobs, beside a bare client on the same control plane.
 
-    python -m benchmarks.cluster [--quick]
+    python -m benchmarks.cluster [--quick] [--tasks N]
 
 Ours is the whole service: store, orchestrator, ingest by HTTP, executor. The peer (`cluster_bare`)
 makes the same Jobs and Secrets with as many threads, hears of their ends by one watch and deletes
@@ -24,15 +24,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+from benchmarks.cluster_pods import HOLD, Runner, StandIn, end_pod, token_of
 from benchmarks.cluster_service import TOLD
 from benchmarks.dispatch import make_plan
 from benchmarks.report import Row, print_report
-from tests.cluster.stand_in import HOLD, Runner, StandIn, end_pod, token_of
 
 from hotfire_infra.executors.kubernetes.cluster import Access, Cluster
 from hotfire_infra.executors.kubernetes.sightings import PodSight
@@ -432,8 +432,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="200 tasks on 100 nodes")
+    parser.add_argument("--tasks", type=int, metavar="N", help="so many instead, of each side")
     options = parser.parse_args(arguments)
     sizes = QUICK if options.quick else FULL
+    sizes = replace(sizes, tasks=options.tasks or sizes.tasks)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="hotfire-cluster-") as name:
         folder = Path(name)

@@ -6,11 +6,14 @@ A worker has a cluster of its own, so a test may disturb it: whoever kills a com
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from hotfire_k8s.handle import ClusterHandle
+
+from .world import World, worlds
 
 NODES = 24
 """About two for each pool of the catalogue."""
@@ -36,3 +39,16 @@ def real_node_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clus
     handle = ClusterHandle.start(folder, nodes=NODES, queues=False, real_node=True, say=_report)
     yield handle
     handle.end()
+
+
+@pytest.fixture
+def build(cluster: ClusterHandle, tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Make worlds: services with an executor, each in a namespace of its own."""
+    with worlds(cluster, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def world(build: Callable[..., World]) -> World:
+    """A service with an executor that makes plain Jobs."""
+    return build()

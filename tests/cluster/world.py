@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.cluster_pods import HOLD, Runner, token_of
+
 from hotfire_infra.analysis.reporting import StoreReports
 from hotfire_infra.api.service import Service
 from hotfire_infra.clock import ManualClock
@@ -24,7 +26,7 @@ from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.sections.kubernetes import KubernetesSection
 from hotfire_infra.settings import read_settings
-from hotfire_infra.states import Priority
+from hotfire_infra.states import AttemptState, Priority
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store, open_store
 from hotfire_infra.store.rows import AttemptRow, RunSnapshot
@@ -35,9 +37,9 @@ from hotfire_pipelines.plan import Plan
 from hotfire_testframework.contract.ulid import Ulid
 
 from ..infra.conftest import SOURCE, Stand, plan_of, serve_service, spec_of
-from .stand_in import HOLD, Runner, token_of
 
 PATIENCE_S = 60.0
+KUEUE = "kueue.x-k8s.io/v1beta2"
 QUICK = Pace(
     watch_seconds=60, silence_seconds=30, first_backoff_seconds=0.05, longest_backoff_seconds=0.5
 )
@@ -325,3 +327,34 @@ def _take_away(world: World) -> None:
         world.client.delete(f"{base}/{job['metadata']['name']}?propagationPolicy=Background")
     for pod in world.pods():
         world.client.delete(f"{world.pod_path(pod)}?gracePeriodSeconds=0")
+
+
+def passes(world: World, run_id: int, number: int = 1, task: str = "") -> None:
+    """Play the runner of an attempt, which passes."""
+    pod = world.running(run_id, number, task)
+    pod.runner().play()
+    assert pod.ended().state is AttemptState.PASSED
+
+
+def add_queue(world: World, cpus: int, **spec: Any) -> None:
+    """Let Kueue admit so many processors in the world's namespace, in a queue of its own."""
+    every = {"kubernetes.io/os": "linux"}
+    taint = {"key": FAKE_TAINT["key"], "operator": "Exists"}
+    flavor = {"nodeLabels": every, "tolerations": [taint]}
+    quotas = [{"name": "cpu", "nominalQuota": cpus}, {"name": "memory", "nominalQuota": "64Gi"}]
+    group = {
+        "coveredResources": ["cpu", "memory"],
+        "flavors": [{"name": "anywhere", "resources": quotas}],
+    }
+    queue = {"namespaceSelector": {}, "resourceGroups": [group], **spec}
+    for kind, name, place, body in (
+        ("ResourceFlavor", "anywhere", {}, {"spec": flavor}),
+        ("ClusterQueue", world.namespace, {}, {"spec": queue}),
+        ("LocalQueue", "default", {"namespace": world.namespace},
+         {"spec": {"clusterQueue": world.namespace}}),
+        ("WorkloadPriorityClass", "gate", {}, {"value": 1000}),
+        ("WorkloadPriorityClass", "nightly", {}, {"value": 100}),
+    ):  # fmt: skip
+        world.client.apply(
+            {"apiVersion": KUEUE, "kind": kind, "metadata": {"name": name, **place}, **body}
+        )
