@@ -34,6 +34,8 @@ class Script:
 
     outcomes: Mapping[str, str] = field(default_factory=dict)
     """Outcome by test; the tests not named pass."""
+    messages: Mapping[str, str] = field(default_factory=dict)
+    """What a test that did not pass says, where it is not said here by itself."""
     extra_tests: tuple[str, ...] = ()
     """Collected though nobody expected them."""
     omitted_tests: frozenset[str] = frozenset()
@@ -216,7 +218,8 @@ def _play(
         if test == script.dies_in:
             _write(spool, records)
             return None
-        records.append(("test_attempt", _result(test, script.outcomes.get(test, "passed"))))
+        outcome = script.outcomes.get(test, "passed")
+        records.append(("test_attempt", _result(test, outcome, script.messages)))
     records += [_artifact(spool, name, body) for name, body in script.artifacts.items()]
     records += script.records
     code = script.exit_code
@@ -248,10 +251,11 @@ def _session(spec: AttemptSpec) -> dict[str, Any]:
     }
 
 
-def _result(test: str, outcome: str) -> dict[str, Any]:
+def _result(test: str, outcome: str, messages: Mapping[str, str]) -> dict[str, Any]:
     result: dict[str, Any] = {"test": test, "try": 1, "outcome": outcome, "duration_ns": 1000}
     if outcome in ("failed", "errored"):
-        result |= {"failure_class": "product", "message": f"{test} {outcome} as scripted"}
+        said = messages.get(test, f"{test} {outcome} as scripted")
+        result |= {"failure_class": "product", "message": said}
     return result
 
 

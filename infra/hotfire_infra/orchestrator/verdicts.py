@@ -18,6 +18,7 @@ from hotfire_infra.store.dictionaries import intern_messages, intern_tests
 from hotfire_infra.store.models import (
     Collected,
     Inventory,
+    Message,
     RecordedInventory,
     Result,
     Run,
@@ -30,7 +31,7 @@ from hotfire_infra.store.models import (
 from hotfire_infra.store.rows import AttemptRow, CellRow, RunRow
 from hotfire_testframework.contract.canonical import canonical_json
 from hotfire_testframework.contract.failure import FailureClass
-from hotfire_testframework.contract.outcomes import Outcome, Verdict
+from hotfire_testframework.contract.outcomes import UNCOLLECTED, Outcome, Verdict
 
 
 @dataclass(slots=True)
@@ -189,7 +190,9 @@ def record_inventory(
         .where(Collected.attempt_id.in_(counted))
         .distinct()
     )
-    found = {"/".join(parts) for parts in connection.execute(query)}
+    found = {"/".join(parts) for parts in connection.execute(query)} - _uncollected_of(
+        connection, cell
+    )
     if not found:
         return
     found |= _missing_of(connection, cell) | _left_out_of(connection, cell)
@@ -213,6 +216,21 @@ def _missing_of(connection: Connection, cell: CellRow) -> set[str]:
     return {"/".join(parts) for parts in connection.execute(query)}
 
 
+def _uncollected_of(connection: Connection, cell: CellRow) -> set[str]:
+    """Return what stands for modules that were not collected: an error, no test to expect again."""
+    query = (
+        select(Test.module, Test.scheme, Test.name)
+        .join(VerdictTable, VerdictTable.test_id == Test.id)
+        .join(Message, Message.id == VerdictTable.message_id)
+        .where(
+            VerdictTable.cell_id == cell.id,
+            VerdictTable.verdict == Verdict.ERRORED.value,
+            Message.text == UNCOLLECTED,
+        )
+    )
+    return {"/".join(parts) for parts in connection.execute(query)}
+
+
 def accept_inventory(
     store: Store, connection: Connection, run: RunRow, cell: CellRow
 ) -> frozenset[str]:
@@ -224,6 +242,7 @@ def accept_inventory(
         .where(VerdictTable.cell_id == cell.id, VerdictTable.verdict != Verdict.MISSING.value)
     )
     reported = {"/".join(parts) for parts in connection.execute(query)}
+    reported -= _uncollected_of(connection, cell)
     # A cell that reported nothing has nothing to say about what is to be expected.
     if not lost or not reported:
         return frozenset()

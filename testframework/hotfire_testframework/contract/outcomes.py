@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import Enum
 
+UNCOLLECTED = "could not be collected"
+"""Message of the result that a module has whose tests could not be collected."""
+
 
 class Outcome(str, Enum):
     """What one attempt of one test says. failed: the test says no; errored: we could not ask."""

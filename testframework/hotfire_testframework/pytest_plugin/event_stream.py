@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from hotfire_testframework.contract.identifiers import TestId, pytest_test_id
+from hotfire_testframework.contract.outcomes import UNCOLLECTED
 from hotfire_testframework.errors import IdentifierError
 from hotfire_testframework.pytest_plugin.event_file import EventFile, encode_event
 from hotfire_testframework.pytest_plugin.outcome import TestState
@@ -77,7 +78,7 @@ class EventStream:
             "outcome": "errored",
             "failure_class": "test",
             "duration_ns": 0,
-            "message": "could not be collected",
+            "message": UNCOLLECTED,
             "detail": str(report.longrepr),
         }
         self._file.write(encode_event("test_attempt", body))

@@ -18,6 +18,7 @@ from hotfire_infra.states import RunVerdict
 from hotfire_infra.store import queries
 from hotfire_infra.store.models import Finding
 from hotfire_pipelines.plan import Policy, inventory_digest
+from hotfire_testframework.contract.outcomes import UNCOLLECTED
 
 MODULE = "suites.kernels.test_gemm"
 FILE = "suites/kernels/test_gemm.py"
@@ -198,6 +199,21 @@ def test_an_error_while_collecting_proves_nothing(house):
     )
     done = house.run(TEN[1:], source_of(TEN[1:]), script=script)
     assert done.cells[0].tests["missing"] == 1
+
+
+def test_a_module_that_was_not_collected_once_is_no_test_to_expect(house):
+    broken = named(FILE)[0]
+    script = Script(
+        omitted_tests=frozenset(TEN[:1]),
+        extra_tests=(broken,),
+        outcomes={broken: "errored"},
+        messages={broken: UNCOLLECTED},
+    )
+    done = house.run(TEN, source_of(TEN), script=script)
+    assert done.cells[0].tests == {"passed": 9, "errored": 1, "missing": 1}
+    mended = house.run(TEN, source_of(TEN))
+    assert mended.run.verdict is RunVerdict.PASSED
+    assert mended.cells[0].tests == {"passed": 10}
 
 
 def test_the_pipeline_can_insist_on_every_test(house):
