@@ -34,6 +34,9 @@ class Order:
     priority: Priority = Priority.DEVELOPER
     avoid: tuple[str, ...] = ()
     """Names of machines that it is to stay away from."""
+    shun: tuple[Ulid, ...] = ()
+    """Earlier attempts that their machines spoiled: never again there while there is another machine.
+    Whoever knows where they were turns them into `avoid`."""
 
     @property
     def attempt(self) -> Ulid:

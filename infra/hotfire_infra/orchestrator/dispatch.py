@@ -26,7 +26,9 @@ from hotfire_infra.orchestrator.fleet import ANYWHERE, Seat
 from hotfire_infra.orchestrator.inputs import expected_tests, resolve_inputs
 from hotfire_infra.orchestrator.inquiry import Rerun
 from hotfire_infra.orchestrator.lock import HeldLock
+from hotfire_infra.orchestrator.retry_policy import leads_elsewhere
 from hotfire_infra.secret_files import SecretBook
+from hotfire_infra.sections.retries import RetriesSection
 from hotfire_infra.states import AttemptState, TaskState
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
@@ -45,6 +47,11 @@ AHEAD_TIMEOUT_SECONDS = 86_400.0
 
 _CELL = select(Cell.key, Cell.platform, Cell.requires).where(Cell.id == bindparam("the_id"))
 _LAST_NUMBER = select(func.max(Attempt.number)).where(Attempt.task_id == bindparam("the_id"))
+_EARLIER = (
+    select(Attempt.ulid, Attempt.state, Attempt.failure_class)
+    .where(Attempt.task_id == bindparam("the_id"), Attempt.number < bindparam("the_number"))
+    .order_by(Attempt.number)
+)
 _INSERT_ATTEMPT = cast("Table", Attempt.__table__).insert().returning(Attempt.id)
 
 
@@ -71,6 +78,7 @@ class Dispatcher:
     cache: Path
     lock: HeldLock
     secret_book: SecretBook = field(default_factory=SecretBook)
+    retries: RetriesSection = field(default_factory=RetriesSection)
 
     def lease(
         self,
@@ -186,6 +194,7 @@ class Dispatcher:
     def _order(self, leased: Leased, spec: AttemptSpec, values: Mapping[str, bytes]) -> Order:
         with self.store.reading() as connection:
             cell = connection.execute(_CELL, {"the_id": leased.task.cell_id}).one()
+            shun = self._spoiled(connection, leased.attempt)
         return Order(
             spec=spec,
             token=leased.token,
@@ -196,6 +205,22 @@ class Dispatcher:
             cell=cell.key,
             team=leased.run.team,
             priority=leased.run.priority,
+            shun=shun,
+        )
+
+    def _spoiled(self, connection: Connection, attempt: AttemptRow) -> tuple[Ulid, ...]:
+        """Return the attempts of its task before it whose machines it is to keep away from."""
+        if attempt.number == 1:
+            return ()
+        asked = {"the_id": attempt.task_id, "the_number": attempt.number}
+        return tuple(
+            Ulid(row.ulid)
+            for row in connection.execute(_EARLIER, asked)
+            if leads_elsewhere(
+                row.state,
+                FailureClass(row.failure_class) if row.failure_class else None,
+                self.retries,
+            )
         )
 
     def _spec(self, leased: Leased) -> AttemptSpec:

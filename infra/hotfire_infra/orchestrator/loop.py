@@ -490,4 +490,5 @@ class Orchestrator:
 
     def _dispatcher(self) -> Dispatcher:
         book = SecretBook(self.configuration.secrets)
-        return Dispatcher(self.store, self.executor, self.cache, self.lock, book)
+        retries = self.configuration.retries
+        return Dispatcher(self.store, self.executor, self.cache, self.lock, book, retries)

@@ -121,6 +121,13 @@ def remaining_seconds(not_before_ns: int, wait_seconds: float, now_ns: int) -> f
     return left if 0 < left <= wait_seconds else 0.0
 
 
+def leads_elsewhere(
+    state: AttemptState, failure: FailureClass | None, section: RetriesSection
+) -> bool:
+    """Whether the next attempt is not to go where this one was, while there is another place."""
+    return is_interrupted(state, failure) and section.rule(blamed_class(state, failure)).elsewhere
+
+
 def is_interrupted(state: AttemptState, failure: FailureClass | None) -> bool:
     """Whether infrastructure ended an attempt: by its state, or by what a differential rerun found."""
     is_excused = failure is FailureClass.INFRA_DEVICE and state is not AttemptState.PASSED

@@ -28,11 +28,14 @@ from hotfire_infra.executors.kubernetes.supply import (
     read_nodes,
     read_queues,
 )
+from hotfire_infra.executors.protocol import Order
 from hotfire_infra.sections.kubernetes import KubernetesSection
 
 log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 60.0
+RECENT_SECONDS = 5.0
+"""A retry looks for another node: what was there a minute ago may have died with the first one."""
 PATIENCE_SECONDS = 8.0
 """How long the first question waits for the first answer; no later one waits."""
 MEBIBYTE = 2.0**20
@@ -62,6 +65,44 @@ def demand_of(requires: Mapping[str, Any], section: KubernetesSection) -> Demand
     team, is_exclusive = str(said.get("team", "")), bool(said.get("exclusive"))
     queue = queue_of(section, team, is_exclusive=is_exclusive)
     return Demand(platform=platform, resources=resources, placement=placement, queue=queue)
+
+
+def demand_of_order(order: Order, section: KubernetesSection) -> Demand:
+    """Return what the attempt of an order takes."""
+    spec = order.spec.spec
+    said = {
+        "platform": order.platform, "cpus": spec.cpus, "memory_mib": spec.memory_mib,
+        "team": order.team, "exclusive": spec.exclusive,
+    }  # fmt: skip
+    return demand_of({**order.requires, DEMAND: said}, section)
+
+
+def others_than(nodes: Collection[str], demand: Demand, supply: Supply) -> frozenset[str]:
+    """Return the nodes beside these that answer now and may be given the demand."""
+    queue = (supply.queues or {}).get(demand.queue)
+    fitting = [
+        kind
+        for kind in supply.kinds or ()
+        if not kind.is_out
+        and _is_selected(kind, demand.placement)
+        and _is_tolerated(kind, demand.placement)
+        and _holds(kind, demand)
+        and (queue is None or _has_quota(kind, demand, queue, supply))
+    ]
+    return frozenset(name for kind in fitting for name in kind.ready) - frozenset(nodes)
+
+
+def _has_quota(kind: NodeKind, demand: Demand, queue: QueueSupply, supply: Supply) -> bool:
+    """Whether a queue has a flavor for nodes of this kind that could ever admit the demand."""
+    return any(
+        _labels(flavor, supply).items() <= kind.labels.items()
+        and all(
+            name not in quotas or quotas[name].most >= value
+            for name, value in demand.resources.items()
+        )
+        for group in queue.groups
+        for flavor, quotas in group.items()
+    )
 
 
 def refusal_of(demand: Demand, supply: Supply) -> str | None:
@@ -217,6 +258,8 @@ class Admittance:
     _read_at: float = 0.0
     _first: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _asking: threading.Lock = field(default_factory=threading.Lock)
+    """Who waits for an answer: a wave of retries asks once."""
     _is_reading: bool = False
 
     def refusal(self, requires: Mapping[str, Any]) -> str | None:
@@ -228,6 +271,17 @@ class Admittance:
             self._first.wait(PATIENCE_SECONDS)
         supply = self.supply
         return None if supply is None else refusal_of(demand_of(requires, self.section), supply)
+
+    def avoidable(self, nodes: Collection[str], order: Order) -> Collection[str]:
+        """Return these nodes if the order has another place to go now; asks, and waits for that."""
+        if not nodes:
+            return ()
+        with self._asking:
+            if self.supply is None or self.mono() - self._read_at >= RECENT_SECONDS:
+                self._read()
+        demand = demand_of_order(order, self.section)
+        has_others = self.supply is not None and others_than(nodes, demand, self.supply)
+        return nodes if has_others else ()
 
     def _refresh(self) -> None:
         with self._lock:

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,8 @@ class Desk:
     given: Cluster | None = None
     pace: Pace = field(default_factory=Pace)
     mono_ns: Callable[[], int] = time.monotonic_ns
+    avoid: Callable[[Order], tuple[str, ...]] = lambda order: order.avoid
+    """Which nodes an order is to keep off; asked when its Job is made, and may ask the cluster."""
     cluster: Cluster = field(init=False)
     hands: Hands = field(init=False)
     sightings: Sightings = field(init=False)
@@ -206,8 +208,9 @@ class Desk:
             self._look_for_kueue()
         namespace = self.section.namespace
         job = job_of(
-            order, self.section, with_kueue=self.has_kueue, runner_sha256=self._runner_sha256()
-        )
+            replace(order, avoid=self.avoid(order)), self.section,
+            with_kueue=self.has_kueue, runner_sha256=self._runner_sha256(),
+        )  # fmt: skip
         path = f"/apis/batch/v1/namespaces/{namespace}/jobs"
         uid = self._made_or_there(path, job, attempt)
         secret = secret_of(order, self.section, uid)
@@ -443,4 +446,5 @@ def _order(spec: AttemptSpec, token: str, noted: Mapping[str, Any]) -> Order:
         team=str(noted.get("team", "")),
         priority=Priority(noted.get("priority", Priority.DEVELOPER.value)),
         avoid=tuple(noted.get("avoid") or ()),
+        shun=tuple(Ulid(one) for one in noted.get("shun") or ()),
     )

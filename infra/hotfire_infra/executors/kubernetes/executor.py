@@ -7,6 +7,7 @@ what the ingest routes lay there:
 - `order.json`, then `attempt.json`: the attempt was submitted here; from then on a Job is owed.
 - `job.made`: Job and Secret were taken by the cluster; no second Job is ever made after it.
 - `job.failed`: the cluster will never take it.
+- `node`: where its pod was put; a retry that is to go elsewhere asks for it.
 - `released`, `job.deleted`: nothing is to be there any more, and is not.
 """
 
@@ -48,7 +49,7 @@ from hotfire_infra.executors.protocol import (
     Refusal,
 )
 from hotfire_infra.executors.pushed import PushedExecutor
-from hotfire_infra.executors.spool import Spool, write_object
+from hotfire_infra.executors.spool import Spool, read_object, write_object
 from hotfire_infra.sections.kubernetes import KubernetesSection
 from hotfire_testframework.contract.evidence import Evidence
 from hotfire_testframework.contract.exit_codes import RunnerExit
@@ -56,9 +57,10 @@ from hotfire_testframework.contract.ulid import Ulid
 
 LOG_BYTES = 1 << 20
 CROWD_SECONDS = 0.05
+NODE = "node"
 EVIDENCE_SECONDS = 3.0
 """A runner that was terminated says so before the cluster says by whom."""
-_UNEXPLAINED = (RunnerExit.TERMINATED, RunnerExit.KILLED, -9, -15)
+_UNEXPLAINED = (RunnerExit.TERMINATED, RunnerExit.KILLED, RunnerExit.UPLOAD_OR_DISK, -9, -15)
 
 
 @dataclass(slots=True)
@@ -77,11 +79,14 @@ class KubernetesExecutor:
     _admittance: Admittance = field(init=False)
     _news: threading.Event = field(default_factory=threading.Event)
     _told_ns: dict[Ulid, int] = field(default_factory=dict)
+    _placed: set[Ulid] = field(default_factory=set)
+    """Attempts whose node is noted."""
 
     def __post_init__(self) -> None:
         self._pushed = PushedExecutor(self.root, self.clock)
         self._desk = Desk(self.root, self.section, self._news, self.cluster)
         self._admittance = Admittance(self.section, self._desk.cluster)
+        self._desk.avoid = self._avoid
 
     @property
     def desk(self) -> Desk:
@@ -148,6 +153,7 @@ class KubernetesExecutor:
             return Observation(life=Life.ABSENT)
         self._desk.start()
         seen = self._desk.sightings.of(attempt)
+        self._note_node(attempt, spool, seen)
         told = self._told(attempt, spool, seen)
         if told is not None:
             return told
@@ -160,6 +166,23 @@ class KubernetesExecutor:
             return _ended(seen, None, (failed,))
         return self._by_cluster(attempt, spool, seen, is_claimed=is_claimed)
 
+    def _avoid(self, order: Order) -> tuple[str, ...]:
+        """Return the nodes that an order is to keep off: those that spoiled its task before.
+
+        None of them while no other node could take it: the only one there is has to do again.
+        """
+        noted = [read_object(self.spool(attempt).root / NODE) for attempt in order.shun]
+        nodes = {str(one["name"]) for one in noted if one is not None}
+        return (*order.avoid, *sorted(self._admittance.avoidable(nodes, order)))
+
+    def _note_node(self, attempt: Ulid, spool: Spool, seen: Seen) -> None:
+        """Write down where its pod is, for those who come after it and after this process."""
+        if attempt in self._placed or seen.pod is None or not seen.pod.node:
+            return
+        with contextlib.suppress(OSError):
+            write_object(spool.root / NODE, {"name": seen.pod.node})
+            self._placed.add(attempt)
+
     def _told(self, attempt: Ulid, spool: Spool, seen: Seen) -> Observation | None:
         """Return the end that the runner itself has told, with what the cluster knows of it."""
         code = spool.exit_code()
@@ -167,15 +190,15 @@ class KubernetesExecutor:
             return None
         evidence = evidence_of(seen)
         is_cancelled = (spool.root / "cancel").exists()
-        if code in _UNEXPLAINED and not evidence and not is_cancelled:
+        # Of one that could not deliver, its pod has the last word; see `runner ship`.
+        is_explained = code == RunnerExit.UPLOAD_OR_DISK and _has_ended(seen.pod)
+        if code in _UNEXPLAINED and not (evidence or is_explained or is_cancelled):
             first = self._told_ns.setdefault(attempt, self.clock.mono_ns())
             if self.clock.mono_ns() - first < EVIDENCE_SECONDS * 1e9:
                 return Observation(life=Life.RUNNING, detail="waits to hear who ended it")
         self._told_ns.pop(attempt, None)
-        return Observation(
-            life=Life.ENDED, exit_code=code, detail=detail_of(seen, evidence) if evidence else "",
-            evidence=evidence,
-        )  # fmt: skip
+        detail = detail_of(seen, evidence) if evidence or is_explained else ""
+        return Observation(life=Life.ENDED, exit_code=code, detail=detail, evidence=evidence)
 
     def _by_cluster(
         self, attempt: Ulid, spool: Spool, seen: Seen, *, is_claimed: bool
@@ -271,6 +294,7 @@ class KubernetesExecutor:
         was_submitted = (root / "attempt.json").exists()
         self._pushed.release(attempt)
         self._told_ns.pop(attempt, None)
+        self._placed.discard(attempt)
         if was_submitted and not (root / "job.deleted").exists():
             self._desk.start()
             self._desk.delete(attempt)
@@ -286,6 +310,10 @@ class KubernetesExecutor:
     def close(self) -> None:
         """Let the cluster go; Jobs go on, the next process finds them."""
         self._desk.close()
+
+
+def _has_ended(pod: PodSight | None) -> bool:
+    return pod is not None and pod.exit_code is not None
 
 
 def _ended(seen: Seen, code: int | None, more: tuple[Evidence, ...] = ()) -> Observation:
@@ -305,4 +333,5 @@ def _order_document(order: Order) -> dict[str, Any]:
         "team": order.team,
         "priority": order.priority.value,
         "avoid": list(order.avoid),
+        "shun": list(order.shun),
     }

@@ -7,7 +7,7 @@ pod is replaced only once it has failed. Retries are the store's.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -328,14 +328,15 @@ def _affinity(order: Order, *, is_exclusive: bool) -> Manifest:
     if order.avoid:
         found["nodeAffinity"] = {
             "requiredDuringSchedulingIgnoredDuringExecution": {
-                "nodeSelectorTerms": [{"matchExpressions": [_elsewhere(order.avoid)]}]
+                "nodeSelectorTerms": [{"matchFields": [*map(_not_on, order.avoid)]}]
             }
         }
     return found
 
 
-def _elsewhere(nodes: Sequence[str]) -> Manifest:
-    return {"key": names.HOSTNAME, "operator": "NotIn", "values": list(nodes)}
+def _not_on(node: str) -> Manifest:
+    # By its name, which pods show; the label for the host may say something else.
+    return {"key": "metadata.name", "operator": "NotIn", "values": [node]}
 
 
 def _family(placement: Placement) -> str:

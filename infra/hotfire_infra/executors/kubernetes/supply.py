@@ -30,6 +30,8 @@ class NodeKind:
     is_out: bool
     """In quarantine: nothing new is put there."""
     count: int
+    ready: frozenset[str] = frozenset()
+    """Names of those that answer now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,22 +76,36 @@ def read_nodes(cluster: Cluster, *, by_name: bool = False) -> tuple[NodeKind, ..
     `by_name`: somebody selects nodes by their names, so that each is a kind of its own.
     """
     counted: dict[tuple[Any, ...], int] = {}
+    ready: dict[tuple[Any, ...], set[str]] = {}
     query = {"limit": str(PAGE)}
     while True:
         page = cluster.get("/api/v1/nodes", **query)
         for node in page.get("items") or ():
             key = _kind_of(node, by_name=by_name)
             counted[key] = counted.get(key, 0) + 1
+            if _is_ready(node):
+                ready.setdefault(key, set()).add(_name(node))
         token = (page.get("metadata") or {}).get("continue")
         if not token:
             break
         query["continue"] = str(token)
     return tuple(
         NodeKind(
-            labels=dict(labels), taints=taints, allocatable=dict(has), is_out=is_out, count=count
+            labels=dict(key[0]), taints=key[1], allocatable=dict(key[2]), is_out=key[3],
+            count=count, ready=frozenset(ready.get(key, ())),
         )
-        for (labels, taints, has, is_out), count in counted.items()
+        for key, count in counted.items()
+    )  # fmt: skip
+
+
+def _is_ready(node: Object) -> bool:
+    """Whether a node answers now; one that does not say is believed to."""
+    taints = {one.get("key") for one in (node.get("spec") or {}).get("taints") or ()}
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    is_silent = any(
+        one.get("type") == "Ready" and one.get("status") != "True" for one in conditions
     )
+    return not (taints & _PASSING_TAINTS or is_silent)
 
 
 def _kind_of(node: Object, *, by_name: bool) -> tuple[Any, ...]:

@@ -309,6 +309,23 @@ def test_a_runner_that_says_it_was_terminated_waits_for_the_cluster_to_say_by_wh
     assert "a more urgent pod" in seen.detail
 
 
+def test_a_runner_that_could_not_deliver_is_explained_by_its_pods_last_line(
+    api: FakeApiServer, start: Start
+):
+    executor = start()
+    work = submitted(api, executor)
+    name = give_pod(api, work.attempt, phase="Running", containerStatuses=container(running={}))
+    claim(executor, work.attempt)
+    (executor.spool(work.attempt).root / "exit").write_text("35\n")
+    assert executor.attach(work.attempt).life is Life.RUNNING
+    words = "waits for the service\nnot delivered: the attempt is over, or another runner's\n"
+    ended = {"exitCode": 35, "reason": "Error", "message": words}
+    api.change(PODS, name, phase="Failed", containerStatuses=container(terminated=ended))
+    seen = ends(executor, work.attempt)
+    assert seen.exit_code == 35
+    assert seen.detail.endswith("not delivered: the attempt is over, or another runner's")
+
+
 def test_a_pod_on_a_dead_node_is_removed_by_force_after_the_stated_time(
     api: FakeApiServer, start: Start
 ):

@@ -94,7 +94,7 @@ def test_an_end_of_the_stream_resumes_and_lists_nothing(api: FakeApiServer, watc
 
 def test_gone_lists_anew_and_hears_what_was_missed(api: FakeApiServer, watch):
     watcher, sink = watch()
-    until(lambda: watcher.health.watches == 1)
+    until(lambda: watcher._answer is not None)
     api.watch_script.append("gone")
     with api._change:
         api.put(JOBS, job("missed"))
