@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hotfire_infra.executors.kubernetes.kueue_objects import QueueConfiguration, kueue_objects
+from hotfire_infra.executors.kubernetes.placement import RUNTIME_CLASS
 from hotfire_k8s import (
     adopting,
     building,
@@ -31,6 +32,17 @@ from hotfire_pipelines.catalogue import Catalogue
 Say = Callable[[str], None]
 
 NAMESPACE = "hotfire"
+BASE: tuple[Mapping[str, Any], ...] = (
+    {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+    # Admission refuses the pods of Jetson and Drive without it; the operator of a fleet brings it.
+    {
+        "apiVersion": "node.k8s.io/v1",
+        "kind": "RuntimeClass",
+        "metadata": {"name": RUNTIME_CLASS},
+        "handler": RUNTIME_CLASS,
+    },
+)
+"""What every cluster has; laid by each `up`, so that what was deleted comes back."""
 DESCRIPTION = "cluster.json"
 STATE = "state.json"
 """What a cluster was asked to be; written before anything starts."""
@@ -165,7 +177,8 @@ def _bring_up(
         started += _ensure_running(home, group, say)
     access.kubeconfig(home.kubeconfig, access.admin())
     with access.client() as client:
-        client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        for manifest in BASE:
+            client.create(dict(manifest))
         if catalogue is not None:
             _add_nodes(client, catalogue, wanted.nodes, say)
             if wanted.queues:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from hotfire_infra.executors.kubernetes.placement import RUNTIME_CLASS
 from hotfire_k8s import processes
 from hotfire_k8s.errors import ClusterUsageError
 from hotfire_k8s.handle import ClusterHandle
@@ -124,6 +125,22 @@ def test_a_killed_component_is_seen_and_started_again(cluster, client, component
     changed = {name for name, pid in pids(cluster).items() if pid != before[name]}
     assert changed == {component}
     assert client.get(f"/api/v1/namespaces/kept-{component}") is not None
+
+
+def test_a_jetson_pod_is_let_in_also_after_a_repair(cluster, client):
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "jetson", "namespace": NAMESPACE},
+        "spec": {
+            "runtimeClassName": RUNTIME_CLASS,
+            "containers": [{"name": "runner", "image": "none"}],
+        },
+    }
+    client.dry_run(pod)
+    client.delete(f"/apis/node.k8s.io/v1/runtimeclasses/{RUNTIME_CLASS}")
+    cluster.repair()
+    client.dry_run(pod)
 
 
 def test_a_component_that_hangs_is_seen_and_replaced(cluster):
