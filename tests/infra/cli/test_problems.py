@@ -28,7 +28,9 @@ def every_infra_error():
 
 @pytest.mark.parametrize("kind", every_infra_error())
 def test_every_error_of_infra_has_its_own_code_and_a_next_command(kind):
-    problem = explain(kind("what happened"))
+    # One that says what kind of no it was.
+    more = {"trouble": "gone"} if kind is infra_errors.ClusterError else {}
+    problem = explain(kind("what happened", **more))
     assert problem.message == "what happened"
     assert problem.code == kind.exit_code
     assert problem.next_command.startswith(("hotfire ", "git "))

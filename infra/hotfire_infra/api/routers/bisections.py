@@ -44,7 +44,8 @@ Test = Annotated[
 
 @router.get("/subject", summary="Say what a bisection is about", operation_id="get_subject",
             response_model=Subject,
-            responses={200: {"content": {"application/json": {"example": SUBJECT_EXAMPLE}}}})  # fmt: skip
+            responses={200: {"content": {"application/json": {"example": SUBJECT_EXAMPLE}}},
+                       409: {"description": "There is nothing to search: it never failed"}})  # fmt: skip
 def subject(
     service: Serviced,
     test: Test = "",

@@ -109,7 +109,8 @@ def _desk(service: Service, principal: Principal) -> StoreDesk:
 
 
 @router.post("/confirmations", summary="Run suspect and parent again, interleaved",
-             operation_id="confirm", response_model=ConfirmationReport, responses=_SHOWN)  # fmt: skip
+             operation_id="confirm", response_model=ConfirmationReport,
+             responses={**_SHOWN, 404: {"description": "There is no such run or change"}})  # fmt: skip
 def confirm(service: Serviced, principal: Developer, asked: ConfirmWish) -> Response:
     """The one under way about the same, if there is one; 409 where there is nothing to confirm."""
     found = _desk(service, principal).confirm(asked.what, asked.budget_seconds)
