@@ -352,8 +352,9 @@ def add_queue(world: World, cpus: int, **spec: Any) -> None:
         ("ClusterQueue", world.namespace, {}, {"spec": queue}),
         ("LocalQueue", "default", {"namespace": world.namespace},
          {"spec": {"clusterQueue": world.namespace}}),
-        ("WorkloadPriorityClass", "gate", {}, {"value": 1000}),
-        ("WorkloadPriorityClass", "nightly", {}, {"value": 100}),
+        # All of them: of a Job with a class that is not there Kueue makes nothing, and says nothing.
+        *(("WorkloadPriorityClass", one.value, {}, {"value": value})
+          for one, value in names.PRIORITIES.items()),
     ):  # fmt: skip
         world.client.apply(
             {"apiVersion": KUEUE, "kind": kind, "metadata": {"name": name, **place}, **body}
