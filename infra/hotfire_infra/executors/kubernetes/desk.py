@@ -218,7 +218,8 @@ class Desk:
         self._made_ns[attempt] = self.mono_ns()
         write_object(root / "job.made", {"uid": uid})
         self._troubles.pop(attempt, None)
-        if self._is_unwanted(root):
+        # Not `_is_unwanted`: a runner that has claimed by now is the one of this very Job.
+        if _is_called_off(root):
             self.delete(attempt)
 
     def _runner_sha256(self) -> str:
@@ -244,8 +245,7 @@ class Desk:
         return str(found["metadata"]["uid"])
 
     def _is_unwanted(self, root: Path) -> bool:
-        has_runner = Spool(root).claim_request() is not None
-        return has_runner or (root / "cancel").exists() or (root / "released").exists()
+        return Spool(root).claim_request() is not None or _is_called_off(root)
 
     def _fail(self, attempt: Ulid, error: ClusterError) -> None:
         """Note that an attempt will never get its Job."""
@@ -448,3 +448,7 @@ def _order(spec: AttemptSpec, token: str, noted: Mapping[str, Any]) -> Order:
         avoid=tuple(noted.get("avoid") or ()),
         shun=tuple(Ulid(one) for one in noted.get("shun") or ()),
     )
+
+
+def _is_called_off(root: Path) -> bool:
+    return (root / "cancel").exists() or (root / "released").exists()

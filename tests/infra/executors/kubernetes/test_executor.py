@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hotfire_infra.executors.kubernetes import names
+from hotfire_infra.executors.kubernetes.desk import CREATE
 from hotfire_infra.executors.kubernetes.executor import KubernetesExecutor
 from hotfire_infra.executors.protocol import Life, Observation, Order
 from hotfire_infra.executors.spool import write_object
@@ -257,6 +258,25 @@ def put_workload(api: FakeApiServer, attempt: Ulid, **condition: str) -> None:
         "metadata": {"name": f"job-{attempt.lower()}", "ownerReferences": [owner]},
         "status": {"conditions": [condition]},
     })  # fmt: skip
+
+
+def test_a_runner_that_claims_before_its_job_is_noted_keeps_its_job(
+    api: FakeApiServer, start: Start
+):
+    executor = start()
+    work = order()
+
+    def claims_at_once(method: str, path: str) -> None:
+        if method == "POST" and path.endswith("/secrets"):
+            claim(executor, work.attempt)
+
+    api.faults.append(claims_at_once)
+    executor.submit(work)
+    until(lambda: (executor.spool(work.attempt).root / "job.made").exists())
+    until(lambda: not executor.desk.hands.has(f"{CREATE} {work.attempt}"))
+    assert not executor.desk.hands.has(f"delete {work.attempt}")
+    assert has_job(api, work.attempt)
+    assert api.count("DELETE", "/jobs/") == 0
 
 
 def test_an_eviction_by_kueue_deletes_the_job_before_it_could_be_admitted_again(
