@@ -277,8 +277,9 @@ def test_devices_in_quarantine_are_no_capacity_of_any_queue(build: Build):
     assert "can never admit 1 nvidia.com/gpu" in refused(world, gpu_plan())
     one_left = build(kueue="yes", namespace=world.namespace)
     apply_queues(one_left, {pool: every - 1})
-    first, second = one_left.record(gpu_plan()), one_left.record(gpu_plan())
-    one_left.running(first)
+    # One after the other: two made in the same second are taken in either order.
+    one_left.running(one_left.record(gpu_plan()))
+    second = one_left.record(gpu_plan())
     one_left.waiting(second, "nvidia.com/gpu")
 
 

@@ -100,6 +100,8 @@ def _describe_errors(path: str, method: str, operation: dict[str, Any]) -> None:
     if operation.get("tags", [""])[0] == "ingest":
         statuses |= set(_OF_INGEST)
     responses = operation.setdefault("responses", {})
+    # What a route declares itself is a problem document too.
+    statuses |= {int(one) for one in responses if int(one) in _REASONS}
     for status in sorted(statuses):
         told = responses.get(str(status), {})
         is_generic = status == 422 or "description" not in told
