@@ -185,7 +185,7 @@ def test_a_held_pod_is_ended_by_its_deadline(client):
     assert status["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 137
 
 
-def test_a_deleted_pod_ends_by_sigterm_and_goes(client):
+def test_a_deleted_pod_goes(client):
     client.create(job("deleted", {"hold": "true"}))
     pod = pod_in_phase(client, "deleted", "Running")
     path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod['metadata']['name']}"

@@ -97,7 +97,7 @@ def test_planted_addresses_and_paths_are_found() -> None:
     host = "https://py" + "pi.org/simple"
     assert matches(REGISTRY_HOSTS, {"a": host}) != []
     assert matches(MACHINE_PATHS, {"a": "x = '/wo" + "rk/main'"}) != []
-    assert matches(MACHINE_PATHS, {"a": "x = '{cache}/work/main'"}) == []
+    assert matches(MACHINE_PATHS, {"a": "x = '{cache}/wo" + "rk/main'"}) == []
 
 
 def test_planted_secrets_are_found() -> None:

@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 from benchmarks.postgres_server import PostgresServer, serve
 
+from hotfire_infra.analysis.reporting import StoreReports
 from hotfire_infra.api.service import Service
 from hotfire_infra.api.serving import application, bind_to
 from hotfire_infra.clock import ManualClock
@@ -24,6 +25,7 @@ from hotfire_infra.executors.protocol import Capacity, DeviceReport, Executor
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.orchestrator.lock import acquire
 from hotfire_infra.orchestrator.loop import Orchestrator
+from hotfire_infra.settings import Settings
 from hotfire_infra.source.stamp import StoredSource
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store, open_store
@@ -289,6 +291,21 @@ def make_shared_plan() -> Callable[..., Plan]:
 def served() -> Callable[..., AbstractContextManager[str]]:
     """Return the context `served(service)`: serves on a port of its own, yields the address."""
     return serve_service
+
+
+@pytest.fixture
+def onlooker(tmp_path) -> Callable[..., Service]:
+    """Return `onlooker(store)`: a service that answers over a store, and executes nothing."""
+
+    def make(store: Store, **more: Any) -> Service:
+        usual = {
+            "settings": Settings(home=store.home, cache=tmp_path / "cache", user="tester"),
+            "executor": FakeExecutor(store.attempts, clock=store.clock),
+            "reports": StoreReports(store),
+        }
+        return Service(store=store, **{**usual, **more}, executes=False)
+
+    return make
 
 
 class Live(uvicorn.Server):

@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from hotfire_infra.analysis.history import CommandReports
 from hotfire_infra.analysis.reporting import DEFAULT_URL, StoreReports
 from hotfire_infra.client import Client
+from hotfire_infra.client.connection import Connection, read_token
 from hotfire_infra.settings import Settings, read_settings
 from hotfire_infra.store.database import Store, open_store
+
+Desk = TypeVar("Desk")
 
 SERVE_FILE = "serve.json"
 """Where `hotfire serve` says on which address it serves this home."""
@@ -67,6 +71,25 @@ def open_reports() -> Iterator[CommandReports]:
     store = open_store(settings.home, database=settings.database)
     try:
         yield reports_of(store)
+    finally:
+        store.close()
+
+
+@contextlib.contextmanager
+def open_desk(
+    here: Callable[[Store, str], Desk], far: Callable[[Connection], Desk]
+) -> Iterator[Desk]:
+    """Open a desk on the store here, for its user, or on the service that is named."""
+    settings = read_settings()
+    if settings.server:
+        with contextlib.closing(
+            Connection(settings.server, read_token(settings.token_file))
+        ) as connection:
+            yield far(connection)
+        return
+    store = open_store(settings.home, database=settings.database)
+    try:
+        yield here(store, settings.user)
     finally:
         store.close()
 

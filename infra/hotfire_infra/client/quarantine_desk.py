@@ -19,7 +19,7 @@ from hotfire_infra.analysis.quarantining import (
 from hotfire_infra.analysis.transport import from_plain
 from hotfire_infra.client.connection import Connection
 from hotfire_infra.errors import RequestRefusedError
-from hotfire_infra.store.audit import local_entry, record_audit
+from hotfire_infra.store.audit import audit_locally
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.quarantines import (
     ACTIVE,
@@ -196,9 +196,7 @@ class StoreQuarantines:
 
     def _audit(self, action: str, target: str, reason: str) -> None:
         if self.is_audited:
-            entry = local_entry(self.user, action, target, reason=reason)
-            with self.store.writing() as connection:
-                record_audit(connection, entry, self.store.clock.wall_ns())
+            audit_locally(self.store, self.user, action, target, reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Audit, Run
 
 TEXT_LIMIT = 1024
@@ -61,6 +62,13 @@ def local_entry(
         run_id=run_id,
         reason=reason,
     )
+
+
+def audit_locally(store: Store, user: str, action: str, target: str, reason: str) -> None:
+    """Write the line of a command that was carried out on this machine, on its own."""
+    with store.writing() as connection:
+        entry = local_entry(user, action, target, reason=reason)
+        record_audit(connection, entry, store.clock.wall_ns())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

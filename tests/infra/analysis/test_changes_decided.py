@@ -9,12 +9,9 @@ import pytest
 from sqlalchemy import update
 
 from hotfire_infra.analysis.reporting import StoreReports
-from hotfire_infra.api.service import Service
 from hotfire_infra.client.changes_desk import ServiceDesk, StoreDesk
 from hotfire_infra.client.connection import Connection
 from hotfire_infra.errors import RequestRefusedError, RunNotFoundError
-from hotfire_infra.executors.fake import FakeExecutor
-from hotfire_infra.settings import Settings
 from hotfire_infra.store.audit import AuditFilter, audit_log
 from hotfire_infra.store.models import SourceStamp
 from hotfire_infra.store.references import ChangeLabel
@@ -33,15 +30,8 @@ def stepped(branch, store):
 
 
 @pytest.fixture
-def address(stepped, store, tmp_path, served):
-    service = Service(
-        store=store,
-        settings=Settings(home=store.home, cache=tmp_path / "cache", user="tester"),
-        executor=FakeExecutor(store.attempts, clock=store.clock),
-        reports=StoreReports(store),
-        executes=False,
-    )
-    with served(service) as found:
+def address(stepped, store, onlooker, served):
+    with served(onlooker(store)) as found:
         yield found
 
 

@@ -7,30 +7,19 @@ from contextlib import closing
 import httpx
 import pytest
 
-from hotfire_infra.analysis.reporting import StoreReports
-from hotfire_infra.api.service import Service
 from hotfire_infra.client.connection import Connection
 from hotfire_infra.client.results_care import ResultsCare, ServiceCare
 from hotfire_infra.errors import RequestRefusedError, RunNotFoundError
-from hotfire_infra.executors.fake import FakeExecutor
-from hotfire_infra.settings import Settings
 from hotfire_infra.store.invalidations import Predicate
 
 POOL = Predicate(pools=("fake",))
 
 
 @pytest.fixture
-def address(make_stand, make_plan, store, tmp_path, served):
+def address(make_stand, make_plan, store, onlooker, served):
     """A service over a store with one finished run."""
     make_stand().run(make_plan({"kernels": ["m/s/one"]}))
-    service = Service(
-        store=store,
-        settings=Settings(home=store.home, cache=tmp_path / "cache", user="tester"),
-        executor=FakeExecutor(store.attempts, clock=store.clock),
-        reports=StoreReports(store),
-        executes=False,
-    )
-    with served(service) as found:
+    with served(onlooker(store)) as found:
         yield found
 
 

@@ -7,13 +7,11 @@ import pytest
 
 from hotfire_infra.analysis.accuracy.gates import Gate
 from hotfire_infra.analysis.reporting import StoreReports
-from hotfire_infra.api.service import Service
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.verbs import compare as verb
 from hotfire_infra.client.connection import Connection
 from hotfire_infra.client.http_reports import HttpReports
-from hotfire_infra.executors.fake import FakeExecutor, Script
-from hotfire_infra.settings import Settings
+from hotfire_infra.executors.fake import Script
 
 TEST = "accuracy/pytest/test_gsm8k"
 
@@ -63,12 +61,8 @@ def test_a_declared_gate_makes_the_comparison_red(two_runs, monkeypatch, capsys)
     assert verb.compare("2", "1", show_all=False, as_json=False) == CliExit.OK
 
 
-def test_a_service_says_the_same(two_runs, served, tmp_path):
+def test_a_service_says_the_same(two_runs, served, onlooker):
     local = StoreReports(two_runs)
-    settings = Settings(home=two_runs.home, cache=tmp_path / "cache", user="tester")
-    service = Service(
-        store=two_runs, settings=settings, executor=FakeExecutor(two_runs.attempts),
-        reports=local, executes=False,
-    )  # fmt: skip
+    service = onlooker(two_runs, reports=local)
     with served(service) as address, closing(Connection(address, None)) as connection:
         assert HttpReports(connection).accuracy(1, 2) == local.accuracy(1, 2)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from hotfire_infra.analysis.reporting import StoreReports
-from hotfire_infra.api.service import Service
 from hotfire_infra.cli.main import main
 from hotfire_infra.client.embedded import EmbeddedClient
 from hotfire_infra.clock import SystemClock
 from hotfire_infra.configuration import read_configuration
-from hotfire_infra.executors.fake import FakeExecutor, Script
+from hotfire_infra.executors.fake import Script
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.settings import Settings, read_settings
@@ -53,7 +51,7 @@ def hold(store, make_stand, make_plan):
 
 
 @pytest.fixture(params=["embedded", "service"])
-def say(request, store, hold, served, tmp_path, monkeypatch, capsys):
+def say(request, store, hold, served, onlooker, tmp_path, monkeypatch, capsys):
     """Type a command; returns (exit code, output, what is said on the way)."""
     for name in ("HOTFIRE_SERVER", "HOTFIRE_DATABASE", "HOTFIRE_TOKEN_FILE", "HOTFIRE_CONFIG"):
         monkeypatch.delenv(name, raising=False)
@@ -72,15 +70,8 @@ def say(request, store, hold, served, tmp_path, monkeypatch, capsys):
     if request.param == "embedded":
         yield typed
         return
-    service = Service(
-        store=store,
-        settings=settings,
-        executor=FakeExecutor(store.attempts, clock=store.clock),
-        reports=StoreReports(store),
-        configuration=read_configuration(settings.configuration),
-        executes=False,
-    )
-    with served(service) as address:
+    found = read_configuration(settings.configuration)
+    with served(onlooker(store, settings=settings, configuration=found)) as address:
         monkeypatch.setenv("HOTFIRE_SERVER", address)
         monkeypatch.setenv("HOTFIRE_HOME", str(tmp_path / "elsewhere"))
         yield typed

@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 
 from hotfire_infra.analysis.change_reports import ChangeReport
 from hotfire_infra.cli.console import data
 from hotfire_infra.cli.exit_codes import CliExit
+from hotfire_infra.cli.session import open_desk
 from hotfire_infra.cli.verbs.show_series import change_lines
 from hotfire_infra.client.changes_desk import ChangesDesk, ServiceDesk, StoreDesk
-from hotfire_infra.client.connection import Connection, read_token
-from hotfire_infra.settings import read_settings
-from hotfire_infra.store.database import open_store
 from hotfire_infra.store.references import ChangeLabel
 
 
-@contextlib.contextmanager
-def open_desk() -> Iterator[ChangesDesk]:
-    """Open the desk of the store here, or of the service that is named."""
-    settings = read_settings()
-    if settings.server:
-        with contextlib.closing(
-            Connection(settings.server, read_token(settings.token_file))
-        ) as connection:
-            yield ServiceDesk(connection)
-        return
-    store = open_store(settings.home, database=settings.database)
-    try:
-        yield StoreDesk(store, settings.user)
-    finally:
-        store.close()
+def _desk() -> AbstractContextManager[ChangesDesk]:
+    return open_desk(StoreDesk, ServiceDesk)
 
 
 def list_changes(limit: int, state: str | None, *, as_json: bool) -> int:
     """Print the changes noticed last, newest first."""
-    with open_desk() as desk:
+    with _desk() as desk:
         found = desk.changes(limit=limit, state=state)
     if as_json:
         data(json.dumps([asdict(one) for one in found], ensure_ascii=False))
@@ -51,21 +35,21 @@ def list_changes(limit: int, state: str | None, *, as_json: bool) -> int:
 
 def label(change: str, word: str) -> int:
     """Write what triage says."""
-    with open_desk() as desk:
+    with _desk() as desk:
         _print(desk.label(change, None if word == "none" else ChangeLabel(word)))
     return CliExit.OK
 
 
 def accept(change: str, reason: str) -> int:
     """Let the reference begin with a change."""
-    with open_desk() as desk:
+    with _desk() as desk:
         _print(desk.accept(change, reason))
     return CliExit.OK
 
 
 def withdraw(change: str) -> int:
     """Take an acceptance back."""
-    with open_desk() as desk:
+    with _desk() as desk:
         _print(desk.withdraw(change))
     return CliExit.OK
 

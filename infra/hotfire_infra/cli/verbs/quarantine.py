@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 
 from hotfire_infra.cli.console import data
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.problems import CliError
-from hotfire_infra.client.connection import Connection, read_token
+from hotfire_infra.cli.session import open_desk
 from hotfire_infra.client.quarantine_desk import (
     QuarantineDesk,
     QuarantineReport,
@@ -18,24 +17,10 @@ from hotfire_infra.client.quarantine_desk import (
     StoreQuarantines,
     Terms,
 )
-from hotfire_infra.settings import read_settings
-from hotfire_infra.store.database import open_store
 
 
-@contextlib.contextmanager
-def _desk() -> Iterator[QuarantineDesk]:
-    settings = read_settings()
-    if settings.server:
-        with contextlib.closing(
-            Connection(settings.server, read_token(settings.token_file))
-        ) as connection:
-            yield ServiceQuarantines(connection)
-        return
-    store = open_store(settings.home, database=settings.database)
-    try:
-        yield StoreQuarantines(store, settings.user)
-    finally:
-        store.close()
+def _desk() -> AbstractContextManager[QuarantineDesk]:
+    return open_desk(StoreQuarantines, ServiceQuarantines)
 
 
 def terms_of(owner: str, bug: str, days: int, reason: str) -> Terms:
