@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from hotfire_infra.cli.main import main
-from hotfire_infra.executors.kubernetes.checking import NEEDED, WITH_KUEUE
+from hotfire_infra.executors.kubernetes.checking import EXPLAINING, NEEDED, WITH_KUEUE
 from hotfire_infra.executors.kubernetes.cluster import Access, Cluster
+from hotfire_infra.executors.kubernetes.overlooked import read_priority_classes
 from hotfire_infra.executors.kubernetes.supply import read_nodes, read_queues
 from hotfire_k8s.chart import CHART, KUEUE, ROOT, SCHEMA, kueue_text, values_schema
 
@@ -162,17 +163,20 @@ def test_the_rights_are_those_that_the_executor_uses_and_no_others(tmp_path: Pat
     found = rules()
     needed = {
         (group, resource, verb)
-        for group, resource, verbs in (*NEEDED, *WITH_KUEUE)
+        for group, resource, verbs in (*NEEDED, *WITH_KUEUE, *EXPLAINING)
         for verb in verbs
     }
     api = FakeApiServer(kueue=True)
     with serving(api, tmp_path) as kubeconfig:
         cluster = Cluster(Access(kubeconfig=kubeconfig))
         read_nodes(cluster)
-        for resource in ("resourceflavors", "clusterqueues", "cohorts"):
+        for resource in (
+            "resourceflavors", "clusterqueues", "cohorts", "workloadpriorityclasses",
+        ):  # fmt: skip
             api.objects.setdefault(f"/apis/kueue.x-k8s.io/v1beta2/{resource}", {})
         api.objects.setdefault("/apis/kueue.x-k8s.io/v1beta2/namespaces/hotfire/localqueues", {})
         read_queues(cluster, "hotfire", "v1beta2")
+        read_priority_classes(cluster)
         cluster.close()
     read = asked(api.requests)
     assert {right for rights in found.values() for right in rights} == needed | read

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from hotfire_infra.analysis.appearance import appearance
 from hotfire_infra.analysis.quantities import count
@@ -44,7 +44,7 @@ def check_up(settings: Settings) -> tuple[Finding, ...]:
         findings += _store(settings, configuration)
     findings += _secrets(settings, configuration)
     if configuration.kubernetes is not None:
-        findings.append(_cluster(settings, configuration.kubernetes))
+        findings.append(_cluster(settings, configuration.kubernetes, configuration.queue.teams))
     return tuple(findings)
 
 
@@ -80,12 +80,12 @@ def _store(settings: Settings, configuration: Configuration) -> Iterator[Finding
         store.close()
 
 
-def _cluster(settings: Settings, section: KubernetesSection) -> Finding:
+def _cluster(settings: Settings, section: KubernetesSection, teams: Iterable[str]) -> Finding:
     """Ask the cluster what we may do there, and what it lacks."""
     from hotfire_infra.executors.kubernetes.executor import KubernetesExecutor
 
     where = f"namespace {section.namespace}"
-    executor = KubernetesExecutor(settings.home / "attempts", section)
+    executor = KubernetesExecutor(settings.home / "attempts", section, teams=tuple(teams))
     try:
         missing = executor.check()
     except InfraError as error:

@@ -409,7 +409,9 @@ def _choose_executor(store: Store, settings: Settings, configuration: Configurat
         # Imported where it is used: most commands never speak to a cluster.
         from hotfire_infra.executors.kubernetes.executor import KubernetesExecutor
 
-        return KubernetesExecutor(store.attempts, configuration.kubernetes, store.clock)
+        return KubernetesExecutor(
+            store.attempts, configuration.kubernetes, store.clock, teams=configuration.queue.teams
+        )
     bundle = settings.home / "runner" / f"{bundle_sha256()}.pyz"
     if not bundle.exists():
         _write_bundle(bundle)

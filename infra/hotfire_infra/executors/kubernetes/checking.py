@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from hotfire_infra.errors import ClusterError
 from hotfire_infra.executors.kubernetes import names
 from hotfire_infra.executors.kubernetes.admittance import Admittance
 from hotfire_infra.executors.kubernetes.cluster import Cluster, Trouble
+from hotfire_infra.executors.kubernetes.jobs import queue_of
+from hotfire_infra.executors.kubernetes.overlooked import read_priority_classes
+from hotfire_infra.executors.kubernetes.workloads import QUEUES_REMEDY
 from hotfire_infra.sections.kubernetes import KubernetesSection
+from hotfire_infra.sections.queue import DEFAULT_TEAM
 
 NEEDED: Sequence[tuple[str, str, Sequence[str]]] = (
     ("batch", "jobs", ("create", "get", "list", "watch", "delete")),
@@ -22,8 +26,17 @@ WITH_KUEUE: Sequence[tuple[str, str, Sequence[str]]] = (
 )
 
 
-def check_cluster(cluster: Cluster, section: KubernetesSection) -> list[str]:
-    """Return what is missing, in sentences; ClusterError if nobody answers."""
+EXPLAINING: Sequence[tuple[str, str, Sequence[str]]] = (("", "events", ("list",)),)
+"""Without it nothing is lost but the reason why a Job gets no pod."""
+
+
+def check_cluster(
+    cluster: Cluster, section: KubernetesSection, teams: Iterable[str] = ()
+) -> list[str]:
+    """Return what is missing, in sentences; ClusterError if nobody answers.
+
+    `teams`: those that the configuration names; who is not among them is in the team `default`.
+    """
     cluster.get("/version")
     found = []
     if section.service_url.startswith("http://"):
@@ -32,7 +45,7 @@ def check_cluster(cluster: Cluster, section: KubernetesSection) -> list[str]:
             "network that is yours alone"
         )
     has_kueue = section.kueue == "yes" or (section.kueue == "auto" and _has_kueue(cluster))
-    for group, resource, verbs in (*NEEDED, *(WITH_KUEUE if has_kueue else ())):
+    for group, resource, verbs in (*NEEDED, *(WITH_KUEUE if has_kueue else ()), *EXPLAINING):
         denied = [verb for verb in verbs if not _may(cluster, section, group, resource, verb)]
         if denied:
             where = f"{resource} in namespace {section.namespace}"
@@ -41,12 +54,46 @@ def check_cluster(cluster: Cluster, section: KubernetesSection) -> list[str]:
     supply = admittance.read()
     if admittance.trouble:
         found.append(f"what can never be admitted is not known at plan time: {admittance.trouble}")
-    if has_kueue and supply.queues is not None and not supply.queues:
-        found.append(
-            f"Kueue has no LocalQueue in namespace {section.namespace}: Jobs would wait for ever; "
-            "hotfire plan platforms -o kueue | kubectl apply -f -"
-        )
+    if has_kueue:
+        found += _lacking_queues(section, supply.queues, teams)
+        found += _lacking_classes(cluster)
     return found
+
+
+def _lacking_queues(
+    section: KubernetesSection, queues: Collection[str] | None, teams: Iterable[str]
+) -> Iterator[str]:
+    """Name the queues that Jobs would wait in for ever; none where nobody may look."""
+    if queues is None:
+        return
+    where = f"namespace {section.namespace}"
+    if not queues:
+        yield f"Kueue has no LocalQueue in {where}: Jobs would wait for ever; {QUEUES_REMEDY}"
+        return
+    wanted = {
+        queue_of(section, team, is_exclusive=is_exclusive): team
+        for team in sorted({DEFAULT_TEAM, *teams})
+        for is_exclusive in (False, True)
+    }
+    for name, team in wanted.items():
+        if name not in queues:
+            yield (
+                f"Jobs of team {team} would wait for ever in {where}: it has no LocalQueue {name} "
+                f"with a ClusterQueue; {QUEUES_REMEDY}"
+            )
+
+
+def _lacking_classes(cluster: Cluster) -> Iterator[str]:
+    try:
+        there = read_priority_classes(cluster)
+    except ClusterError as error:
+        yield f"whether Kueue has our priority classes is not known: {error}"
+        return
+    if missing := [one.value for one in names.PRIORITIES if one.value not in there]:
+        yield (
+            f"Kueue has no WorkloadPriorityClass {', '.join(missing)}: it would make nothing of such "
+            f"Jobs, and say nothing; {QUEUES_REMEDY}"
+        )
 
 
 def _has_kueue(cluster: Cluster) -> bool:

@@ -20,6 +20,7 @@ from hotfire_infra.executors.kubernetes import names
 from hotfire_infra.executors.kubernetes.cluster import Access, Cluster, Object, Trouble
 from hotfire_infra.executors.kubernetes.hands import Hands, Work
 from hotfire_infra.executors.kubernetes.jobs import job_of, secret_of
+from hotfire_infra.executors.kubernetes.overlooked import Overlooked
 from hotfire_infra.executors.kubernetes.sightings import (
     Condition,
     JobSight,
@@ -74,6 +75,7 @@ class Desk:
     sightings: Sightings = field(init=False)
     watchers: dict[str, Watcher[Any]] = field(default_factory=dict)
     has_kueue: bool = False
+    _overlooked: Overlooked = field(init=False)
     _kueue_version: str = names.KUEUE_VERSION
     _is_kueue_known: bool = False
     _made_ns: dict[Ulid, int] = field(default_factory=dict)
@@ -94,6 +96,7 @@ class Desk:
         )
         self.cluster = self.given or Cluster(access)
         self.hands = Hands(count=limits.connections, per_second=limits.requests_per_second)
+        self._overlooked = Overlooked(self.cluster, self.hands, self.news)
         self.sightings = Sightings(
             on_news=lambda _attempt: self.news.set(),
             on_eviction=self._evicted,
@@ -284,6 +287,11 @@ class Desk:
         if order is not None:
             self.create(order)
         return "its Job is being made"
+
+    def why_no_workload(self, job: JobSight) -> str:
+        """Return why Kueue does nothing with a Job; it is asked where that takes long."""
+        made_ns = self._made_ns.get(job.attempt, 0)
+        return self._overlooked.why(job, made_ns, self._kueue_version)
 
     def why_no_pod(self, attempt: Ulid) -> str:
         """Return why the Job's controller makes no pod; it is asked where that takes long."""

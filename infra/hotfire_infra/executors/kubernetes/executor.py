@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from hotfire_infra.executors.kubernetes.diagnosis import (
 )
 from hotfire_infra.executors.kubernetes.figures import figures_of
 from hotfire_infra.executors.kubernetes.sightings import PodSight, Seen
+from hotfire_infra.executors.kubernetes.workloads import NOT_SEEN
 from hotfire_infra.executors.protocol import (
     Capacity,
     DeviceReport,
@@ -73,6 +74,8 @@ class KubernetesExecutor:
     clock: Clock = field(default_factory=SystemClock)
     cluster: Cluster | None = None
     """None: as the section says."""
+    teams: Collection[str] = ()
+    """Those that the configuration names; doctor asks whether they have queues."""
     name: str = "kubernetes"
     _pushed: PushedExecutor = field(init=False)
     _desk: Desk = field(init=False)
@@ -122,7 +125,7 @@ class KubernetesExecutor:
 
     def check(self) -> Sequence[str]:
         """Ask the cluster what we may do there, and return what is missing."""
-        return check_cluster(self._desk.cluster, self.section)
+        return check_cluster(self._desk.cluster, self.section, self.teams)
 
     def spool(self, attempt: Ulid) -> Spool:
         """Return the copy of the attempt's directory."""
@@ -241,6 +244,8 @@ class KubernetesExecutor:
         words = self._desk.obstacle(attempt, seen) or waiting_of(
             seen, with_kueue=self._desk.has_kueue
         )
+        if words == NOT_SEEN and seen.job is not None:
+            words = self._desk.why_no_workload(seen.job)
         if words == NO_POD_YET:
             words = self._desk.why_no_pod(attempt) or words
         return Observation(life=Life.STARTING, waiting=words or "its Job is being made")

@@ -14,7 +14,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hotfire_infra.executors.kubernetes.cluster import Object
-from hotfire_infra.executors.kubernetes.names import ATTEMPT, CONTAINER, attempt_of, is_ours
+from hotfire_infra.executors.kubernetes.names import (
+    ATTEMPT,
+    CONTAINER,
+    PRIORITY_CLASS,
+    attempt_of,
+    is_ours,
+)
 from hotfire_testframework.contract.ulid import Ulid
 
 LONGEST = 1500
@@ -49,6 +55,8 @@ class JobSight:
     attempt: Ulid
     uid: str
     is_suspended: bool
+    priority_class: str = ""
+    """Of Kueue."""
     conditions: tuple[Condition, ...] = ()
 
     def condition(self, kind: str) -> Condition | None:
@@ -122,6 +130,7 @@ def read_job(found: Object) -> tuple[str, JobSight] | None:
         attempt=attempt,
         uid=str(meta.get("uid", "")),
         is_suspended=bool(spec.get("suspend")),
+        priority_class=str((meta.get("labels") or {}).get(PRIORITY_CLASS, "")),
         conditions=_conditions(status),
     )
     return str(meta.get("name")), sight

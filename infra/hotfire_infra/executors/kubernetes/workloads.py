@@ -14,6 +14,7 @@ from hotfire_testframework.contract.failure import FailureClass
 
 SOURCE = "kueue"
 NOT_SEEN = "Kueue has not looked at it yet"
+QUEUES_REMEDY = "lay the queues: hotfire plan platforms -o kueue | kubectl apply -f -"
 _CLASSES: Mapping[str, FailureClass] = {
     "Preempted": FailureClass.PREEMPTED,
     "ClusterQueueStopped": FailureClass.PREEMPTED,
@@ -43,7 +44,8 @@ def why_waiting(workload: WorkloadSight | None) -> str:
     for kind in ("QuotaReserved", "Admitted"):
         denied = workload.denied(kind)
         if denied is not None and denied.words:
-            return denied.words
+            is_lacking = "Queue " in denied.message and "doesn't exist" in denied.message
+            return f"{denied.words}; {QUEUES_REMEDY}" if is_lacking else denied.words
     return NOT_SEEN if not workload.conditions else "Kueue has reserved quota, admission is due"
 
 

@@ -24,6 +24,7 @@ PODS = "/api/v1/namespaces/hotfire/pods"
 SECRETS = "/api/v1/namespaces/hotfire/secrets"
 NODES = "/api/v1/nodes"
 KUEUE = "/apis/kueue.x-k8s.io"
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 WORKLOADS = f"{KUEUE}/v1beta2/namespaces/hotfire/workloads"
 
 Object = dict[str, Any]
@@ -42,6 +43,8 @@ class FakeApiServer:
     watch_script: list[str] = field(default_factory=list)
     """What becomes of the next watches: `eof`, `gone`, `silent`, `garbage`."""
     kueue: bool = False
+    denied: set[tuple[str, str]] = field(default_factory=set)
+    """Resource and verb of what is said to be forbidden, to who asks beforehand."""
     oldest: int = 0
     """Changes before it are no longer kept: a watch from there is 410."""
     bookmark_seconds: float = 30.0
@@ -202,6 +205,11 @@ class _Handler(BaseHTTPRequestHandler):
         path, _ = self._asked()
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self._is_faulted(path):
+            return
+        if path == REVIEWS:
+            asked = body["spec"]["resourceAttributes"]
+            is_allowed = (asked["resource"], asked["verb"]) not in self.server.api.denied
+            self._answer(201, {**body, "status": {"allowed": is_allowed}})
             return
         name = body["metadata"]["name"]
         if name in self.server.api.objects.get(path, {}):
