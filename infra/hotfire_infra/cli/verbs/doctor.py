@@ -1,49 +1,41 @@
-"""`hotfire config doctor`: is all in order, what can this machine execute, and why not."""
+"""`hotfire config doctor`: is all in order, what can whoever executes execute, and why not."""
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from hotfire_infra.analysis.appearance import appearance
+from hotfire_infra.cli.abilities import HERE, Abilities, abilities_of
 from hotfire_infra.cli.checkup import check_up, closing_line, print_findings, worst
 from hotfire_infra.cli.console import data, progress, symbol
 from hotfire_infra.cli.exit_codes import CliExit
-from hotfire_infra.errors import SourceError
-from hotfire_infra.executors.probing import Machine
+from hotfire_infra.configuration import read_configuration
+from hotfire_infra.errors import InfraError, SourceError
 from hotfire_infra.operations.health import Level
-from hotfire_infra.settings import Settings, executables_path, find_checkout, read_settings
+from hotfire_infra.settings import Settings, find_checkout, read_settings
 from hotfire_pipelines.catalogue import load_platforms
-from hotfire_pipelines.schema import Role
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ability:
-    """One platform and what this machine says to it."""
-
-    platform: str
-    build: str
-    """Why it cannot be built here; empty when it can."""
-    run: str
-    """Why it cannot be run here; empty when it can."""
-    execution: str
+from hotfire_pipelines.errors import PipelineError
 
 
 def doctor(*, as_json: bool) -> int:
-    """Print what can be built and run here, and whether all is in order: 3 when something failed.
+    """Print what can be built and run, and whether all is in order: 3 when something failed.
 
-    A warning is no failure, nor is a platform that this machine cannot execute.
+    A warning is no failure, nor is a platform that cannot be executed.
     """
     settings = read_settings()
     findings = check_up(settings)
     code = CliExit.INFRASTRUCTURE if worst(findings) is Level.FAIL else CliExit.OK
-    abilities = _abilities(settings) if _has_checkout() else []
+    abilities = _abilities(settings) if _has_checkout() else Abilities(where=HERE)
     if as_json:
         document = {
             "findings": [asdict(one) for one in findings],
-            "platforms": [asdict(one) for one in abilities],
+            "platforms": []
+            if isinstance(abilities, str)
+            else list(map(asdict, abilities.platforms)),
+            "where": "" if isinstance(abilities, str) else abilities.where,
         }
         data(json.dumps(document, ensure_ascii=False))
         return code
@@ -63,34 +55,31 @@ def _has_checkout() -> bool:
         return False
 
 
-def _print_abilities(abilities: list[Ability]) -> None:
-    width = max((len(one.platform) for one in abilities), default=0)
-    for one in abilities:
-        mark = symbol(appearance("not_executable" if one.run else "passed"), sys.stdout)
-        how = f"runs here ({one.execution})" if not one.run else f"not executable here: {one.run}"
-        build = "" if not one.build else f"   not buildable here: {one.build}"
-        data(f" {mark} {one.platform.ljust(width)}  {how}{build}")
-    if any(one.run or one.build for one in abilities):
-        progress("next:  make setup installs what can be installed (as root)")
-
-
-def _abilities(settings: Settings) -> list[Ability]:
+def _abilities(settings: Settings) -> Abilities | str:
+    """Return what whoever executes can do, or why nobody says so."""
     catalogue = load_platforms(_definitions() / "platforms.yaml")
-    machine = Machine(path=executables_path(), cache=settings.cache)
-    abilities = []
-    for name in catalogue:
-        platform = catalogue[name]
-        build = machine.missing(platform.offers(Role.BUILD, platform.requirements(Role.BUILD)))
-        run = machine.missing(platform.offers(Role.TEST, platform.requirements(Role.TEST)))
-        abilities.append(
-            Ability(
-                platform=name,
-                build=build or "",
-                run=run or "",
-                execution=platform.execution,
-            )
+    try:
+        configuration = read_configuration(
+            settings.configuration, must_exist=settings.is_configuration_named
         )
-    return abilities
+        return abilities_of(catalogue, settings, configuration)
+    except (InfraError, PipelineError, OSError) as error:
+        return " ".join(str(error).split())
+
+
+def _print_abilities(found: Abilities | str) -> None:
+    if isinstance(found, str):
+        data(f" what can be executed is not known: {found}")
+        return
+    where = found.where
+    width = max((len(one.platform) for one in found.platforms), default=0)
+    for one in found.platforms:
+        mark = symbol(appearance("not_executable" if one.run else "passed"), sys.stdout)
+        run = f"not executable {where}: {one.run}" if one.run else f"runs {where} ({one.execution})"
+        build = f"   not buildable {where}: {one.build}" if one.build else ""
+        data(f" {mark} {one.platform.ljust(width)}  {run}{build}")
+    if where == HERE and any(one.run or one.build for one in found.platforms):
+        progress("next:  make setup installs what can be installed (as root)")
 
 
 def _definitions() -> Path:

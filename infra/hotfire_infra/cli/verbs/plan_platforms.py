@@ -5,44 +5,25 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hotfire_infra.cli.abilities import Abilities, abilities_of
 from hotfire_infra.cli.console import data, progress, table
 from hotfire_infra.cli.exit_codes import CliExit
-from hotfire_infra.cli.here import this_machine
 from hotfire_infra.cli.problems import CliError
-from hotfire_infra.cli.session import open_session
 from hotfire_infra.cli.yaml_output import yaml_text
 from hotfire_infra.client.catalogue import DEFINITIONS, PLATFORMS
-from hotfire_infra.client.executability import reasons_of
-from hotfire_infra.configuration import read_configuration
+from hotfire_infra.configuration import Configuration, read_configuration
 from hotfire_infra.executors.kubernetes.fleet import device_resource
 from hotfire_infra.executors.kubernetes.kueue_objects import QueueConfiguration, kueue_objects
-from hotfire_infra.settings import find_checkout, read_settings
+from hotfire_infra.settings import Settings, find_checkout, read_settings
 from hotfire_infra.states import DeviceHealth
 from hotfire_pipelines.catalogue import Catalogue, load_platforms
-from hotfire_pipelines.schema import Role
 
 HEADER = ("PLATFORM", "EXECUTION", "REACHED BY", "POOLS", "HERE")
 OUT = frozenset({DeviceHealth.BAD.value, DeviceHealth.MAINTENANCE.value})
 """Health of devices on which nothing is started."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """One platform, as whoever executes is asked for it."""
-
-    key: str
-    requires: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Platforms:
-    """All of them, as `not_executable` takes a plan."""
-
-    cells: tuple[_Asked, ...]
 
 
 def check_alone(*others: str | None) -> None:
@@ -67,22 +48,23 @@ def plan_platforms(output: str, *, without_quarantined: bool = False) -> int:
             "quarantine changes quotas, and only -o kueue shows them",
             next_command="hotfire plan platforms -o kueue --without-quarantined",
         )
-    reasons = _not_here(catalogue)
+    abilities = _abilities(catalogue)
     if output == "table":
-        _print_table(catalogue, reasons)
+        _print_table(catalogue, abilities)
         return CliExit.OK
-    document = _document(catalogue, reasons)
+    document = _document(catalogue, abilities)
     text = yaml_text([document]).rstrip("\n") if output == "yaml" else json.dumps(document)
     data(text)
     return CliExit.OK
 
 
 def _queues(quarantined: Mapping[str, int]) -> QueueConfiguration:
-    settings = read_settings()
-    configuration = read_configuration(
-        settings.configuration, must_exist=settings.is_configuration_named
-    )
-    return QueueConfiguration.of(configuration.queue, quarantined=quarantined)
+    queue = _configuration(read_settings()).queue
+    return QueueConfiguration.of(queue, quarantined=quarantined)
+
+
+def _configuration(settings: Settings) -> Configuration:
+    return read_configuration(settings.configuration, must_exist=settings.is_configuration_named)
 
 
 def _quarantined(catalogue: Catalogue) -> dict[str, int]:
@@ -99,39 +81,30 @@ def _quarantined(catalogue: Catalogue) -> dict[str, int]:
     return {name: count for name, count in sorted(pools.items()) if name in catalogue.pools}
 
 
-def _not_here(catalogue: Catalogue) -> Mapping[str, str]:
-    """Return why platforms cannot be executed, by the service that is named or this machine."""
-    asked = _Platforms(
-        cells=tuple(
-            _Asked(
-                key=name,
-                requires=catalogue[name].offers(Role.TEST, catalogue[name].requirements(Role.TEST)),
-            )
-            for name in catalogue
-        )
-    )
-    if read_settings().server is not None:
-        with open_session() as session:
-            return session.client.not_executable(asked)
-    machine = this_machine()
-    return reasons_of(asked, lambda texts: [machine.missing(json.loads(text)) for text in texts])
+def _abilities(catalogue: Catalogue) -> Abilities:
+    """Ask whoever executes: the service that is named, the cluster, else this machine."""
+    settings = read_settings()
+    return abilities_of(catalogue, settings, _configuration(settings))
 
 
-def _print_table(catalogue: Catalogue, reasons: Mapping[str, str]) -> None:
+def _print_table(catalogue: Catalogue, abilities: Abilities) -> None:
+    reasons, where = abilities.reasons, abilities.where
     rows = [
         (
             name,
             catalogue[name].execution.value,
             ", ".join(catalogue[name].reach),
             ", ".join(_pool_words(catalogue, pool) for pool in catalogue.pools_of(name)) or "none",
-            f"not executable here: {reasons[name]}" if name in reasons else "executable here",
+            f"not executable {where}: {reasons[name]}"
+            if name in reasons
+            else f"executable {where}",
         )
         for name in catalogue
     ]
     data(table(HEADER, rows, frozenset()))
     machines = sum(pool.machines for pool in catalogue.pools.values())
     progress(
-        f" {len(rows)} platforms, {len(rows) - len(reasons)} executable here; "
+        f" {len(rows)} platforms, {len(rows) - len(reasons)} executable {where}; "
         f"{len(catalogue.pools)} pools with {machines:,} machines"
     )
 
@@ -142,7 +115,8 @@ def _pool_words(catalogue: Catalogue, name: str) -> str:
     return f"{name} ({pool.machines:,}{each})"
 
 
-def _document(catalogue: Catalogue, reasons: Mapping[str, str]) -> dict[str, Any]:
+def _document(catalogue: Catalogue, abilities: Abilities) -> dict[str, Any]:
+    reasons = abilities.reasons
     platforms = [
         {
             "name": name,
@@ -170,4 +144,4 @@ def _document(catalogue: Catalogue, reasons: Mapping[str, str]) -> dict[str, Any
         }
         for name, pool in catalogue.pools.items()
     ]
-    return {"platforms": platforms, "pools": pools}
+    return {"platforms": platforms, "pools": pools, "where": abilities.where}

@@ -301,6 +301,14 @@ class Admittance:
             self._is_reading = False
             self._first.set()
 
+    def survey(self) -> None:
+        """Ask now, for answers that follow; ClusterError where nodes cannot be looked at."""
+        self._read()
+        if self.supply is None or self.supply.kinds is None:
+            raise ClusterError(
+                f"what the cluster has is not known: {self.trouble}", trouble=Trouble.UNREACHABLE
+            )
+
     def read(self) -> Supply:
         """Ask now; what is not answered is left out and noted in `trouble`."""
         troubles: list[str] = []

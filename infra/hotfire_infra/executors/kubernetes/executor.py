@@ -114,6 +114,10 @@ class KubernetesExecutor:
         why = self._admittance.refusal(requires)
         return None if why is None else Refusal(reason=why)
 
+    def survey(self) -> None:
+        """Look now at what the cluster has; ClusterError where nobody may or can."""
+        self._admittance.survey()
+
     def observe(self, probe: Probe) -> tuple[Mapping[str, Any], ...]:
         """Return nothing: no machine can be asked before an attempt is on it."""
         del probe
