@@ -11,7 +11,7 @@ from pathlib import Path
 from hotfire_infra.errors import InfraError
 from hotfire_infra.executors.processes import identify
 from hotfire_infra.settings import read_settings
-from hotfire_k8s import building, lifecycle
+from hotfire_k8s import building, lifecycle, pruning
 from hotfire_k8s.errors import ClusterError
 from hotfire_k8s.home import Home
 from hotfire_k8s.products import CONTROL_PLANE, PRODUCTS, REAL_NODE
@@ -100,6 +100,15 @@ def load(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def prune(arguments: argparse.Namespace) -> int:
+    """Remove from the user's cache what this checkout makes no use of."""
+    found = pruning.prune(say, removes=not arguments.dry_run)
+    size = sum(one.size for one in found) / 1e6
+    what = "would be freed" if arguments.dry_run else "freed"
+    say(f"{size:,.0f} MB {what}, {len(found)} things")
+    return 0
+
+
 def parser() -> argparse.ArgumentParser:
     """Describe the commands."""
     known = sorted(program for product in PRODUCTS for program in product.programs)
@@ -141,6 +150,9 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("programs", nargs="*", metavar="PROGRAM", help=", ".join(known))
     command.add_argument("--real-node", action="store_true", help="also those of a real node")
     command.set_defaults(act=build)
+    command = commands.add_parser("prune", help="remove old programs and layers from the cache")
+    command.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    command.set_defaults(act=prune)
     return top
 
 

@@ -195,11 +195,26 @@ def build_image(name: str, say: Say, *, folder: Path | None = None) -> BuiltImag
     )
 
 
+def layer_names(definition: Definition) -> list[str]:
+    """Return the files that an image's kept layers are called by now; ImageError."""
+    found = [_file_name("debian", _debian_recipe(definition))]
+    if definition.lock:
+        found.append(_file_name("wheels", _wheel_recipe(definition)))
+    if definition.toolchain:
+        found.append(_file_name(definition.toolchain, _toolchain_recipe(definition.toolchain)))
+    return found
+
+
+def _file_name(kind: str, recipe: str) -> str:
+    return f"{kind}-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}.tar"
+
+
 def _kept(folder: Path, kind: str, recipe: str, write: Callable[[Path], None]) -> Path:
-    """Return a layer by what it is made of, written once."""
-    digest = hashlib.sha256(recipe.encode()).hexdigest()[:16]
-    target = folder / "layers" / f"{kind}-{digest}.tar"
-    if not target.exists():
+    """Return a layer by what it is made of, written once; its time says when it was used last."""
+    target = folder / "layers" / _file_name(kind, recipe)
+    if target.exists():
+        os.utime(target)
+    else:
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
             new = Path(scratch) / "layer.tar"
             write(new)
@@ -207,11 +222,19 @@ def _kept(folder: Path, kind: str, recipe: str, write: Callable[[Path], None]) -
     return target
 
 
-def _debian_layer(definition: Definition, folder: Path, say: Say) -> Path:
-    wanted = sorted(definition.packages)
+def _compiles() -> bool:
+    """Whether this Python writes the bytecode of Debian's."""
+    return sys.version_info[:2] == (3, 11)
+
+
+def _debian_recipe(definition: Definition) -> str:
     this = Path(__file__)
     code = "".join(this.with_name(f"{name}.py").read_text() for name in ("debian", "oci"))
-    compiles = sys.version_info[:2] == (3, 11)
+    return json.dumps([sorted(definition.packages), dict(definition.links), _compiles(), code])
+
+
+def _debian_layer(definition: Definition, folder: Path, say: Say) -> Path:
+    wanted = sorted(definition.packages)
 
     def write(target: Path) -> None:
         say(f"fetching {' '.join(wanted)} and what they need")
@@ -221,12 +244,15 @@ def _debian_layer(definition: Definition, folder: Path, say: Say) -> Path:
             lay_root(layer)
             for name, to in sorted({"usr/bin/sh": "dash", **definition.links}.items()):
                 layer.link(name, to)
-            lay_packages(layer, packages, compile_python=compiles)
+            lay_packages(layer, packages, compile_python=_compiles())
             listed = "".join(f"{one.name} {one.version}\n" for one in packages)
             layer.file("opt/hotfire/packages.txt", listed.encode())
 
-    recipe = json.dumps([wanted, dict(definition.links), compiles, code])
-    return _kept(folder, "debian", recipe, write)
+    return _kept(folder, "debian", _debian_recipe(definition), write)
+
+
+def _wheel_recipe(definition: Definition) -> str:
+    return (LOCKS / definition.lock).read_text(encoding="utf-8") + sys.version
 
 
 def _wheel_layer(definition: Definition, folder: Path, say: Say) -> Path:
@@ -239,7 +265,7 @@ def _wheel_layer(definition: Definition, folder: Path, say: Say) -> Path:
             with LayerWriter(target) as layer:
                 _lay_tree(layer, Path(scratch), DIST_PACKAGES)
 
-    return _kept(folder, "wheels", lock.read_text(encoding="utf-8") + sys.version, write)
+    return _kept(folder, "wheels", _wheel_recipe(definition), write)
 
 
 def _install(lock: Path, target: Path) -> None:
@@ -270,18 +296,27 @@ def _index() -> dict[str, str]:
     return {"UV_DEFAULT_INDEX": index} if index else {}
 
 
-def _toolchain_layer(name: str, folder: Path, say: Say) -> Path:
+def _toolchain(name: str) -> Path:
     source = (read_settings(Path.cwd()).cache / name / "current").resolve()
     if not source.is_dir():
         raise ImageError(f"no toolchain {name} in {source.parent}; `make setup` installs it")
+    return source
+
+
+def _toolchain_recipe(name: str) -> str:
+    found = _toolchain(name).rglob("*")
+    return "\n".join(sorted(f"{path} {path.lstat().st_size}" for path in found))
+
+
+def _toolchain_layer(name: str, folder: Path, say: Say) -> Path:
+    source = _toolchain(name)
 
     def write(target: Path) -> None:
         say(f"copying {source}")
         with LayerWriter(target) as layer:
             _lay_tree(layer, source, f"opt/hotfire/cache/{name}/current", compiles=False)
 
-    listed = sorted(f"{path} {path.lstat().st_size}" for path in source.rglob("*"))
-    return _kept(folder, name, "\n".join(listed), write)
+    return _kept(folder, name, _toolchain_recipe(name), write)
 
 
 def _lay_own(target: Path, definition: Definition, bundle: bytes) -> None:
