@@ -60,6 +60,7 @@ _APPEARANCES = {
     "unchanged": _look("unchanged", "✓", Tone.GOOD),
     "regressed": _look("regressed", "✗", Tone.BAD),
     "inconclusive": _look("inconclusive", "~", Tone.UNSURE),
+    "environment": _look("environment event", "~", Tone.UNSURE),
     "too_few": _look("too few runs", "·", Tone.QUIET),
     "worse": _look("worse", "✗", Tone.BAD),
     "better": _look("better", "✓", Tone.GOOD),

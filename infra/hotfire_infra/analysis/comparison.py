@@ -20,6 +20,8 @@ OLDEST = 3
 """Runs whose mean is the pinned reference."""
 LEAST_REFERENCE = 8
 """Runs that passed below which there is none: its spread would be a guess."""
+CREEP = "creep t"
+"""The method that compares with the oldest runs, not with all earlier ones."""
 _LAG = 3
 _CUT = 3.0
 RESAMPLES = 2000
@@ -33,6 +35,7 @@ class Change(StrEnum):
     IMPROVED = "improved"
     UNCHANGED = "unchanged"
     INCONCLUSIVE = "inconclusive"
+    ENVIRONMENT = "environment"
     TOO_FEW = "too_few"
     NOT_COMPARABLE = "not_comparable"
 
@@ -170,7 +173,7 @@ def compare(new: Point, earlier: Sequence[Point], judgement: Judgement) -> Compa
     levels = [_level(point, judgement) for point in usable]
     interval = between_runs_interval(_level(new, judgement), levels, CONFIDENCE)
     twin = _normalised_twin(new, usable, judgement)
-    change, reason = _judge(interval, twin, judgement)
+    change, reason = judge_interval(interval, twin, judgement)
     return Comparison(
         change=change, reason=reason, interval=interval, normalised=twin,
         earlier_runs=len(usable), replicates=len(new.replicates), method="between-runs t",
@@ -203,7 +206,9 @@ def _normalised_twin(new: Point, earlier: Sequence[Point], judgement: Judgement)
     return between_runs_interval(level, levels, CONFIDENCE)
 
 
-def _judge(interval: Interval, twin: Interval | None, judgement: Judgement) -> tuple[Change, str]:
+def judge_interval(
+    interval: Interval, twin: Interval | None, judgement: Judgement
+) -> tuple[Change, str]:
     """Interval against zero (is it real?) and against the smallest effect (does it matter?)."""
     margin = judgement.margin
     if -margin < interval.low and interval.high < margin:
@@ -297,7 +302,7 @@ def with_reference(
         reason=f"against {oldest}, the oldest of the last {len(usable)} that passed",
         interval=interval,
         normalised=None,
-        method="creep t",
+        method=CREEP,
         # The second look at one series: Bonferroni.
         p_value=min(1.0, 2 * p),
     )

@@ -12,3 +12,13 @@ def judgement_of(metric: str) -> Judgement:
     return Judgement(
         direction=entry.direction, smallest_effect=entry.smallest_effect, scale=entry.scale
     )
+
+
+def is_part(metric: str) -> bool:
+    """Return whether a metric is registered as a share of another."""
+    return metric in METRICS and METRICS.get(metric).part_of is not None
+
+
+def is_of_machine(metric: str) -> bool:
+    """Return whether a metric is registered as one of the machine, not of what is tested on it."""
+    return metric in METRICS and METRICS.get(metric).of_machine

@@ -1,19 +1,22 @@
 """Which parts of a metric moved with it: the operators behind an end-to-end shift.
 
 A part is a metric that the registry calls `part_of` another (`aestus.decode_time.attention` of
-`aestus.decode_rate`), measured by the same test in the same process.
+`aestus.decode_rate`), measured by the same test in the same process. One rule serves gates, changes of the
+target branch and the comparison of two runs; these two know their spread only from A/A data.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from hotfire_infra.analysis import student_t
+from hotfire_infra.analysis.noise import floors_of
+from hotfire_infra.analysis.noise_components import Spread
 from hotfire_infra.store.queries_measurements import (
     MeasurementRow,
     measured_beside,
@@ -29,7 +32,7 @@ SHARE = 0.1
 MOST = 20
 """Runs on either side of a change that are looked at, those nearest to it."""
 FEWEST = 3
-"""Runs before, below which the spread between runs is a guess."""
+"""Runs before, below which the spread between runs is a guess without A/A data."""
 NONE_ALONE = "no operator alone: what moved is spread over all of them"
 
 
@@ -53,28 +56,30 @@ class PartShift:
         )
 
 
-def is_part(metric: str) -> bool:
-    """Return whether a metric is registered as a share of another."""
-    return metric in METRICS and METRICS.get(metric).part_of is not None
-
-
 def parts_of(metric: str) -> tuple[str, ...]:
     """Return the registered parts of a metric; none for most."""
     return tuple(str(one.name) for one in METRICS if one.part_of == metric)
 
 
 def explaining(
-    before: Mapping[str, Sequence[float]], after: Mapping[str, Sequence[float]], whole: float
+    before: Mapping[str, Sequence[float]],
+    after: Mapping[str, Sequence[float]],
+    whole: float,
+    known: Mapping[str, Spread] | None = None,
 ) -> tuple[PartShift, ...] | None:
     """Return the parts whose own shift explains a shift of the whole, the largest first.
 
     Values are seconds, one per run, by part; `whole` is the shift of the whole in seconds. A part
     counts if Student's two-sample interval of its logarithms, spread pooled (Student 1908; for one
     run after, Crawford & Howell 1998), excludes no change at `DOUBT` over all parts (Bonferroni).
-    None: too little was measured to say.
+    `known` spreads of parts, from A/A data, are pooled with what these runs show by their degrees of
+    freedom. None: too little was measured to say.
     """
+    known = known or {}
     shared = [
-        part for part in before if len(before[part]) >= FEWEST and after.get(part) and whole != 0
+        part
+        for part in before
+        if (len(before[part]) >= FEWEST or part in known) and after.get(part) and whole != 0
     ]
     if not shared:
         return None
@@ -83,7 +88,7 @@ def explaining(
         old = [math.log(value) for value in before[part]]
         new = [math.log(value) for value in after[part]]
         shift = statistics.fmean(new) - statistics.fmean(old)
-        if abs(shift) > _half_width(old, new, DOUBT / len(shared)):
+        if abs(shift) > _half_width(old, new, DOUBT / len(shared), known.get(part)):
             then, now = math.exp(statistics.fmean(old)), math.exp(statistics.fmean(new))
             share = (now - then) / whole
             if share >= SHARE:
@@ -91,11 +96,16 @@ def explaining(
     return tuple(sorted(moved, key=lambda one: -one.share))
 
 
-def _half_width(old: Sequence[float], new: Sequence[float], doubt: float) -> float:
+def _half_width(
+    old: Sequence[float], new: Sequence[float], doubt: float, known: Spread | None
+) -> float:
     freedom = len(old) + len(new) - 2
     squares = sum(
         math.fsum((value - statistics.fmean(some)) ** 2 for value in some) for some in (old, new)
     )
+    if known is not None:
+        freedom += known.freedom
+        squares += known.freedom * known.sd**2
     error = math.sqrt(squares / freedom * (1 / len(old) + 1 / len(new)))
     return student_t.quantile(1 - doubt / 2, freedom) * error
 
@@ -124,7 +134,7 @@ def operators_of_change(
     measured = measured_beside(connection, newest, parts, list(whole))
     old = [run for run in whole if places[run] < position]
     new = [run for run in whole if places[run] >= position]
-    return _between(measured, whole, old, new)
+    return _between(connection, measured, whole, old, new)
 
 
 def operators_of_run(
@@ -139,11 +149,25 @@ def operators_of_run(
     whole = {one.run_id: one for one in points if one.valid and one.run_id in runs}
     whole[row.run_id] = row
     measured = measured_beside(connection, row, parts, runs)
-    return _between(measured, whole, [run for run in whole if run != row.run_id], [row.run_id])
+    others = [run for run in whole if run != row.run_id]
+    return _between(connection, measured, whole, others, [row.run_id])
+
+
+def operators_of_pair(
+    connection: Connection, before: MeasurementRow, after: MeasurementRow
+) -> tuple[PartShift, ...] | None:
+    """Return the operators that explain how one point of a series differs from another."""
+    parts = parts_of(after.metric)
+    if not parts:
+        return None
+    whole = {before.run_id: before, after.run_id: after}
+    measured = measured_beside(connection, after, parts, list(whole))
+    return _between(connection, measured, whole, [before.run_id], [after.run_id])
 
 
 def _between(
-    measured: Iterable[MeasurementRow],
+    connection: Connection,
+    measured: Sequence[MeasurementRow],
     whole: Mapping[int, MeasurementRow],
     old: Sequence[int],
     new: Sequence[int],
@@ -155,11 +179,18 @@ def _between(
         if one.valid and one.value > 0:
             side = before if one.run_id in old else after
             side.setdefault(one.metric, {})[one.run_id] = one.value
+    floors = floors_of(
+        connection, {one.series_key: (one.metric, one.environment_class) for one in measured}
+    )
+    # Pooled over other series a spread may be that of others.
+    own = {key: floor.spread for key, floor in floors.items() if floor.is_own}
+    known = {one.metric: own[one.series_key] for one in measured if one.series_key in own}
     shift = _seconds([whole[run] for run in new]) - _seconds([whole[run] for run in old])
     return explaining(
         {part: list(values.values()) for part, values in before.items()},
         {part: list(values.values()) for part, values in after.items()},
         shift,
+        known,
     )
 
 

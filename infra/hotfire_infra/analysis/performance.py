@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, delete, insert, select
 
+from hotfire_infra.analysis.canaries import CanaryLookup, against_canaries
 from hotfire_infra.analysis.change_groups import moved_words
 from hotfire_infra.analysis.change_reports import commits_of, moved_of
 from hotfire_infra.analysis.changes import change_words
@@ -25,8 +26,9 @@ from hotfire_infra.analysis.comparison import (
 )
 from hotfire_infra.analysis.confirmations import answers_of_run
 from hotfire_infra.analysis.gate_confirmation import with_answers
-from hotfire_infra.analysis.judgements import judgement_of
-from hotfire_infra.analysis.operators import is_part, operators_of_run, parts_words
+from hotfire_infra.analysis.judgements import is_of_machine, is_part, judgement_of
+from hotfire_infra.analysis.noise import NoiseFloor, against_noise, floors_of, noise_words
+from hotfire_infra.analysis.operators import operators_of_run, parts_words
 from hotfire_infra.analysis.quantities import count
 from hotfire_infra.store.comparisons import NewComparison, record_comparisons
 from hotfire_infra.store.database import Store
@@ -57,21 +59,41 @@ def compare_run(
     points = latest_of_series(row for row in measurements_of_run(connection, run_id) if row.valid)
     rows = [row for row in points.values() if row.metric in METRICS]
     earlier = _earlier_points(connection, tuple(points), run_id)
+    floors = floors_of(
+        connection, {row.series_key: (row.metric, row.environment_class) for row in rows}
+    )
     comparisons = []
-    # Parts explain other metrics and are no news themselves: they make nothing else less certain.
-    for some in ([one for one in rows if not is_part(one.metric)],
-                 [one for one in rows if is_part(one.metric)]):  # fmt: skip
+    lookup = CanaryLookup.over(connection)
+    # Parts explain other metrics, canaries the machine: no news themselves, they make nothing else
+    # less certain.
+    for some in _families(rows):
         baselines = [earlier.get(row.series_key, Baseline()) for row in some]
         judged = control_false_discoveries(
-            [_judged(row, one, gates or {}) for row, one in zip(some, baselines, strict=True)]
+            [
+                against_canaries(
+                    against_noise(_judged(row, one, gates or {}), floors.get(row.series_key)),
+                    row,
+                    one.runs,
+                    lookup,
+                )
+                for row, one in zip(some, baselines, strict=True)
+            ]
         )
         comparisons += [
-            _record(row, _explained(connection, row, one, baseline))
+            _record(row, _explained(connection, row, one, baseline), floors.get(row.series_key))
             for row, one, baseline in zip(some, judged, baselines, strict=True)
         ]
     told = with_answers(comparisons, answers_of_run(connection, run_id))
     record_comparisons(connection, run_id, told)
     return told
+
+
+def _families(rows: Sequence[MeasurementRow]) -> tuple[list[MeasurementRow], ...]:
+    """Split points by what they say: the code, what explains it, the machine."""
+    families: tuple[list[MeasurementRow], ...] = ([], [], [])
+    for row in rows:
+        families[2 if is_of_machine(row.metric) else int(is_part(row.metric))].append(row)
+    return families
 
 
 def _explained(
@@ -109,7 +131,8 @@ def declared_gates(store: Store, connection: Connection, run_id: int) -> Mapping
     said = plan.get("policy", {}).get("performance", {})
     found = {}
     for metric in METRICS:
-        gate = said.get(metric.name, None if metric.part_of else said.get("*"))
+        is_apart = metric.part_of is not None or metric.of_machine
+        gate = said.get(metric.name, None if is_apart else said.get("*"))
         if gate is not None:
             judgement = judgement_of(metric.name)
             tolerance = gate.get("tolerance", 0.0)
@@ -126,7 +149,8 @@ def _say_what_no_gate_saw(
 ) -> None:
     """Leave a notice where a gate is green because it has nothing to compare with."""
     gated = [one for one in compared if one.metric in gates]
-    blind = [one for one in gated if one.outcome in {Change.TOO_FEW, Change.NOT_COMPARABLE}]
+    unjudged = {Change.TOO_FEW, Change.NOT_COMPARABLE, Change.ENVIRONMENT}
+    blind = [one for one in gated if one.outcome in unjudged]
     connection.execute(delete(Finding).where(Finding.run_id == run_id, Finding.kind == BLIND))
     if blind:
         text = (
@@ -149,7 +173,7 @@ def _sentence(one: NewComparison, row: MeasurementRow, known: str) -> str:
     words = change_words(one.metric, interval)
     where = f"{one.metric} of {name} on {row.platform}"
     already = f"; the target branch has: {known}" if known else ""
-    return f"performance regressed: {where} {words}, {one.reason}{already}"
+    return f"performance regressed: {where} {words}, {one.body['noise']}, {one.reason}{already}"
 
 
 def _open_alerts(connection: Connection, keys: Sequence[str]) -> Mapping[str, str]:
@@ -255,7 +279,7 @@ def _point(row: MeasurementRow) -> Point:
     return Point(run=row.run_number, replicates=row.replicates or (row.value,), probe=row.probe)
 
 
-def _record(row: MeasurementRow, comparison: Comparison) -> NewComparison:
+def _record(row: MeasurementRow, comparison: Comparison, floor: NoiseFloor | None) -> NewComparison:
     interval, twin = comparison.interval, comparison.normalised
     return NewComparison(
         series_key=row.series_key,
@@ -272,5 +296,6 @@ def _record(row: MeasurementRow, comparison: Comparison) -> NewComparison:
             "method": comparison.method,
             "replicates": comparison.replicates,
             "normalised": [twin.estimate, twin.low, twin.high] if twin else None,
+            "noise": noise_words(comparison, floor) if interval else "",
         },
     )

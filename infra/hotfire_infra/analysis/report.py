@@ -70,6 +70,8 @@ class PerformancePoint:
     normalised: tuple[float, float, float] | None
     earlier_runs: int
     replicates: int
+    noise: str = ""
+    """How far runs of the same code differ here, or that nobody knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ from hotfire_infra.analysis.change_tracking import (
     p_value,
     stands_out,
 )
-from hotfire_infra.analysis.operators import is_part
+from hotfire_infra.analysis.judgements import is_part
 from hotfire_infra.analysis.watched_series import (
     Left,
     WatchedSeries,

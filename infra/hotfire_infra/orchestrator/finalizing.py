@@ -11,6 +11,7 @@ from hotfire_infra.analysis.exoneration import record_exonerations
 from hotfire_infra.analysis.gate import GateDecision, decide
 from hotfire_infra.analysis.gate_cells import gate_cells
 from hotfire_infra.analysis.headline import final_headline
+from hotfire_infra.analysis.noise import watch_noise
 from hotfire_infra.analysis.numerics.watching import watch_numerics
 from hotfire_infra.analysis.performance import analyse_performance
 from hotfire_infra.analysis.watching import watch_series
@@ -35,6 +36,7 @@ Analysis = Callable[[Store, int], Sequence[str]]
 
 ANALYSES: tuple[Analysis, ...] = (
     name_series,
+    watch_noise,
     analyse_performance,
     watch_series,
     analyse_accuracy,

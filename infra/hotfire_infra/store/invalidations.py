@@ -19,6 +19,7 @@ from hotfire_infra.states import ATTEMPT_LIVE, AttemptState
 from hotfire_infra.store.audit import local_entry, record_audit
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Attempt, Device, Environment, Invalidation, Run, Task
+from hotfire_infra.store.noise import doubt_noise_of_attempts
 from hotfire_infra.store.rollups import made_months_of, roll_up
 from hotfire_infra.store.series_changes import forget_states_of_attempts
 from hotfire_infra.store.transitions import publish
@@ -131,6 +132,7 @@ def invalidate(
             mark = update(Attempt).where(Attempt.id.in_(part)).values(invalidation_id=key)
             connection.execute(mark)
             forget_states_of_attempts(connection, part)
+            doubt_noise_of_attempts(connection, part)
         _note(
             connection, "results invalidate", ulid, predicate.to_json(), reason, requested_by, now
         )
@@ -154,6 +156,7 @@ def withdraw(store: Store, ref: str, *, reason: str, requested_by: str) -> Inval
         connection.execute(clear.values(invalidation_id=None))
         for part in _parts(keys):
             forget_states_of_attempts(connection, part)
+            doubt_noise_of_attempts(connection, part)
         done = update(Invalidation).where(Invalidation.id == row.id).values(withdrawn_ns=now)
         connection.execute(done)
         _note(connection, "results withdraw", row.ulid, {}, reason, requested_by, now)

@@ -213,6 +213,24 @@ def measured_beside(
     return tuple(row for row in rows if row.series_key == newest[row.metric])
 
 
+def measured_in_runs(
+    connection: Connection, metrics: Sequence[str], environment_class: str, runs: Sequence[int]
+) -> tuple[MeasurementRow, ...]:
+    """Return what some runs measured of some metrics on one kind of device, oldest run first."""
+    query = (
+        _measurements()
+        .where(
+            Run.id.in_(runs),
+            Measurement.metric.in_(metrics),
+            Measurement.environment_class == environment_class,
+            Measurement.series_key.is_not(None),
+            Attempt.invalidation_id.is_(None),
+        )
+        .order_by(Run.id, Measurement.attempt_id, Measurement.seq)
+    )
+    return tuple(_row(row) for row in connection.execute(query))
+
+
 def series_called(connection: Connection, prefix: str) -> tuple[str, ...]:
     """Return at most two series keys that begin with a prefix: two mean it is ambiguous."""
     found: list[str] = []

@@ -17,7 +17,7 @@ from hotfire_infra.store.postgres import serialise
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0003"
+HEAD = "0004"
 """The revision that this code reads and writes; a test compares it with the migrations."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -18,6 +18,8 @@ ROUNDS = 100_000  # about 5 ms of CPython on a 2024 server core
 COPIED = 64 << 20  # bytes; beyond the last-level cache of a processor's share
 TERMS = 100_000
 REPEATS = 3
+WORK = {"rounds": ROUNDS, "copied": COPIED, "terms": TERMS, "repeats": REPEATS}
+"""What a song is made of: other work is another series."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

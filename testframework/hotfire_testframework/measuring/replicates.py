@@ -113,6 +113,33 @@ class Session:
             reason=reason,
         )
 
+    def canaries(self) -> list[Point]:
+        """What each canary took right before and right after every launch.
+
+        Valid whatever the machine did: that is what they are for.
+        """
+        launches = sorted(
+            (one for group in self.launches.values() for one in group), key=lambda one: one.index
+        )
+        songs = [song for one in launches for song in one.songs]
+        places = [one.index for one in launches for _ in one.songs]
+        best = best_of(songs)
+        reason = None if len(launches) >= LEAST else f"fewer than {LEAST} launches"
+        return [
+            Point(
+                metric=f"canary.{name}_time",
+                name=name,
+                replicates=[getattr(song, name) for song in songs],
+                launches=places,
+                inner=1,
+                probe=None,
+                canary=residual,
+                valid=reason is None,
+                reason=reason,
+            )
+            for name, residual in residuals(songs, best).items()
+        ]
+
     def _point(self, metric: str, name: str, rows: list[tuple[Launch, Answer]]) -> Point:
         launches = [launch for launch, _ in rows]
         residual, reason = self._judge(launches)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from statistics import median
 from typing import Any
@@ -11,10 +12,12 @@ import pytest
 
 from hotfire_testframework.accuracy.launch import Toolbox
 from hotfire_testframework.contract.metrics import METRICS
+from hotfire_testframework.measuring.canary import WORK
 from hotfire_testframework.measuring.replicates import Point, Session
 
 Record = Callable[[str, Point], None]
 DECODE_PARTS = {str(one.name) for one in METRICS if one.part_of == "aestus.decode_rate"}
+CANARIES = {str(one.name) for one in METRICS if one.name.startswith("canary.")}
 # All tests read one session of launches: it must run in one worker.
 pytestmark = pytest.mark.xdist_group("performance")
 
@@ -80,6 +83,24 @@ def test_read_bandwidth_beside_the_measurements(bench: Session, hotfire_record: 
         definition={"what": "probe", "name": point.name},
     )
     assert median(point.replicates) > 0
+
+
+def test_canaries_beside_the_measurements(bench: Session, hotfire_record: Any) -> None:
+    points = bench.canaries()
+    for point in points:
+        hotfire_record.measurement(
+            point.metric,
+            point.replicates,
+            launches=point.launches,
+            estimator="median",
+            canary=point.canary,
+            valid=point.valid,
+            reason=point.reason,
+            # Compiled code of this Python: another one begins anew.
+            definition={"what": "canary", "name": point.name, **WORK, "python": sys.version},
+        )
+    assert {point.metric for point in points} == CANARIES
+    assert all(min(point.replicates) > 0 for point in points)
 
 
 def test_binary_size(toolbox: Toolbox, hotfire_record: Any) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 from sqlalchemy import insert, select, update
 
+from hotfire_infra.analysis.noise import watch_noise
 from hotfire_infra.analysis.performance import analyse_performance
 from hotfire_infra.analysis.watching import watch_series
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
@@ -125,8 +126,8 @@ class Branch:
 
     def finalize(self, run_id: int) -> tuple[str, ...]:
         """Do what the finalizer does with measurements."""
-        lines = [*name_series(self.store, run_id), *analyse_performance(self.store, run_id)]
-        return (*lines, *watch_series(self.store, run_id))
+        steps = (name_series, watch_noise, analyse_performance, watch_series)
+        return tuple(line for step in steps for line in step(self.store, run_id))
 
     def run(self, commit: int, values: Mapping[str, float | str], **terms) -> int:
         """Measure and finalize."""

@@ -228,6 +228,11 @@ def test_the_registry_holds_the_agreed_names_and_units():
         "benchmark.memory": "B", "benchmark.score": "1", "benchmark.cost": "1",
         # What a decoded token is made of.
         **{f"aestus.decode_time.{operator}": "s" for operator in DECODE_OPERATORS},
+        # Of the machine itself.
+        "canary.clock_time": "s", "canary.memory_time": "s", "canary.arithmetic_time": "s",
+    }  # fmt: skip
+    assert {item.name for item in METRICS if item.of_machine} == {
+        "canary.clock_time", "canary.memory_time", "canary.arithmetic_time", "probe.read_bandwidth",
     }  # fmt: skip
     assert {item.name for item in METRICS if item.part_of == "aestus.decode_rate"} == {
         f"aestus.decode_time.{operator}" for operator in DECODE_OPERATORS

@@ -117,6 +117,24 @@ def test_the_probe_is_a_series_of_all_launches() -> None:
     assert (len(probe.replicates), probe.launches[:4]) == (12, [0, 0, 1, 1])
 
 
+def test_each_canary_is_a_series_of_its_own_that_is_valid_on_a_bad_day() -> None:
+    session = Machine(canaries=(0.010, *[0.015] * 5)).session()
+    session.rounds(["load"], 3, 9.0)
+    points = {point.metric: point for point in session.canaries()}
+    assert set(points) == {f"canary.{name}_time" for name in ("clock", "memory", "arithmetic")}
+    clock = points["canary.clock_time"]
+    assert (clock.replicates, clock.launches) == ([0.010, *[0.015] * 5], [0, 0, 1, 1, 2, 2])
+    assert clock.valid
+    assert clock.canary == pytest.approx(0.5)
+    assert not session.points("load")[0].valid
+
+
+def test_two_launches_tell_too_little_of_the_canaries() -> None:
+    session = Machine().session()
+    session.rounds(["load"], 2, 9.0)
+    assert {point.reason for point in session.canaries()} == {"fewer than 3 launches"}
+
+
 def test_the_canaries_are_short_and_take_their_time() -> None:
     song = canary()
     assert all(0 < seconds < 10 for seconds in (song.clock, song.memory, song.arithmetic))

@@ -25,7 +25,7 @@ from hotfire_infra.store.models.plan import (
     SourceStamp,
     Task,
 )
-from hotfire_infra.store.models.quality import DetectorCheck, KernelError
+from hotfire_infra.store.models.quality import DetectorCheck, KernelError, SeriesNoise
 from hotfire_infra.store.models.results import (
     AccuracySample,
     Collected,
@@ -84,6 +84,7 @@ __all__ = [
     "Run",
     "Schedule",
     "SeriesChange",
+    "SeriesNoise",
     "SeriesPoint",
     "SeriesState",
     "SourceStamp",

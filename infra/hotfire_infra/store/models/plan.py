@@ -51,6 +51,8 @@ class Run(Base):
         Index(None, "change", "state"),
         # Which runs were ended for this one.
         Index(None, "superseded_by_run_id"),
+        # Runs of the same code: what they measure differently is noise.
+        Index(None, "source_stamp_id"),
     )
 
     id: Mapped[Key]

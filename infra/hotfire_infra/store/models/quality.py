@@ -1,11 +1,20 @@
-"""Tables of what is watched beside speed: errors of kernels, and the change detector itself."""
+"""Tables of what is watched beside speed: errors of kernels, noise, and the detector itself."""
 
 from __future__ import annotations
 
 from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from hotfire_infra.store.models.base import Base, Count, Json, Key, Name, Nanoseconds, Ulid
+from hotfire_infra.store.models.base import (
+    Base,
+    Count,
+    Json,
+    Key,
+    Name,
+    Nanoseconds,
+    Sha256,
+    Ulid,
+)
 
 
 class KernelError(Base):
@@ -43,3 +52,38 @@ class DetectorCheck(Base):
     """Stored series that were replayed."""
     body: Mapped[Json]
     """Counts by class of step, and of what was found beside them."""
+
+
+class SeriesNoise(Base):
+    """Sums of squares of a series over runs of the same code; sums of several series add up."""
+
+    __tablename__ = "series_noise"
+    __table_args__ = (Index(None, "metric", "environment_class"),)
+
+    series_key: Mapped[Sha256] = mapped_column(primary_key=True)
+    metric: Mapped[Name]
+    environment_class: Mapped[Name]
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"))
+    """Whose end wrote it last."""
+    updated_ns: Mapped[Nanoseconds]
+    is_stale: Mapped[bool]
+    """Points of it were invalidated, or came back: it counts again once it was computed anew."""
+    attempts: Mapped[Count]
+    """Of code that was measured at least twice."""
+    codes: Mapped[Count]
+    """Source stamps that they are of."""
+    within_squares: Mapped[float]
+    """Replicates of one process around their mean …"""
+    process_squares: Mapped[float]
+    """… means of processes around that of their attempt …"""
+    run_squares: Mapped[float]
+    """… levels of attempts around the mean of their build …"""
+    build_squares: Mapped[float]
+    """… and means of builds around that of their code."""
+    process_size: Mapped[float]
+    """Σ (N - Σ n²/N): with the degrees of freedom it gives the mean size of a class."""
+    build_size: Mapped[float]
+    within_freedom: Mapped[Count]
+    process_freedom: Mapped[Count]
+    run_freedom: Mapped[Count]
+    build_freedom: Mapped[Count]
