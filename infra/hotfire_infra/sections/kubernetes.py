@@ -51,8 +51,9 @@ class KubernetesLimitsSection(BaseModel):
 
     backlog: int = Field(default=1000, ge=1)
     """Attempts that are in the cluster at once, those among them that wait there for their turn."""
-    requests_per_second: float = Field(default=100, gt=0)
-    """To the API server, watches left out."""
+    requests_per_second: float = Field(default=500, gt=0)
+    """To the API server, watches left out; three make a task. What protects the server is its own priority
+    and fairness, which is obeyed, and that no more than `connections` are under way at once."""
     connections: int = Field(default=8, ge=1, le=64)
     """Requests under way at once."""
     start_minutes: float = Field(default=15, gt=0)
