@@ -106,7 +106,8 @@ class RealRun:
         """Kill the process that forks the runners: they go on, the next ones start without it."""
         children = Path(f"/proc/{self.service.pid}/task/{self.service.pid}/children")
         try:
-            found = [int(pid) for pid in children.read_text().split()]
+            # Runners that start without a nursery are children of the service as well.
+            found = [int(pid) for pid in children.read_text().split() if _is_nursery(pid)]
         except OSError:
             return False
         for pid in found:
@@ -159,3 +160,7 @@ class RealRun:
             self.service.kill()
         self.service.wait()
         self.store.close()
+
+
+def _is_nursery(pid: str) -> bool:
+    return b"--nursery" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")

@@ -48,11 +48,12 @@ def ensure_partitions(connection: Connection, now_ns: int) -> list[int]:
     known = set(inspect(connection).get_table_names())
     added = [m for m in sorted({*wanted, *stray}) if name_of(m) not in known]
     for month in added:
-        _add(connection, month)
+        add_partition(connection, month)
     return added
 
 
-def _add(connection: Connection, month: int) -> None:
+def add_partition(connection: Connection, month: int) -> None:
+    """Make the partition of a month (yyyymm), and move there what came before it."""
     name = name_of(month)
     run = connection.exec_driver_sql
     run(f"CREATE TABLE {name} (LIKE measurement INCLUDING DEFAULTS)")

@@ -24,9 +24,12 @@ IDLE_IN_TRANSACTION_S = 300
 RESYNC_NS = 10_000_000_000
 """The server's clock is asked again after so long; between, this machine's monotonic clock counts."""
 
+# The keys of a page are joined with the nine tables of its rows: eight is the server's default, and
+# beyond it tables are joined as written, the big ones whole before the keys choose among them.
 _OPTIONS = (
     f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_S}s"
     " -c client_min_messages=warning -c timezone=UTC"
+    " -c join_collapse_limit=11 -c from_collapse_limit=11"
 )
 
 
