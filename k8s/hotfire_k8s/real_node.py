@@ -1,8 +1,9 @@
 """One real node on this machine: kubelet, containerd and runc in a mount namespace of their own.
 
 `/run`, `/var/lib` and `/var/log` are the node's own in that namespace, so every mount and every file
-outside the cluster's home goes with its last process. Of the machine itself the node takes a bridge
-and a branch of the cgroup tree; `remove` gives both back.
+outside the cluster's home goes with its last process; so do the settings of the kernel that kubelet
+and the network's plug-in find there as they want them (`TUNED`). Of the machine itself the node takes
+a bridge and a branch of the cgroup tree; `remove` gives both back.
 """
 
 from __future__ import annotations
@@ -46,6 +47,19 @@ TOOL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_SYS_RESOURCE = 21, 12, 24
 SUBNETS = ipaddress.IPv4Network("10.244.0.0/16")
 """Of it a cluster takes a /24 that nothing on this machine has yet."""
+TUNED = {
+    "vm/overcommit_memory": "1",
+    "vm/panic_on_oom": "0",
+    "kernel/panic": "10",
+    "kernel/panic_on_oops": "1",
+    "kernel/keys/root_maxkeys": "1000000",
+    "kernel/keys/root_maxbytes": "25000000",
+    "net/ipv4/ip_forward": "1",
+}
+"""What would be set for the whole machine and for good; files of the node cover it instead.
+
+Nothing here needs them: pods reach each other and the machine over the bridge, without forwarding.
+"""
 PATIENCE_S = 120.0
 REAPING_S = 10.0
 
@@ -200,11 +214,19 @@ def keepers(access: Access, network: Network) -> list[Component]:
 def _keeper(home: Home) -> Component:
     """Describe the process that holds the mount namespace."""
     ready = home.component("node") / "namespace"
+    settings = "\n".join(f"cover {name} {value}" for name, value in TUNED.items())
     script = f"""\
 rm -f {ready}
 mount --make-rshared /
 for place in /run /var/lib /var/log; do mount -t tmpfs -o mode=0755 hotfire $place; done
 mkdir -p /run/netns /var/lib/cni /var/log/containers
+cover() {{
+  [ -e /proc/sys/$1 ] || return 0
+  mkdir -p /run/settings/${{1%/*}}
+  echo $2 > /run/settings/$1
+  mount --bind /run/settings/$1 /proc/sys/$1
+}}
+{settings}
 echo $$ > {ready}
 exec sleep infinity
 """
