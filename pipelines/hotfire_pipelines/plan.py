@@ -164,6 +164,19 @@ class QueueOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BlindGate:
+    """A gate that cannot see the drop that it forbids; not part of the digest."""
+
+    task: str
+    place: str
+    """File, line and column where the pipeline declares it."""
+    fault: str
+    """Its figures, what it could see, and what it needs."""
+    is_error: bool = True
+    """No run is made of the plan; else the pipeline only wants it told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """Expected wall time of the whole plan and duration of each task; not part of the digest."""
 
@@ -196,6 +209,7 @@ class Plan:
     durations: tuple[PlannedDurations, ...] = ()
     unanswered: tuple[str, ...] = ()
     """Questions about earlier runs that failed, each with what counts instead."""
+    blind_gates: tuple[BlindGate, ...] = ()
     estimate: Estimate | None = None
     price: Price | None = None
     created: str | None = None
@@ -206,6 +220,7 @@ class Plan:
         plain.pop("coverage")
         plain.pop("durations")
         plain.pop("unanswered")
+        plain.pop("blind_gates")
         for planned, task in zip(plain["tasks"], self.tasks, strict=True):
             planned["spec"] = task.spec.to_json()
         for planned, cell in zip(plain["cells"], self.cells, strict=True):
@@ -235,6 +250,7 @@ class Plan:
             "coverage": [to_json(item) for item in self.coverage] or None,
             "durations": [to_json(item) for item in self.durations] or None,
             "unanswered": list(self.unanswered) or None,
+            "blind_gates": [to_json(item) for item in self.blind_gates] or None,
             "selection": to_json(self.selection),
             "estimate": to_json(self.estimate),
             "price": to_json(self.price),
@@ -316,6 +332,7 @@ _NOTHING_OUTSIDE: Mapping[str, Any] = {
     "coverage": (),
     "durations": (),
     "unanswered": (),
+    "blind_gates": (),
     "selection": None,
     "estimate": None,
     "price": None,

@@ -59,6 +59,14 @@ def durations_lines(plan: Plan) -> list[str]:
     return [*asked_in_vain, f" durations: {', '.join(part for part in parts if part)}"]
 
 
+def blind_gate_lines(plan: Plan) -> list[str]:
+    """Say which accuracy gates cannot see what they forbid, and where they are declared."""
+    return [
+        f" {'error' if one.is_error else 'warning'}: {one.place}: {one.fault}"
+        for one in plan.blind_gates
+    ]
+
+
 def _cells_with_durations(plan: Plan) -> set[str]:
     return {one.cell for one in plan.durations}
 

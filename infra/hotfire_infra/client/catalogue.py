@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hotfire_infra.client.planning import Forgiving, Known, inquiry_of
+from hotfire_infra.analysis.accuracy.linting import TaskFacts, facts_of_pipeline
+from hotfire_infra.client.planning import Forgiving, Known, blind_gates, inquiry_of
 from hotfire_infra.errors import PlanRefusedError
 from hotfire_infra.source.merge_base import find_merge_base, unpack_at
 from hotfire_infra.source.stamp import Stamp
@@ -138,7 +139,9 @@ def freeze_plan(
     )
     samples, refused = told.samples(pipeline.name), told.refusals(plan)
     plan = priced(plan, pipeline, catalogue, samples, slots=slots, refused=refused)
-    return replace(plan, unanswered=tuple(told.unanswered))
+    facts = told.accuracy(pipeline.name) if plan.policy.accuracy else ()
+    blind = blind_gates(plan, pipeline, facts, checkout)
+    return replace(plan, unanswered=tuple(told.unanswered), blind_gates=blind)
 
 
 def _platforms_beside(pipeline: Path, folder: Path) -> Path:
@@ -209,4 +212,10 @@ def recorded_knowledge(store: Store) -> Known:
 
         return recorded
 
-    return Known(coverage=coverage, contexts=contexts, samples=samples, history=history)
+    def accuracy(pipeline: str) -> Sequence[TaskFacts]:
+        with store.reading() as connection:
+            return facts_of_pipeline(connection, pipeline)
+
+    return Known(
+        coverage=coverage, contexts=contexts, samples=samples, history=history, accuracy=accuracy
+    )

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from hotfire_infra.analysis.accuracy.linting import TaskFacts
 from hotfire_infra.analysis.transport import from_plain, to_plain
 from hotfire_infra.client.catalogue import (
     REMEMBERED_RUNS,
@@ -127,6 +128,7 @@ class HttpClient:
                 knowledge=Known(
                     coverage=self._coverage, contexts=self._contexts,
                     samples=self._samples, history=self._history, refusals=self.not_executable,
+                    accuracy=self._accuracy,
                 ),
                 since=since,
             )  # fmt: skip
@@ -161,6 +163,10 @@ class HttpClient:
     def _samples(self, pipeline: str) -> Sequence[Sample]:
         found = self._connection.get(f"/pipelines/{pipeline}/attempt-durations")["items"]
         return tuple(from_plain(Sample, one) for one in found)
+
+    def _accuracy(self, pipeline: str) -> Sequence[TaskFacts]:
+        found = self._connection.get(f"/pipelines/{pipeline}/accuracy-tasks")["items"]
+        return tuple(from_plain(TaskFacts, one) for one in found)
 
     def _history(self, pipeline: str) -> Recorded:
         def recorded(cell: str, task: str, platform: str, definition: str) -> CellHistory | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from hotfire_infra.analysis.accuracy.linting import TaskFacts, lint
 from hotfire_infra.errors import InfraError
 from hotfire_infra.source.changes import BaseHistory, changes_since
 from hotfire_pipelines.catalogue import Catalogue
@@ -15,7 +16,7 @@ from hotfire_pipelines.demands import Selection
 from hotfire_pipelines.history import CellHistory, Recorded
 from hotfire_pipelines.load import Pipeline
 from hotfire_pipelines.narrowing import Inquiry, definition_files
-from hotfire_pipelines.plan import Plan
+from hotfire_pipelines.plan import BlindGate, Plan
 from hotfire_pipelines.pricing import Sample
 
 CoverageLookup = Callable[[Sequence[str], Sequence[str]], Sequence[LineFacts]]
@@ -26,6 +27,8 @@ SampleLookup = Callable[[str], Sequence[Sample]]
 """Of a pipeline's name: what its attempts took."""
 RefusalLookup = Callable[[Plan], Mapping[str, str]]
 """Of a plan: why the machines that would run it cannot execute cells of it, by cell key."""
+AccuracyLookup = Callable[[str], Sequence[TaskFacts]]
+"""Of a pipeline's name: how many items its accuracy tasks have, and how many change by chance."""
 HistoryLookup = Callable[[str], Recorded]
 """Of a pipeline's name: the question what its runs recorded of a cell."""
 
@@ -46,6 +49,8 @@ class Known:
     history: HistoryLookup
     refusals: RefusalLookup = lambda _plan: {}
     """Without it everything has its price."""
+    accuracy: AccuracyLookup = lambda _pipeline: ()
+    """Without it gates are judged by what they declare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,14 @@ class Forgiving:
         except _FAILED as error:
             self._note("what is executable cannot be asked", error)
             return {}
+
+    def accuracy(self, pipeline: str) -> Sequence[TaskFacts]:
+        """Return what is known of accuracy tasks; nothing where nobody answers."""
+        try:
+            return self.known.accuracy(pipeline)
+        except _FAILED as error:
+            self._note("what accuracy tasks measured cannot be read", error)
+            return ()
 
     def history(self, pipeline: str) -> Recorded:
         """Return the question what is recorded of a cell; after one failure it is not asked again."""
@@ -179,6 +192,22 @@ def _relative(files: set[str], checkout: Path, definitions: Path, usual: Path) -
         elif path.is_relative_to(copy):
             found.add((usual / path.relative_to(copy)).as_posix())
     return frozenset(found)
+
+
+def blind_gates(
+    plan: Plan, pipeline: Pipeline, facts: Sequence[TaskFacts], checkout: Path
+) -> tuple[BlindGate, ...]:
+    """Return the accuracy gates of a plan that cannot see what they forbid, with their place."""
+    found = []
+    for one in lint(plan.policy.accuracy, facts):
+        place = pipeline.document.key("accuracy", one.task)
+        file = Path(place.file).resolve()
+        if file.is_relative_to(checkout.resolve()):
+            place = replace(place, file=file.relative_to(checkout.resolve()).as_posix())
+        found.append(
+            BlindGate(task=one.task, place=str(place), fault=one.fault, is_error=one.is_error)
+        )
+    return tuple(found)
 
 
 def facts_of(answer: Mapping[str, Any]) -> Sequence[LineFacts]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Subquery, and_, case, exists, func, select
 
-from hotfire_infra.store.models import AccuracySample, Attempt, Cell, Run, Task
+from hotfire_infra.store.models import AccuracySample, Attempt, Cell, Finding, Run, Task
 
 _KEY = ("variant_id", "test_key", "task", "dataset", "item", "prompt", "decode_seed")
 """What must be equal for a pair: the key of a sample, the test that took it and its variant."""
@@ -126,6 +126,45 @@ def items_of_tasks(connection: Connection, pipeline: str) -> Mapping[str, int]:
     for (_, task, _), (_, size) in _sizes(connection, _samples(int(found), "last")).items():
         fewest[task] = min(size, fewest.get(task, size))
     return fewest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedComparison:
+    """What the finalizer recorded of one task on one platform against an earlier run."""
+
+    task: str
+    platform: str
+    pairs: int
+    discordant: int
+    decision: str
+
+
+def recorded_comparisons(
+    connection: Connection, pipeline: str, runs: int
+) -> tuple[RecordedComparison, ...]:
+    """Return the comparisons of the last `runs` runs of a pipeline that passed, newest first."""
+    newest = (
+        select(Run.id)
+        .where(Run.pipeline == pipeline, Run.purpose == "result", Run.verdict == "passed")
+        .order_by(Run.id.desc())
+        .limit(runs)
+        .subquery()
+    )
+    query = (
+        select(Finding.body)
+        .where(Finding.kind == "accuracy", Finding.run_id.in_(select(newest.c.id)))
+        .order_by(Finding.run_id.desc(), Finding.id)
+    )
+    return tuple(
+        RecordedComparison(
+            task=body["task"],
+            platform=body["platform"],
+            pairs=body["pairs"],
+            discordant=body["better"] + body["worse"],
+            decision=body["decision"],
+        )
+        for body in connection.execute(query).scalars()
+    )
 
 
 def _samples(run_id: int, name: str) -> Subquery:

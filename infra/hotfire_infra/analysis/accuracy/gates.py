@@ -60,8 +60,11 @@ class Inspection:
     """Why the gate is refused; empty where it keeps what it declares."""
 
 
-def inspect(gate: Gate, *, items: int, name: str = "accuracy") -> Inspection:
-    """Compare the drop that `items` pairs can show with the one that the gate declares."""
+def inspect(gate: Gate, *, items: int, name: str = "accuracy", source: str = "") -> Inspection:
+    """Compare the drop that `items` pairs can show with the one that the gate declares.
+
+    `source` says where the discordance comes from, if the gate does not declare it.
+    """
     found = detectable(n=items, discordance=gate.discordance, alpha=gate.alpha, power=gate.power)
     needed = pairs_needed_exactly(
         drop=gate.tolerance, discordance=gate.discordance, alpha=gate.alpha, power=gate.power
@@ -72,10 +75,19 @@ def inspect(gate: Gate, *, items: int, name: str = "accuracy") -> Inspection:
         sees = f"show a drop of {points(found)} at best" if math.isfinite(found) else "show none"
         fault = (
             f"gate {name}: tolerates {points(gate.tolerance)}, but {_items(items)} at "
-            f"{gate.discordance * 100:g} % discordance {sees} (alpha {gate.alpha:g}, power "
-            f"{gate.power:g}): {needed:,} items are needed, or a tolerance it can keep"
+            f"{gate.discordance * 100:.3g} % discordance{f' ({source})' if source else ''} {sees} "
+            f"(alpha {gate.alpha:g}, power {gate.power:g}): {needed:,} items are needed, or a "
+            f"tolerance it can keep{_kept(found)}"
         )
     return Inspection(detectable=found, items_needed=needed, fault=fault)
+
+
+def _kept(drop: float) -> str:
+    """The tolerance to write instead, rounded up to two digits."""
+    if not drop < 1:
+        return ""
+    unit = 10.0 ** (math.floor(math.log10(drop)) - 1)
+    return f" ({math.ceil(drop / unit - 1e-9) * unit:.2g})"
 
 
 def inspect_unpaired(

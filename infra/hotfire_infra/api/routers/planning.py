@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hotfire_infra.analysis.accuracy.linting import facts_of_pipeline
 from hotfire_infra.analysis.transport import to_plain
 from hotfire_infra.api import documents as docs
 from hotfire_infra.api.problems import ApiError
@@ -67,6 +68,7 @@ _HISTORY = {
     "is_own": True,
     "pipelines": ["post-merge"],
 }
+_ACCURACY = {"task": "gsm8k", "items": 1319, "pairs": 6595, "discordant": 131, "runs": 5}
 Revision = Annotated[str, Field(min_length=1, max_length=64)]
 File = Annotated[str, Field(min_length=1, max_length=1024)]
 
@@ -341,6 +343,38 @@ def attempt_durations(
             for one in found
         ]
     )
+
+
+class AccuracyTask(BaseModel):
+    """What runs of a pipeline measured of one accuracy task."""
+
+    model_config = docs.with_example(**_ACCURACY)
+
+    task: str
+    items: int | None = Field(description="Samples of the last run that passed")
+    pairs: int = Field(description="Of runs between which nothing changed beyond chance")
+    discordant: int = Field(description="Of these, with different outcomes")
+    runs: int
+
+
+class AccuracyTaskAnswer(BaseModel):
+    """Accuracy tasks by name; empty before the first run that passed."""
+
+    model_config = docs.with_example(items=[_ACCURACY])
+
+    items: list[AccuracyTask]
+
+
+@router.get("/pipelines/{pipeline}/accuracy-tasks", summary="Show what accuracy tasks measured",
+            operation_id="list_accuracy_tasks")  # fmt: skip
+def accuracy_tasks(
+    service: Serviced,
+    pipeline: Annotated[str, Path(max_length=200, description="Its name", examples=["pre-merge"])],
+) -> AccuracyTaskAnswer:
+    """What tells whether the gates of the pipeline's next plan can see what they forbid."""
+    with service.store.reading() as connection:
+        found = facts_of_pipeline(connection, pipeline)
+    return AccuracyTaskAnswer(items=[AccuracyTask(**to_plain(one)) for one in found])
 
 
 Asked = Annotated[str, Query(min_length=1, max_length=2000)]

@@ -10,12 +10,13 @@ from hotfire_infra.analysis.quantities import count, duration
 from hotfire_infra.cli.console import data, progress, table
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.here import Here, ask_here, here_line
-from hotfire_infra.cli.lines import durations_lines, plan_line
+from hotfire_infra.cli.lines import blind_gate_lines, durations_lines, plan_line
 from hotfire_infra.cli.plan_diff_lines import diff_lines
 from hotfire_infra.cli.price_lines import price_lines
 from hotfire_infra.cli.problems import CliError
 from hotfire_infra.cli.selection_lines import selection_lines, why_not
 from hotfire_infra.cli.session import Session, open_session
+from hotfire_infra.errors import PlanRefusedError
 from hotfire_pipelines.errors import PlanError
 from hotfire_pipelines.explain import explain
 from hotfire_pipelines.plan import NOT_EXECUTABLE, Plan, PlannedCell, PlannedCoverage
@@ -51,12 +52,20 @@ def plan(wish: PlanWish) -> int:
         )
     if is_saved(wish.pipeline) and (wish.diff is None or is_saved(wish.diff)):
         # Two files tell all: no store is opened, and no checkout is needed.
-        _answer(wish, None, _read_whole(wish, None), None)
-        return CliExit.OK
+        found = _read_whole(wish, None)
+        _answer(wish, None, found, None)
+        return _exit(found)
     with open_session() as session:
         old = None if wish.diff is None else _old(session, wish.diff)
-        _answer(wish, session, _read_whole(wish, session, old), old)
-    return CliExit.OK
+        found = _read_whole(wish, session, old)
+        _answer(wish, session, found, old)
+    return _exit(found)
+
+
+def _exit(found: Plan) -> int:
+    """The plan is printed whatever its gates can see; nobody can run it where one is an error."""
+    is_refused = any(one.is_error for one in found.blind_gates)
+    return PlanRefusedError.exit_code if is_refused else CliExit.OK
 
 
 def check_output(output: str, *, without_quarantined: bool) -> None:
@@ -144,6 +153,8 @@ def print_plan(frozen: Plan, here: Here, *, as_json: bool) -> None:
         data(canonical_json(document).decode("utf-8"))
         if here.silence:
             progress(str(here_line(frozen, here)))
+        for line in blind_gate_lines(frozen):
+            progress(line)
         return
     rows = [_row(frozen, cell, here.reasons.get(cell.key)) for cell in frozen.cells]
     rows += [_left_out(frozen, cell) for cell in frozen.unselected]
@@ -160,6 +171,8 @@ def print_plan(frozen: Plan, here: Here, *, as_json: bool) -> None:
     for line in price_lines(frozen.price) if frozen.price else ():
         progress(line)
     progress(f" digest {frozen.digest}")
+    for line in blind_gate_lines(frozen):
+        progress(line)
 
 
 def _coverage_line(coverage: PlannedCoverage) -> str:

@@ -11,7 +11,7 @@ from hotfire_infra.cli.durations import parse_duration
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.following import detach, follow
 from hotfire_infra.cli.here import ask_here
-from hotfire_infra.cli.lines import durations_lines, plan_line
+from hotfire_infra.cli.lines import blind_gate_lines, durations_lines, plan_line
 from hotfire_infra.cli.price_lines import check_budget, price_lines
 from hotfire_infra.cli.problems import CliError
 from hotfire_infra.cli.selection_lines import (
@@ -70,7 +70,7 @@ def run(wish: Wish) -> int:
         narrowed = (*selection_lines(plan), *unselected_lines(plan))
         for line in (*narrowed, *(price_lines(plan.price) if plan.price else ())):
             progress(line)
-        for line in durations_lines(plan):
+        for line in (*durations_lines(plan), *blind_gate_lines(plan)):
             progress(line)
         if not wish.wait:
             detach(session, started.number)
