@@ -28,6 +28,9 @@ MOST = 20
 """Runs on either side of a change that are looked at, those nearest to it."""
 FEWEST = 3
 """Runs before, below which the spread of a canary is a guess."""
+EVENT = "environment"
+"""Kind of a change that the machine explains."""
+_EVENT = "environment event: the machine's "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +102,12 @@ def loss_of(estimate: float, judgement: Judgement) -> float:
 
 def event_words(one: CanaryShift) -> str:
     """Return the reason of an environment event."""
-    return f"environment event: the machine's {one.words} in the same runs"
+    return f"{_EVENT}{one.words} in the same runs"
+
+
+def is_event_words(reason: str) -> bool:
+    """Return whether a reason is that of an environment event."""
+    return reason.startswith(_EVENT)
 
 
 @dataclass(slots=True, kw_only=True)

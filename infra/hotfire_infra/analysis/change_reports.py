@@ -20,7 +20,7 @@ class ChangeReport:
     test: str
     metric: str
     kind: str
-    """`step`, `drift`, `variance` or `mix`."""
+    """`step`, `drift`, `variance`, `mix`, or `environment`: the machine's canaries explain it."""
     state: str
     """`alert`, `recorded` or `withdrawn`."""
     direction: str
@@ -57,7 +57,7 @@ class ChangeReport:
     @property
     def has_levels(self) -> bool:
         """Whether `before` and `after` are levels in the unit of the series."""
-        return self.kind in {"step", "drift"}
+        return self.kind in {"step", "drift", "environment"}
 
     @property
     def look(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,3 +97,20 @@ def language_name(language: str) -> str:
     return {"c++": "C++", "cpp": "C++", "cxx": "C++", "python": "Python"}.get(
         language.lower(), language
     )
+
+
+def coverage_of(rows: Iterable[Any]) -> tuple[LanguageCoverage, ...]:
+    """Return the coverage of stored rows: suite, platform, language, path, digest and bitmaps."""
+    bitmaps = (
+        FileBitmaps(
+            suite=row.suite,
+            platform=row.platform,
+            language=row.language,
+            path=row.path,
+            file_sha256=row.file_sha256,
+            executable=row.executable,
+            hit=row.hit,
+        )
+        for row in rows
+    )
+    return summarise(union_of_files(bitmaps))

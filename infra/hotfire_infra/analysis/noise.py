@@ -40,6 +40,7 @@ from hotfire_infra.store.noise import (
     write_noise,
 )
 from hotfire_infra.store.postgres import serialise
+from hotfire_infra.store.queries_measurements import MeasurementRow
 from hotfire_testframework.contract.metrics import METRICS
 
 NOT_ENOUGH = "not enough A/A data"
@@ -172,6 +173,13 @@ def floors_of(
         shared = {(row.metric, row.environment_class): _floor(row, is_own=False) for row in kinds}
         found |= {key: floor for key, kind in rest.items() if (floor := shared.get(kind))}
     return found
+
+
+def words_of_series(connection: Connection, point: MeasurementRow) -> str:
+    """Return what is known of the noise of a point's series, or that it is not enough."""
+    kind = (point.metric, point.environment_class)
+    floor = floors_of(connection, {point.series_key: kind}).get(point.series_key)
+    return floor.words() if floor else NOT_ENOUGH
 
 
 def against_noise(found: Comparison, floor: NoiseFloor | None) -> Comparison:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
+from hotfire_infra.analysis.canaries import (
+    EVENT,
+    CanaryLookup,
+    event_words,
+    explaining,
+    is_event_words,
+    loss_of,
+)
+from hotfire_infra.analysis.canaries import MOST as NEAREST
 from hotfire_infra.analysis.change_tracking import (
     ChangeState,
     Effect,
@@ -16,7 +26,7 @@ from hotfire_infra.analysis.change_tracking import (
     means_around,
     take,
 )
-from hotfire_infra.analysis.judgements import judgement_of
+from hotfire_infra.analysis.judgements import is_of_machine, judgement_of
 from hotfire_infra.analysis.operators import MOST, operators_of_change, parts_of, parts_words
 from hotfire_infra.store.mainline import MainlineRun, comes_after, in_branch_order, mainline_runs
 from hotfire_infra.store.queries_measurements import MeasurementRow, points_of_series
@@ -28,6 +38,7 @@ from hotfire_infra.store.series_changes import (
     changes_of_series,
     forget_points,
     insert_change,
+    positions_of,
     runs_at,
     update_change,
 )
@@ -113,6 +124,22 @@ class WatchedSeries:
             is_young = self.points - last.point.index <= MOST
             last.is_stale = last.is_stale or (last.stands and is_young)
 
+    def event(self, change: Followed, lookup: CanaryLookup) -> str:
+        """Say which canary of the machine explains a change; empty where none does."""
+        judgement = judgement_of(self.row.metric)
+        size = self.effect(change).size
+        is_level = change.point.kind.value in {"step", "drift", "mix"}
+        if size is None or not is_level or not judgement.is_log or is_of_machine(self.row.metric):
+            return ""
+        index = change.point.index
+        places = positions_of(self.connection, self.key, index - NEAREST, index + NEAREST - 1)
+        old = [run for run, place in places.items() if index - NEAREST <= place < index]
+        new = [run for run, place in places.items() if index <= place < index + NEAREST]
+        moved = lookup.between(self.row.environment_class, old, new)
+        loss = loss_of(math.log1p(size), judgement)
+        one = explaining(loss, 0.0, judgement.margin, moved)
+        return "" if one is None else event_words(one)
+
     def _operators(self, change: Followed) -> str:
         if change.point.kind.value not in {"step", "mix"} or not parts_of(self.row.metric):
             return ""
@@ -127,8 +154,9 @@ class WatchedSeries:
         effect = self.effect(change)
         first, after, until = self.interval(change)
         point = change.point
+        is_event = change.state is not ChangeState.ALERT and is_event_words(change.reason)
         values = {
-            "kind": point.kind.value,
+            "kind": EVENT if is_event else point.kind.value,
             "position": point.index,
             "run_id": first,
             "after_run_id": after,

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, insert, select, update
 
+from hotfire_infra.analysis.canaries import CanaryLookup
 from hotfire_infra.analysis.change_groups import (
     Commits,
     Moved,
@@ -26,7 +27,7 @@ from hotfire_infra.analysis.change_tracking import (
     p_value,
     stands_out,
 )
-from hotfire_infra.analysis.judgements import is_part
+from hotfire_infra.analysis.judgements import is_of_machine, is_part
 from hotfire_infra.analysis.watched_series import (
     Left,
     WatchedSeries,
@@ -143,13 +144,17 @@ def _judge(connection: Connection, run: MainlineRun, watched: Sequence[WatchedSe
         for series, one in stale
         if one.stands and one.state is ChangeState.RECORDED and _is_news(series, one, run)
     ]
+    lookup = CanaryLookup.over(connection)
     p_values = [p_value(one.point.confidence, s.detector.arl0) for s, one in candidates]
     looked_at = sum(series.took for series in watched)
     survives = stands_out(p_values, max(looked_at, len(p_values)))
     told = []
     for (series, one), is_real in zip(candidates, survives, strict=True):
         effect = series.effect(one)
-        if effect.is_important and is_real:
+        event = series.event(one, lookup) if effect.is_important and is_real else ""
+        if event:
+            one.reason = event
+        elif effect.is_important and is_real:
             one.state, one.reason = ChangeState.ALERT, ""
             told.append((series, one))
         else:
@@ -171,12 +176,18 @@ def _join_causes(connection: Connection, told: Sequence[tuple[WatchedSeries, Fol
     """Group what is told over series: one cause for all that one commit explains."""
     moved = [_moved(connection, series, one) for series, one in told]
     alerts = newest_changes(connection, limit=OPEN_ALERTS, states=(ChangeState.ALERT,))
-    known = [(str(row.cause), commits_of(row)) for row in alerts if row.cause]
-    for found in group([one.commits for one in moved]):
-        # The rest of what another run noticed first: the same alert, not a second one.
-        cause = overlapping(found.commits, known) or new_ulid()
-        for place in found.members:
-            told[place][1].cause = cause
+    known = [
+        (str(row.cause), commits_of(row), is_of_machine(row.metric)) for row in alerts if row.cause
+    ]
+    # What the machine did has no commit for its cause, and is an alert of its own.
+    for is_machine in (False, True):
+        mine = [at for at, one in enumerate(moved) if is_of_machine(one.metric) is is_machine]
+        before = [(name, at) for name, at, is_its in known if is_its is is_machine]
+        for found in group([moved[at].commits for at in mine]):
+            # The rest of what another run noticed first: the same alert, not a second one.
+            cause = overlapping(found.commits, before) or new_ulid()
+            for place in found.members:
+                told[mine[place]][1].cause = cause
 
 
 def _moved(connection: Connection, series: WatchedSeries, change: Followed) -> Moved:
@@ -225,6 +236,8 @@ def words_of(rows: Sequence[ChangeRow]) -> str:
     standing = [row for row in rows if row.state != ChangeState.WITHDRAWN]
     moved = [moved_of(row) for row in standing or rows]
     text = alert_words(moved, sharpest([one.commits for one in moved]))
+    if all(is_of_machine(row.metric) for row in rows):
+        text = f"environment event: {text}; it is of the machine, not of a commit"
     # One cause, one explanation: that of the first series which has one.
     text += next((f"; {row.operators}" for row in standing if row.operators), "")
     if standing:

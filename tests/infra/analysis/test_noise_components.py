@@ -133,7 +133,7 @@ def test_too_few_pairs_give_no_floor():
 @pytest.mark.parametrize(("sd_of_builds", "rebuilt"), [(0.0, False), (0.0, True), (0.02, True)])
 def test_of_two_runs_of_one_code_one_in_a_hundred_is_beyond_the_floor(sd_of_builds, rebuilt):
     draw = random.Random(7)
-    beyond = trials = 0
+    beyond = 0
     for _ in range(3000):
         known = []
         for code in range(8):
@@ -146,7 +146,6 @@ def test_of_two_runs_of_one_code_one_in_a_hundred_is_beyond_the_floor(sd_of_buil
         found = spread_of(noise_sums(known))
         sides = [draw.gauss(0, sd_of_builds) + draw.gauss(0, 0.01) for _ in range(2)]
         beyond += abs(sides[0] - sides[1]) > found.limit()
-        trials += 1
     # 30 of 3,000 expected, standard deviation 5.5; Satterthwaite's approximation is a little wide.
     assert 10 <= beyond <= 52
 
