@@ -160,6 +160,9 @@ def _task_words(plan: Plan, task: PlannedTask) -> str:
         plural = "" if priced.samples == 1 else "s"
         lent = f", also of {', '.join(priced.pipelines)}" if priced.pipelines else ""
         basis = f"{basis}, {priced.samples} attempt{plural}{lent}"
+    told = plan.selection.tests.get(task.cell) if plan.selection else None
+    if told is not None and told.share < 1:
+        basis = f"{basis}; the tests that are left take {told.share:.0%} of the whole cell"
     gpus = f", {priced.gpus} GPU" + ("s" if priced.gpus > 1 else "") if priced.gpus else ""
     return (
         f"{label}{cases}: about {seconds.expected:,.3g} s ({seconds.low:,.3g} to "

@@ -9,6 +9,7 @@ from pathlib import Path
 from hotfire_pipelines.cases import case_test_id, of_operators, read_cases, select
 from hotfire_pipelines.catalogue import Catalogue
 from hotfire_pipelines.cells import Cell, expand_pipeline
+from hotfire_pipelines.chosen_share import chosen_share
 from hotfire_pipelines.cost import case_seconds
 from hotfire_pipelines.cutting import SETUP_SECONDS, cut, run_seconds
 from hotfire_pipelines.edges import Links, link
@@ -19,7 +20,7 @@ from hotfire_pipelines.history import CellHistory, Recorded, definition_of
 from hotfire_pipelines.list_cutting import cut_list
 from hotfire_pipelines.listing import expected_tests
 from hotfire_pipelines.load import Pipeline
-from hotfire_pipelines.narrowing import Inquiry, Inventory, narrow
+from hotfire_pipelines.narrowing import Inquiry, Inventory, Narrowed, narrow
 from hotfire_pipelines.plan import (
     Plan,
     PlannedCell,
@@ -36,6 +37,7 @@ from hotfire_pipelines.plan import (
     WaiverSource,
     inventory_digest,
 )
+from hotfire_pipelines.selected import PlannedSelection
 from hotfire_pipelines.specs import spec_of
 from hotfire_pipelines.testlist_entries import TestEntry
 from hotfire_testframework.contract.canonical import canonical_sha256
@@ -57,6 +59,8 @@ class Listed:
     left_out: int
     unconcerned: tuple[str, ...] = ()
     """Of `left_out`: those that no change concerns."""
+    share: float = 1.0
+    """Part of the whole cell's time that is left without them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +107,8 @@ def freeze(
     ordered = _in_order(narrowed.cells, links)
     read = functools.cache(functools.partial(read_cases, source_root))
     every = (_list_tests(pipeline, cell, inventory, read) for cell in ordered)
-    listed = [_without(item, narrowed.left_out) for item in every]
     ask = functools.partial(_history_of, recorded=recorded, links=links)
+    listed = [_without(item, narrowed.left_out, ask) for item in every]
     pieces = [
         piece
         for item in listed
@@ -128,7 +132,7 @@ def freeze(
         runner_sha256=runner_sha256,
         policy=_policy(pipeline),
         unselected=narrowed.unselected,
-        selection=narrowed.selection,
+        selection=_selection(narrowed, listed),
         order=_order(pipeline),
         coverage=_coverage(expanded.coverage),
         durations=tuple(piece.durations for piece in pieces if piece.durations is not None),
@@ -224,17 +228,31 @@ def _list_tests(pipeline: Pipeline, cell: Cell, inventory: Inventory, read: Case
     )
 
 
-def _without(listed: Listed, left_out: Mapping[str, tuple[str, ...]]) -> Listed:
+def _without(listed: Listed, left_out: Mapping[str, tuple[str, ...]], ask: Ask) -> Listed:
     unconcerned = left_out.get(listed.cell.key, ())
     if not unconcerned or listed.tests is None:
         return listed
     rest = frozenset(unconcerned)
+    chosen = tuple(test for test in listed.tests if test not in rest)
     return replace(
         listed,
-        tests=tuple(test for test in listed.tests if test not in rest),
+        tests=chosen,
         left_out=listed.left_out + len(rest),
         unconcerned=unconcerned,
+        share=chosen_share(chosen, rest, ask(listed)),
     )
+
+
+def _selection(narrowed: Narrowed, listed: Sequence[Listed]) -> PlannedSelection | None:
+    """Say with the tests of each cell what part of its time they take."""
+    selection = narrowed.selection
+    shares = {item.cell.key: item.share for item in listed if item.unconcerned}
+    if selection is None or not shares:
+        return selection
+    tests = {
+        key: replace(told, share=shares.get(key, 1.0)) for key, told in selection.tests.items()
+    }
+    return replace(selection, tests=tests)
 
 
 def _history_of(listed: Listed, recorded: Recorded | None, links: Links) -> CellHistory | None:
@@ -257,7 +275,7 @@ def _cut(listed: Listed, history: Durations, asked: bool, ask: Ask) -> list[Piec
             listed=listed,
             shard=(1, 1),
             entries=cell.entries,
-            seconds=history.tasks.get(cell.key, cell.estimate_seconds),
+            seconds=history.tasks.get(cell.key, cell.estimate_seconds) * listed.share,
             run_s=cell.timeouts.run_s,
         )
         return [one]

@@ -9,6 +9,7 @@ from hotfire_pipelines.cells import Cell
 from hotfire_pipelines.changes import Changes
 from hotfire_pipelines.edges import EdgeKind, Links
 from hotfire_pipelines.history import definition_of
+from hotfire_pipelines.listing import expected_tests
 from hotfire_pipelines.load import Pipeline
 from hotfire_pipelines.selected import (
     PlannedFile,
@@ -105,14 +106,18 @@ def narrow(
 
 
 def _known(cell: Cell, links: Links, inventory: Inventory) -> KnownCell | None:
-    """Return what is known of a cell that collects its tests itself; None for every other one."""
-    if cell.definition.harness is not Harness.PYTEST or cell.entries:
+    """Return what is known of a cell whose tests pytest collects; None for every other one."""
+    if cell.definition.harness is not Harness.PYTEST:
         return None
     recorded = inventory(cell.key)
-    spec = spec_of(cell, links, (), (), cell.timeouts.run_s)
+    if cell.entries:
+        # What the list spells out, and no run has recorded, has no context: it stays in.
+        recorded = expected_tests(cell.entries, recorded)
+    spec = spec_of(cell, links, (), cell.entries, cell.timeouts.run_s)
     return KnownCell(
         definition=definition_of(spec.to_json()),
         tests=None if recorded is None else tuple(sorted(set(recorded))),
+        is_cut=bool(cell.entries) and cell.shards != 1,
     )
 
 

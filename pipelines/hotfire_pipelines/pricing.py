@@ -87,10 +87,20 @@ def price_of(
     cells = {cell.key: cell for cell in plan.cells}
     counts = {platform.name: _gpus(platform.dimensions) for platform in plan.platforms}
     idle = _never_run(plan, refused)
+    told = plan.selection.tests if plan.selection else {}
+    shares = {key: one.share for key, one in told.items()}
     tasks = tuple(
         _nothing(task)
         if task.key in idle
-        else _price_task(task, cells[task.cell], known, declared.get(task.key, 0.0), slots, counts)
+        else _price_task(
+            task,
+            cells[task.cell],
+            known,
+            declared.get(task.key, 0.0),
+            slots,
+            counts,
+            shares.get(task.cell, 1.0),
+        )
         for task in plan.tasks
     )
     nodes = _total(tasks, [task.nodes for task in tasks])
@@ -198,16 +208,18 @@ def _price_task(
     declared: float,
     slots: int,
     counts: Mapping[str, int],
+    part: float,
 ) -> PricedTask:
+    """`part` is what a change leaves of the cell's time; `declared` is of the rest alone already."""
     told, basis = known.of(cell, task)
-    found = _per_shard(told, task.shard[1])
+    found = [seconds * part for seconds in _per_shard(told, task.shard[1])]
     needs_device = bool(cell.requires.get("devices"))
     asked = max(len(cell.requires.get("devices", ())), counts.get(cell.platform, 1))
     share = 1.0 if task.spec.exclusive else min(task.spec.cpus / slots, 1.0)
     return PricedTask(
         task=task.key,
         cell=cell.key,
-        seconds=_interval(found, basis) if found else _around(declared, DECLARED_FACTOR),
+        seconds=_interval(found, basis, part) if found else _around(declared, DECLARED_FACTOR),
         gpus=asked if needs_device else 0,
         nodes=share,
         basis=basis,
@@ -216,7 +228,7 @@ def _price_task(
     )
 
 
-def _interval(found: Sequence[float], basis: Basis) -> Range:
+def _interval(found: Sequence[float], basis: Basis, part: float) -> Range:
     """Return the 80 % prediction interval for the next duration, on the logarithmic scale."""
     logs = [math.log(max(seconds, 1e-3)) for seconds in found]
     centre = math.exp(fmean(logs))
@@ -227,7 +239,9 @@ def _interval(found: Sequence[float], basis: Basis) -> Range:
         quantile = _STUDENT_80[degrees - 1] if degrees <= len(_STUDENT_80) else _NORMAL_80
         spread = max(stdev(logs), LEAST_SPREAD) * math.sqrt(1 + 1 / len(logs))
         factor = math.exp(quantile * spread)
-    return _around(centre, max(factor, NEIGHBOUR_FACTOR if basis is Basis.NEIGHBOURS else 1.0))
+    # A part of what was measured is an estimate too.
+    least = NEIGHBOUR_FACTOR if basis is Basis.NEIGHBOURS else FEW_FACTOR if part < 1 else 1.0
+    return _around(centre, max(factor, least))
 
 
 def _around(expected: float, factor: float) -> Range:

@@ -37,6 +37,8 @@ class PlannedTests:
     """Why each of the others is in."""
     doubt: str = ""
     """Why none is left out."""
+    share: float = 1.0
+    """Part of the whole cell's expected time that is left, set-up included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ class KnownCell:
     """How it runs its tests (`history.definition_of`)."""
     tests: tuple[str, ...] | None
     """What it collected last; None: no run has recorded it."""
+    is_cut: bool = False
+    """Whether its test list is cut into shards, each of which knows its own tests only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,10 @@ class TestProofs:
         told = [one for one in self._by_cell.get(key, ()) if one.suite in suites]
         if not told or not changes:
             return NOTHING
+        if known.is_cut:
+            return Judged(
+                doubt="its test list is cut into shards, and each knows its own tests only"
+            )
         if known.tests is None:
             return Judged(doubt="no run has recorded which tests it has")
         if missing := [suite for suite in suites if suite not in {one.suite for one in told}]:

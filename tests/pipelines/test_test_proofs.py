@@ -18,10 +18,12 @@ from hotfire_pipelines.changes import (
     FileContexts,
     mask_of_lines,
 )
+from hotfire_pipelines.durations import Measured
 from hotfire_pipelines.explain import explain
-from hotfire_pipelines.history import definition_of
+from hotfire_pipelines.history import CellHistory, definition_of
 from hotfire_pipelines.narrowing import Inquiry
 from hotfire_pipelines.plan import Plan
+from hotfire_pipelines.pricing import Sample, price_of
 from hotfire_pipelines.test_proofs import Judged, KnownCell, TestProofs
 
 House = Any
@@ -135,14 +137,16 @@ def with_python(house: House) -> None:
     }
 
 
-def planned(house: House, *edits: Change, tests: tuple[str, ...] = (A, B, C, NEW)) -> Plan:
+def planned(
+    house: House, *edits: Change, tests: tuple[str, ...] = (A, B, C, NEW), **more: Any
+) -> Plan:
     """The plan for some changes, with contexts of the cell as it is."""
     whole = house.freeze()
     [task] = [one for one in whole.tasks if one.cell.startswith("check")]
     known = contexts(cell=task.cell, definition=definition_of(task.spec.to_json()))
     changes = Changes(since="main", files=edits, contexts=(known,), between={"r1": ()})
     inventory = {task.cell: tests}.get
-    plan: Plan = house.freeze(inquiry=Inquiry(changes=changes), inventory=inventory)
+    plan: Plan = house.freeze(inquiry=Inquiry(changes=changes), inventory=inventory, **more)
     return plan
 
 
@@ -197,3 +201,77 @@ def test_a_cell_that_is_always_in_or_that_others_wait_for_runs_whole(
         house.pipeline["tasks"]["unit"]["needs"] = ["build", "check"]
     plan = planned(house, EDIT)
     assert all(not plan.unconcerned(cell) for cell in plan.cells)
+
+
+LIST = """
+schema: hotfire.dev/testlists/1
+lists:
+  here:
+    - tests: [suite/test_ops.py, "suite/test_more.py::test_new[1]"]
+"""
+LISTED = tuple(f"suite.test_ops/pytest/{name}" for name in ("test_a", "test_b", "test_c"))
+SPELT = "suite.test_more/pytest/test_new[1]"
+
+
+def with_list(house: House, **more: Any) -> None:
+    with_python(house)
+    (house.root / "list.yaml").write_text(LIST)
+    house.pipeline["tasks"]["check"] |= {"tests": {"list": "list.yaml"}, **more}
+
+
+def planned_list(house: House) -> Plan:
+    whole = house.freeze()
+    task = next(one for one in whole.tasks if one.cell.startswith("check"))
+    definition = definition_of(task.spec.to_json())
+    known = replace(contexts(cell=task.cell, definition=definition), tests=LISTED)
+    changes = Changes(since="main", files=(EDIT,), contexts=(known,), between={"r1": ()})
+    plan: Plan = house.freeze(inquiry=Inquiry(changes=changes), inventory={task.cell: LISTED}.get)
+    return plan
+
+
+def test_a_test_list_is_narrowed_too_and_what_it_spells_out_stays(house: House) -> None:
+    with_list(house)
+    plan = planned_list(house)
+    [cell] = [one for one in plan.cells if one.task == "check"]
+    assert (plan.expected(cell), plan.unconcerned(cell)) == ((SPELT, LISTED[0]), LISTED[1:])
+    [task] = [one for one in plan.tasks if one.cell == cell.key]
+    assert (len(task.spec.tests), task.spec.leave_out) == (2, LISTED[1:])
+    assert Plan.from_json(plan.to_json()) == plan
+    [spelt] = explain(plan, SPELT)
+    assert ("by test", "in doubt: suite python (run 12) has no context of it") in spelt.facts
+
+
+def test_a_test_list_in_shards_runs_whole_and_says_why(house: House) -> None:
+    with_list(house, shards=2)
+    plan = planned_list(house)
+    [cell] = [one for one in plan.cells if one.task == "check"]
+    assert plan.unconcerned(cell) == ()
+    [found] = explain(plan, "check@pc")
+    words = "in doubt, all of them: its test list is cut into shards, and each knows its own tests"
+    assert any(text.startswith(words) for _, text in found.facts)
+
+
+def recorded(key: str, task: str, platform: str, definition: str) -> CellHistory:
+    seconds = {A: 10.0, B: 70.0, C: 10.0, NEW: 5.0}
+    told = {test: Measured(seconds=one, spread=0.0) for test, one in seconds.items()}
+    return CellHistory(tests=told, setup=Measured(seconds=5.0))
+
+
+def test_a_narrowed_cell_is_priced_by_the_tests_that_are_left(house: House) -> None:
+    with_python(house)
+    house.pipeline["tasks"]["check"]["estimate_seconds"] = 200.0
+    plan = planned(house, EDIT, recorded=recorded)
+    [task] = [one for one in plan.tasks if one.cell.startswith("check")]
+    assert plan.selection is not None
+    assert plan.estimate is not None
+    assert plan.selection.tests[task.cell].share == pytest.approx((5 + 10 + 5) / 100)
+    assert plan.estimate.by_task[task.key] == pytest.approx(40.0)
+    whole = Sample(cell=task.cell, task="check", platform="pc", shards=1, seconds=300.0)
+    [price] = [one for one in price_of(plan, [whole] * 3, slots=2).tasks if one.task == task.key]
+    assert price.seconds.expected == pytest.approx(60.0)
+    assert price.seconds.high > 89.0, "a part is less certain than the whole"
+    priced = replace(plan, price=price_of(plan, [whole], slots=2))
+    [found] = explain(priced, "check@pc")
+    assert any(
+        "the tests that are left take 20% of the whole cell" in text for _, text in found.facts
+    )

@@ -76,9 +76,13 @@ class Contexts:
             self._doubts[self._current] = SKIPPED
 
     def pytest_sessionfinish(self) -> None:
-        """Write what the contexts do not say; without this file they say nothing."""
+        """Write what the contexts do not say; without this file they say nothing.
+
+        A list, or a crash, makes several processes of one suite: what an earlier one doubted stays.
+        """
         self._doubts.pop(SHARED, None)
-        self._path.write_text(json.dumps(self._doubts, sort_keys=True) + "\n", encoding="utf-8")
+        doubts = {**_read(self._path), **self._doubts}
+        self._path.write_text(json.dumps(doubts, sort_keys=True) + "\n", encoding="utf-8")
 
     def _switch(self, context: str) -> None:
         self._coverage.switch_context(context)
@@ -94,6 +98,13 @@ class Contexts:
         if own:
             self._caches = list(_caches())
         return bool(own)
+
+
+def _read(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    found: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 def start(config: pytest.Config, path: str) -> None:

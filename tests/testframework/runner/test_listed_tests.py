@@ -93,6 +93,22 @@ def test_expressions_are_of_their_entry_alone(listed):
     assert processes(done) == 3
 
 
+def test_what_is_left_out_does_not_run_and_its_entry_is_not_lost(listed):
+    done = listed(
+        "unit/test_a.py::TestC",
+        "unit/deep",
+        {"test": "unit/test_a.py", "keyword": "two"},
+        leave_out=[
+            "unit.test_a/pytest/TestC::test_three",
+            "unit.deep.test_b/pytest/test_deep",
+            "unit.deep.test_b/pytest/test_other",
+            "unit.test_a/pytest/test_two",
+        ],
+    )
+    assert names(done) == {"unit.test_a::TestC::test_four": "passed"}
+    assert (done.code, processes(done)) == (RunnerExit.PASSED, 2)
+
+
 def test_what_is_isolated_runs_alone_and_last(listed):
     done = listed(
         {"test": "test_alone.py::test_alone", "isolation": True},
