@@ -13,14 +13,18 @@ from hotfire_dashboards.assets import served_asset
 from hotfire_dashboards.commands import command
 from hotfire_dashboards.home_page import home_page
 from hotfire_dashboards.missing_page import MissingPage
+from hotfire_dashboards.quality_page import quality_page
 from hotfire_dashboards.rendering import VISITOR, render
 from hotfire_dashboards.run_page import run_page
 from hotfire_dashboards.series_page import series_document, series_page
 from hotfire_dashboards.test_page import test_page
 from hotfire_infra.analysis.history import Reports
 from hotfire_infra.analysis.report import run_document
+from hotfire_infra.analysis.transport import encode
 
 RUNS_ON_HOME = 50
+CHECKS_SHOWN = 60
+"""Of the change detector: about two months."""
 
 SECURITY_HEADERS = {
     # Nothing from elsewhere, nothing inline: a hostile test name stays text.
@@ -78,6 +82,7 @@ def attach(app: FastAPI, reports: Reports) -> None:
     _attach_runs(app, reports)
     _attach_tests(app, reports)
     _attach_series(app, reports)
+    _attach_quality(app, reports)
 
 
 def _attach_assets(app: FastAPI) -> None:
@@ -139,6 +144,17 @@ def _attach_series(app: FastAPI, reports: Reports) -> None:
     def series(key: str) -> Response:
         found = reports.series(key)
         return _page("series", series_page(found)) if found else _missing("series", key)
+
+
+def _attach_quality(app: FastAPI, reports: Reports) -> None:
+    @app.get("/quality.json", include_in_schema=False)
+    def quality_twin() -> Response:
+        found = encode(reports.detector(CHECKS_SHOWN))
+        return Response(found, media_type="application/json")
+
+    @app.get("/quality", include_in_schema=False)
+    def quality() -> Response:
+        return _page("quality", quality_page(reports.detector(CHECKS_SHOWN)))
 
 
 def _page(template: str, page: object, status: int = 200) -> Response:

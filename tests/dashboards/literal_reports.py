@@ -9,6 +9,7 @@ import httpx
 
 from hotfire_infra.analysis.change_reports import ChangeReport
 from hotfire_infra.analysis.coverage import LanguageCoverage
+from hotfire_infra.analysis.detector_quality import DetectorQuality, Quality, Recall, share
 from hotfire_infra.analysis.history import (
     RunSummary,
     SeriesHistory,
@@ -204,6 +205,7 @@ class LiteralReports:
     all_runs: list[RunReport] = field(default_factory=list)
     tests: dict[str, TestHistory] = field(default_factory=dict)
     all_series: list[SeriesHistory] = field(default_factory=list)
+    checks: tuple[Quality, ...] = ()
 
     def runs(self, limit):
         return tuple(summary(one) for one in reversed(self.all_runs))[:limit]
@@ -217,11 +219,20 @@ class LiteralReports:
     def series(self, key):
         return next((s for s in self.all_series if s.key.startswith(key)), None)
 
+    def detector(self, limit):
+        return DetectorQuality(precision=share(7, 9), checks=self.checks[:limit])
+
+
+def check(found=38, day=0):
+    recall = Recall(low=1.5, high=2.0, found=share(found, 40), delay=8.0)
+    return Quality(id=f"check{day}", checked_ns=NOON + day * 86_400 * SECOND,
+                   series=40, precision=share(6, 8), recalls=(recall,))  # fmt: skip
+
 
 def everything():
     return LiteralReports(
         [run_report(), red_report(), live_report()],
-        {CASE: history(), HOSTILE: history(HOSTILE)}, [series()],
+        {CASE: history(), HOSTILE: history(HOSTILE)}, [series()], (check(day=1), check(36)),
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from hotfire_dashboards.home_page import run_row
 
-PAGES = ["/", "/r/7", "/r/8", "/r/9", "/p/abababab"]
+PAGES = ["/", "/r/7", "/r/8", "/r/9", "/p/abababab", "/quality"]
 
 
 def text_of(html):
@@ -216,3 +216,15 @@ def test_measurement_of_a_run_that_goes_has_no_series_yet_and_no_link(literals, 
     html = client_of(literals.LiteralReports([report])).get("/r/7").text
     assert "172 tok/s" in html
     assert 'href="/p/' not in html
+
+
+def test_the_page_of_the_detector_has_both_shares_and_how_they_moved(client, client_of, literals):
+    text = text_of(client.get("/quality").text)
+    assert "precision of labelled alerts 0.78 (0.45 … 0.94; 7 of 9)" in text
+    assert "1.5 to 2 0.95 (0.83 … 0.99; 38 of 40) 8 points" in text
+    assert re.search(r"40 0\.75 0\.95 .* 40 0\.75 0\.90", text)
+    twin = client.get("/quality.json").json()
+    assert [one["recalls"][0]["found"]["hits"] for one in twin["checks"]] == [38, 36]
+    bare = text_of(client_of(literals.LiteralReports()).get("/quality").text)
+    assert "not checked yet" in bare
+    assert "hotfire changes quality --check" in bare

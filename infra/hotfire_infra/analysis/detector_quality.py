@@ -7,11 +7,12 @@ interval that so few of them leave.
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 
 from sqlalchemy import Connection
@@ -40,7 +41,11 @@ MARGIN = 10
 """Points by which a found position may be off."""
 REAL, NOT_REAL = frozenset({"true", "drift"}), frozenset({"false", "infra"})
 """Labels: a drift is real, and a machine's fault is no change of the code."""
+EVERY_HOURS = 20
+"""Once a day, whatever the hour."""
 _Z = 1.959964
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,22 +54,10 @@ class Share:
 
     hits: int
     trials: int
-
-    @property
-    def value(self) -> float | None:
-        """The share; None of no trials."""
-        return self.hits / self.trials if self.trials else None
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's score interval (1927); everything where there were no trials."""
-        n = self.trials
-        if n == 0:
-            return 0.0, 1.0
-        p, z2 = self.hits / n, _Z * _Z
-        centre = (p + z2 / (2 * n)) / (1 + z2 / n)
-        half = _Z * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-        return max(0.0, centre - half), min(1.0, centre + half)
+    value: float | None
+    """None of no trials."""
+    interval: tuple[float, float]
+    """Wilson's score interval (1927); everything where there were no trials."""
 
     @property
     def words(self) -> str:
@@ -73,6 +66,17 @@ class Share:
             return "not known: none yet"
         low, high = self.interval
         return f"{self.value:.2f} ({low:.2f} … {high:.2f}; {self.hits} of {self.trials})"
+
+
+def share(hits: int, trials: int) -> Share:
+    """Return a share with its interval."""
+    if trials == 0:
+        return Share(hits=0, trials=0, value=None, interval=(0.0, 1.0))
+    p, z2 = hits / trials, _Z * _Z
+    centre = (p + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = _Z * math.sqrt(p * (1 - p) / trials + z2 / (4 * trials * trials)) / (1 + z2 / trials)
+    interval = (max(0.0, centre - half), min(1.0, centre + half))
+    return Share(hits=hits, trials=trials, value=p, interval=interval)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +95,42 @@ class Recall:
 class Quality:
     """What one check found."""
 
-    ulid: str
+    id: str
     checked_ns: int
     series: int
+    """Stored series with enough points; of none there is no recall."""
+    precision: Share
+    """Of the alerts that had a label by then."""
     recalls: tuple[Recall, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorQuality:
+    """What labels say of the detector now, and what each check found, newest first."""
+
+    precision: Share
+    checks: tuple[Quality, ...]
+
+
+def keep_checked(store: Store) -> Quality | None:
+    """Check the detector unless that was done within the last `EVERY_HOURS`; None: nothing was due.
+
+    For whoever comes once a day, and again after each restart. What cannot be checked yet is not
+    recorded: a store without a series that is long enough, or a machine without numpy.
+    """
+    with store.reading() as connection:
+        last = newest_checks(connection, limit=1)
+        has_series = bool(watched_keys(connection, points=FEWEST, limit=1))
+    now_ns = store.clock.wall_ns()
+    if not has_series or (last and now_ns - last[0].checked_ns < EVERY_HOURS * 3600 * 10**9):
+        return None
+    try:
+        found = check_detector(store, now_ns % 2**31)
+    except ImportError as error:
+        log.warning("the change detector cannot be checked: %s; install hotfire[numerics]", error)
+        return None
+    log.info("the change detector was checked on %d stored series", found.series)
+    return found
 
 
 def check_detector(store: Store, seed: int) -> Quality:
@@ -119,11 +155,11 @@ def check_detector(store: Store, seed: int) -> Quality:
         for (low, high) in SIZES
         for delays in [[delay for size, delay in trials if low <= size < high]]
     ]
-    row = CheckRow(
-        ulid=new_ulid(), checked_ns=store.clock.wall_ns(), seed=seed, series=len(usable),
-        body={"classes": counts},
-    )  # fmt: skip
     with store.writing() as connection:
+        row = CheckRow(
+            ulid=new_ulid(), checked_ns=store.clock.wall_ns(), seed=seed, series=len(usable),
+            body={"classes": counts, "labels": dict(label_counts(connection))},
+        )  # fmt: skip
         add_check(connection, row)
     return quality_of(row)
 
@@ -136,36 +172,33 @@ def precision(connection: Connection) -> Share:
 def share_of_labels(counts: Mapping[str, int]) -> Share:
     """Return what labels, by how often each was given, say of precision."""
     real = sum(counts.get(label, 0) for label in REAL)
-    return Share(hits=real, trials=real + sum(counts.get(label, 0) for label in NOT_REAL))
+    return share(real, real + sum(counts.get(label, 0) for label in NOT_REAL))
 
 
-def checks(connection: Connection, *, limit: int = 20) -> tuple[Quality, ...]:
-    """Return the checks made last, newest first."""
-    return tuple(quality_of(row) for row in newest_checks(connection, limit=limit))
+def detector_quality(connection: Connection, *, limit: int = 20) -> DetectorQuality:
+    """Return the precision that labels give now, and the checks made last."""
+    known = tuple(quality_of(row) for row in newest_checks(connection, limit=limit))
+    return DetectorQuality(precision=precision(connection), checks=known)
 
 
 def quality_of(row: CheckRow) -> Quality:
     """Return a recorded check as people see it."""
     return Quality(
-        ulid=row.ulid,
+        id=row.ulid,
         checked_ns=row.checked_ns,
         series=row.series,
+        # Checks before labels were kept with them know none.
+        precision=share_of_labels(row.body.get("labels", {})),
         recalls=tuple(
             Recall(
                 low=one["low"],
                 high=one["high"],
-                found=Share(hits=one["found"], trials=one["injected"]),
+                found=share(one["found"], one["injected"]),
                 delay=one["delay"],
             )
             for one in row.body["classes"]
         ),
     )
-
-
-def as_document(quality: Quality) -> dict[str, object]:
-    """Return a check as JSON, with the intervals that its counts leave."""
-    classes = [{**asdict(one), "interval": one.found.interval} for one in quality.recalls]
-    return {**asdict(quality), "recalls": classes}
 
 
 def _history(connection: Connection, key: str) -> list[tuple[float, str]]:

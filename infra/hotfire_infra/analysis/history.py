@@ -8,6 +8,7 @@ from typing import Protocol
 
 from hotfire_infra.analysis.accuracy.tasks import TaskComparison
 from hotfire_infra.analysis.change_reports import ChangeReport
+from hotfire_infra.analysis.detector_quality import DetectorQuality
 from hotfire_infra.analysis.numerics.history import ErrorHistory
 from hotfire_infra.analysis.questions import QuestionRun, Subject
 from hotfire_infra.analysis.report import HoldReport, RunReport, Source
@@ -147,6 +148,10 @@ class Reports(Protocol):
 
     def series(self, key: str) -> SeriesHistory | None:
         """Return a series by its key or an unambiguous prefix of it."""
+        ...
+
+    def detector(self, limit: int) -> DetectorQuality:
+        """Return how good the change detector is on this store, by its last checks."""
         ...
 
 

@@ -19,6 +19,7 @@ from hotfire_infra.analysis.coverage import (
     summarise,
     union_of_files,
 )
+from hotfire_infra.analysis.detector_quality import DetectorQuality, detector_quality
 from hotfire_infra.analysis.exoneration import exonerated_counts, exonerations_of
 from hotfire_infra.analysis.flake_notes import flake_notes, with_flakes
 from hotfire_infra.analysis.history import (
@@ -163,6 +164,11 @@ class StoreReports:
         """Return the numeric errors of a kernel's cases, by group, over its last runs."""
         with self._store.reading() as connection:
             return error_histories(case_errors(connection, kernel))
+
+    def detector(self, limit: int) -> DetectorQuality:
+        """Return how good the change detector is on this store, by its last checks."""
+        with self._store.reading() as connection:
+            return detector_quality(connection, limit=limit)
 
     def subject(self, test: str, variant: Mapping[str, str], series: str) -> Subject:
         """Return what a bisection of a test, or of a series (its key), is about."""

@@ -164,3 +164,23 @@ KERNEL_ERRORS_EXAMPLE: dict[str, Any] = {
     "ulp_alarms": [],
     "relative_alarms": [],
 }
+
+DETECTOR_EXAMPLE: dict[str, Any] = {
+    "precision": {"hits": 7, "trials": 9, "value": 0.7778, "interval": [0.4526, 0.9368]},
+    "checks": [
+        {
+            "id": "01JD3Q8E0000000000000000AF",
+            "checked_ns": AT_NS,
+            "series": 40,
+            "precision": {"hits": 6, "trials": 8, "value": 0.75, "interval": [0.4093, 0.9285]},
+            "recalls": [
+                {
+                    "low": 1.5,
+                    "high": 2.0,
+                    "found": {"hits": 38, "trials": 40, "value": 0.95, "interval": [0.835, 0.9862]},
+                    "delay": 8.0,
+                }
+            ],
+        }
+    ],
+}

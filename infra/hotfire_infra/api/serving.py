@@ -12,6 +12,7 @@ from types import FrameType
 
 from fastapi import FastAPI
 
+from hotfire_infra.analysis.detector_quality import keep_checked
 from hotfire_infra.analysis.history import Reports
 from hotfire_infra.api.app import create_app
 from hotfire_infra.api.drain import GRACE_SECONDS
@@ -103,7 +104,11 @@ def _watched(service: Service, metrics: Metrics) -> Watched:
 def _add_companions(service: Service, address: str) -> None:
     service.companions.append(EventLog(service.store, lambda: service.is_leading))
     retention = service.configuration.retention
-    service.companions.append(Upkeep(service.store, retention, leads=lambda: service.is_leading))
+    service.companions.append(
+        Upkeep(
+            service.store, retention, leads=lambda: service.is_leading, then=(keep_checked,)
+        )
+    )  # fmt: skip
     if has_trace_collector():
         # Imported late: it is of no use to who has no collector.
         from hotfire_infra.operations.traces import RunTraces, collector

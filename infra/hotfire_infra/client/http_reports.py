@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from hotfire_infra.analysis.accuracy.tasks import TaskComparison
+from hotfire_infra.analysis.detector_quality import DetectorQuality
 from hotfire_infra.analysis.history import RunSummary, SeriesHistory, TestHistory
 from hotfire_infra.analysis.numerics.history import ErrorHistory
 from hotfire_infra.analysis.questions import QuestionRun, Subject
@@ -61,6 +62,12 @@ class HttpReports:
         query = {"kernel": kernel}
         answer = self.connection.request("GET", "/kernels/errors", query=query)
         found: tuple[ErrorHistory, ...] = decode(tuple[ErrorHistory, ...], answer.content)
+        return found
+
+    def detector(self, limit: int) -> DetectorQuality:
+        """Return how good the change detector is on the service's store."""
+        answer = self.connection.request("GET", "/detector/quality", query={"limit": limit})
+        found: DetectorQuality = decode(DetectorQuality, answer.content)
         return found
 
     def holds(self) -> tuple[HoldReport, ...]:

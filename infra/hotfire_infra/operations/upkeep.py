@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -37,15 +37,22 @@ RETRY_SECONDS = 600.0
 class Upkeep(Collector):
     """`start` and `stop` a thread, or `look` by hand; only who leads does it.
 
+    `then` is done after it, once a day too; what of it fails waits for the next day.
     Register it with a registry of metrics: it says when it last succeeded and what it removed.
     """
 
     def __init__(
-        self, store: Store, policy: RetentionSection, *, leads: Callable[[], bool]
+        self,
+        store: Store,
+        policy: RetentionSection,
+        *,
+        leads: Callable[[], bool],
+        then: Sequence[Callable[[Store], object]] = (),
     ) -> None:
         self._store = store
         self._policy = policy
         self._leads = leads
+        self._then = then
         self._due_ns = store.clock.mono_ns() + int(DELAY_SECONDS * 1e9)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -86,7 +93,17 @@ class Upkeep(Collector):
             log.warning("the store's upkeep failed, it is tried again: %s", error, exc_info=trace)
             return False
         self._put_off(EVERY_SECONDS)
+        self._go_on()
         return True
+
+    def _go_on(self) -> None:
+        for chore in self._then:
+            try:
+                chore(self._store)
+            except Exception as error:
+                # It waits for tomorrow: upkeep itself was done, and is not done again for it.
+                self._failures += 1
+                log.warning("a daily chore failed: %s", error, exc_info=error)
 
     def _put_off(self, seconds: float) -> None:
         try:

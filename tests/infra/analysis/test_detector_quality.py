@@ -9,11 +9,14 @@ from sqlalchemy import update
 
 from hotfire_infra.analysis import detector_quality
 from hotfire_infra.analysis.detector_quality import (
-    Share,
     check_detector,
-    checks,
+    keep_checked,
     precision,
+    share,
     share_of_labels,
+)
+from hotfire_infra.analysis.detector_quality import (
+    detector_quality as known_quality,
 )
 from hotfire_infra.cli.verbs import detector_quality as verb
 from hotfire_infra.store.models import SeriesChange
@@ -21,10 +24,10 @@ from hotfire_infra.store.models import SeriesChange
 
 def test_a_share_has_the_interval_of_wilson():
     # Newcombe (1998), Statistics in Medicine 17, 857, table I: 81 of 263, and 0 of 20.
-    assert Share(hits=81, trials=263).interval == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert Share(hits=0, trials=20).interval == pytest.approx((0.0, 0.1611), abs=5e-5)
-    assert Share(hits=0, trials=0).interval == (0.0, 1.0)
-    assert Share(hits=0, trials=0).words == "not known: none yet"
+    assert share(81, 263).interval == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert share(0, 20).interval == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert share(0, 0).interval == (0.0, 1.0)
+    assert share(0, 0).words == "not known: none yet"
 
 
 def test_a_drift_is_real_and_a_machine_is_not_the_code():
@@ -45,7 +48,19 @@ def test_injected_steps_are_found_the_surer_the_larger_and_that_is_kept(any_bran
     assert small.found.hits < large.found.hits
     assert any_branch.changes() == before, "a canary is nobody's alert"
     with any_branch.store.reading() as connection:
-        assert checks(connection) == (found,)
+        assert known_quality(connection).checks == (found,)
+
+
+def test_the_daily_check_is_made_once_a_day_and_keeps_the_labels_of_then(branch, clock):
+    assert keep_checked(branch.store) is None, "no series is long enough"
+    branch.history({41: 0.95}, runs=70, tests=("a", "b"))
+    with branch.store.writing() as connection:
+        connection.execute(update(SeriesChange).values(label="true"))
+    found = keep_checked(branch.store)
+    assert found.precision.hits == found.precision.trials == len(branch.changes()) > 0
+    assert keep_checked(branch.store) is None
+    clock.advance(detector_quality.EVERY_HOURS * 3600)
+    assert keep_checked(branch.store).id != found.id
 
 
 def test_a_detector_that_sees_nothing_has_no_recall(branch, monkeypatch):

@@ -57,6 +57,24 @@ def test_it_waits_after_the_start_and_then_for_a_day(two_runs, clock):
     assert upkeep.look()
 
 
+def test_what_comes_after_it_is_done_once_a_day_and_its_trouble_waits(two_runs, clock, caplog):
+    done = []
+
+    def broken(_store):
+        done.append("broken")
+        raise RuntimeError("no numbers")
+
+    upkeep = Upkeep(
+        two_runs, RetentionSection(), leads=lambda: True, then=(broken, done.append)
+    )  # fmt: skip
+    clock.advance(DELAY_SECONDS)
+    assert upkeep.look()
+    assert done == ["broken", two_runs]
+    assert "a daily chore failed: no numbers" in caplog.text
+    clock.advance(RETRY_SECONDS)
+    assert not upkeep.look()
+
+
 def test_without_a_rule_months_are_summed_and_nothing_goes(two_runs, clock, dialect):
     upkeep = Upkeep(two_runs, RetentionSection(), leads=lambda: True)
     clock.advance(DELAY_SECONDS)

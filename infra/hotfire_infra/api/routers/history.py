@@ -12,12 +12,14 @@ from pydantic import BaseModel
 from hotfire_infra.analysis.change_reports import ChangeReport
 from hotfire_infra.analysis.change_tracking import ChangeState
 from hotfire_infra.analysis.confirmations import shown_changes
+from hotfire_infra.analysis.detector_quality import DetectorQuality
 from hotfire_infra.analysis.history import SeriesHistory, TestHistory
 from hotfire_infra.analysis.numerics.history import ErrorHistory
 from hotfire_infra.analysis.transport import encode
 from hotfire_infra.api import documents as docs
 from hotfire_infra.api.history_examples import (
     CHANGE_EXAMPLE,
+    DETECTOR_EXAMPLE,
     KERNEL_ERRORS_EXAMPLE,
     SERIES_EXAMPLE,
     TEST_HISTORY_EXAMPLE,
@@ -89,6 +91,18 @@ def kernel_errors(
 ) -> Response:
     """By data type, shape class and what ran; oldest run first. Empty for no kernel."""
     return Response(encode(service.reports.kernel_errors(kernel)), media_type="application/json")
+
+
+@router.get(
+    "/detector/quality",
+    summary="Show how good the change detector is on this store",
+    operation_id="get_detector_quality",
+    response_model=DetectorQuality,
+    responses={200: {"content": {"application/json": {"example": DETECTOR_EXAMPLE}}}},
+)
+def detector_quality(reports: Shown, limit: Limit = 20) -> Response:
+    """Precision by labels, and recall of steps injected into stored series once a day; newest first."""
+    return Response(encode(reports.detector(limit)), media_type="application/json")
 
 
 @router.get(
