@@ -12,7 +12,7 @@ from hotfire_infra.analysis.appearance import Appearance, appearance
 from hotfire_infra.analysis.causes import Cause, causes_of
 from hotfire_infra.analysis.cell_words import test_counts
 from hotfire_infra.analysis.changes import change_words
-from hotfire_infra.analysis.headline import coverage_line, headline
+from hotfire_infra.analysis.headline import coverage_line, headline, partial_coverage
 from hotfire_infra.analysis.order_words import hold_lines, order_words, succession_words
 from hotfire_infra.analysis.quantities import (
     count,
@@ -159,6 +159,8 @@ def run_page(report: RunReport) -> RunPage:
     """Build the page of a run."""
     tasks = tuple(dict.fromkeys(cell.task for cell in report.cells))
     causes = causes_of(report.failures)
+    coverage_title: str
+    coverage_note: str
     hidden = len(causes) - SHOWN_CAUSES
     loud, quiet = _by_interest(report.performance)
     return RunPage(
@@ -202,11 +204,19 @@ def _facts(report: RunReport) -> tuple[tuple[str, str], ...]:
     expected = report.tests_expected
     facts = [
         ("source", f"{report.source.short} {report.source.subject}".strip()),
+        coverage_title="Partial coverage" if partial_coverage(report) else "Coverage",
+        coverage_note=_coverage_note(report),
         ("started", utc(report.created_ns)),
         ("duration", duration(report.duration_ns) or "still going"),
         ("plan", f"{len(report.cells)} cells, {report.tasks} tasks"),
         ("queue", order_words(report)),
         ("tests expected", f"{expected:,}" if expected is not None else "not known before it runs"),
+def _coverage_note(report: RunReport) -> str:
+    note = "lines, all suites and platforms together"
+    why = partial_coverage(report)
+    return f"{note}; of a part of the tests: {why}, which is no drop" if why else note
+
+
         ("plan digest", report.plan_digest[:12]),
         ("run id", report.ulid),
     ]

@@ -166,6 +166,16 @@ def test_run_without_measurements_says_why(literals, client_of):
     assert "No coverage was recorded: no coverage cell ran." in text
 
 
+def test_coverage_of_a_part_of_the_tests_is_no_drop(literals, client_of):
+    report = literals.run_report()
+    part = dataclasses.replace(
+        report, coverage=tuple(dataclasses.replace(one, left_out=9) for one in report.coverage)
+    )
+    text = text_of(client_of(literals.LiteralReports([part])).get("/r/7").text)
+    assert "partial coverage 91.2 % C++, 94.0 % Python (9 tests left out)" in text
+    assert "of a part of the tests: 9 tests left out, which is no drop" in text
+
+
 def test_many_series_that_did_not_move_stand_behind_one_line(literals, client_of):
     quiet = [literals.point("too_few", metric="cuda.registers") for _ in range(55)]
     moved = literals.point("regressed", metric="cuda.registers")

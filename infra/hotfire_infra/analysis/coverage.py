@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,8 @@ class LanguageCoverage:
     hit_lines: int
     never_loaded: int
     """Files with executable lines of which none ran; they count as 0 %, they do not vanish."""
+    left_out: int = 0
+    """Tests that ran nothing of it because no change concerned them: above 0, it is partial."""
 
     @property
     def share(self) -> float:
@@ -75,8 +77,13 @@ def union_of_files(bitmaps: Iterable[FileBitmaps]) -> tuple[FileCoverage, ...]:
     )
 
 
-def summarise(files: Iterable[FileCoverage]) -> tuple[LanguageCoverage, ...]:
-    """Add files up by language, lines weighing equally; `C++` stands before `Python`."""
+def summarise(
+    files: Iterable[FileCoverage], left_out: Mapping[str, int] | None = None
+) -> tuple[LanguageCoverage, ...]:
+    """Add files up by language, lines weighing equally; `C++` stands before `Python`.
+
+    `left_out` are the tests that were left out of what measured a language, by its name.
+    """
     groups: dict[str, list[FileCoverage]] = defaultdict(list)
     for file in files:
         groups[language_name(file.language)].append(file)
@@ -87,6 +94,7 @@ def summarise(files: Iterable[FileCoverage]) -> tuple[LanguageCoverage, ...]:
             executable_lines=sum(file.executable_lines for file in members),
             hit_lines=sum(file.hit_lines for file in members),
             never_loaded=sum(file.executable_lines > 0 and not file.hit_lines for file in members),
+            left_out=(left_out or {}).get(language, 0),
         )
         for language, members in sorted(groups.items())
     )
@@ -100,7 +108,14 @@ def language_name(language: str) -> str:
 
 
 def coverage_of(rows: Iterable[Any]) -> tuple[LanguageCoverage, ...]:
-    """Return the coverage of stored rows: suite, platform, language, path, digest and bitmaps."""
+    """Return the coverage of stored rows (`queries_tests.coverage_bitmaps_of_run`)."""
+    found = list(rows)
+    narrowed = {
+        (language_name(row.language), row.cell): row.left_out for row in found if row.is_narrowed
+    }
+    left_out: dict[str, int] = defaultdict(int)
+    for (language, _), tests in narrowed.items():
+        left_out[language] += tests
     bitmaps = (
         FileBitmaps(
             suite=row.suite,
@@ -111,6 +126,6 @@ def coverage_of(rows: Iterable[Any]) -> tuple[LanguageCoverage, ...]:
             executable=row.executable,
             hit=row.hit,
         )
-        for row in rows
+        for row in found
     )
-    return summarise(union_of_files(bitmaps))
+    return summarise(union_of_files(bitmaps), left_out)

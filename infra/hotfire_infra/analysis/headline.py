@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from hotfire_infra.analysis.quantities import percent
+from hotfire_infra.analysis.quantities import count, percent
 from hotfire_infra.analysis.report import RunReport
 from hotfire_infra.store.queries_unselected import NOT_SELECTED
 
@@ -34,12 +34,17 @@ def headline(report: RunReport) -> str:
         decided = sum(cell.verdict is not None for cell in report.cells)
         return f"{report.state}: {decided} of {len(report.cells)} cells decided"
     excused = {cell.key for cell in report.cells if cell.is_excused}
-    left_out = sum(
+    word = report.verdict or report.state
+    return final_headline(report.cells, word, excused, _not_selected(report))
+
+
+def _not_selected(report: RunReport) -> int:
+    """Return how many cells the plan did not select for its change."""
+    return sum(
         len(cells)
         for notice in report.notices
         if notice.kind == NOT_SELECTED and isinstance(cells := notice.body.get("cells"), list)
     )
-    return final_headline(report.cells, report.verdict or report.state, excused, left_out)
 
 
 def final_headline(
@@ -69,10 +74,26 @@ def final_headline(
 
 
 def coverage_line(report: RunReport) -> str:
-    """Return `coverage 91.2 % C++, 94.0 % Python`, or an empty string when none was recorded."""
+    """Return `coverage 91.2 % C++, 94.0 % Python`, or an empty string when none was recorded.
+
+    What a change left out ran nothing, so that such a share is no drop: it is called partial.
+    """
     if not report.coverage:
         return ""
-    return "coverage " + ", ".join(f"{percent(c.share)} {c.language}" for c in report.coverage)
+    shares = ", ".join(f"{percent(c.share)} {c.language}" for c in report.coverage)
+    why = partial_coverage(report)
+    return f"partial coverage {shares} ({why})" if why else f"coverage {shares}"
+
+
+def partial_coverage(report: RunReport) -> str:
+    """Return `12 tests left out, 3 cells not selected`; empty where all tests were asked to run."""
+    cells = _not_selected(report)
+    tests = max((one.left_out for one in report.coverage), default=0)
+    parts = [
+        f"{count(tests, 'test')} left out" if tests else "",
+        f"{count(cells, 'cell')} not selected" if cells else "",
+    ]
+    return ", ".join(part for part in parts if part)
 
 
 def _platform_passed(cells: Sequence[JudgedCell], platform: str) -> bool:

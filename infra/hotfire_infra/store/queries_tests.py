@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, case, false, func, or_, select
 
 from hotfire_infra.store.dictionaries import split_test
 from hotfire_infra.store.keys import key_table
@@ -185,15 +185,27 @@ def figures_of_cells(connection: Connection, run_id: int) -> dict[int, CellFigur
 def coverage_bitmaps_of_run(connection: Connection, run_id: int) -> tuple[Any, ...]:
     """Return the coverage rows of a run: suite, platform, language, path, digest and bitmaps.
 
-    What a reused task covered is its origin's; a rerun for another question covers nothing.
+    With each row its cell, whether that left tests out for a change, and how many. What a reused
+    task covered is its origin's; a rerun for another question covers nothing.
     """
     origins = select(Task.origin_attempt_id).where(
         Task.run_id == run_id, Task.origin_attempt_id.is_not(None)
     )
     mine = or_(Coverage.run_id == run_id, Coverage.attempt_id.in_(origins))
+    # A spec is read only where tests were left out: a budget does that too, and is no change.
+    is_narrowed = case(
+        (Cell.left_out == 0, false()), else_=Task.spec["leave_out"].as_string().is_not(None)
+    )
     query = (
-        select(*Coverage.__table__.c)
+        select(
+            *Coverage.__table__.c,
+            Cell.key.label("cell"),
+            Cell.left_out,
+            is_narrowed.label("is_narrowed"),
+        )
         .join(Attempt, Attempt.id == Coverage.attempt_id)
+        .join(Task, Task.id == Attempt.task_id)
+        .join(Cell, Cell.id == Task.cell_id)
         .where(mine, Attempt.purpose == "result")
     )
     return tuple(connection.execute(query).all())

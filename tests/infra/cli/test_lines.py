@@ -3,15 +3,18 @@
 import importlib.util
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hotfire_infra.analysis import appearance as looks
 from hotfire_infra.analysis.headline import headline
+from hotfire_infra.analysis.report import Notice
 from hotfire_infra.cli import console
 from hotfire_infra.cli.lines import cell_line, closing_line, performance_lines, widths_of
 from hotfire_infra.states import AttemptState, RunState, RunVerdict, TaskState
+from hotfire_infra.store.queries_unselected import NOT_SELECTED
 from hotfire_testframework.contract.outcomes import Outcome, Verdict
 
 _PATH = Path(__file__).parents[2] / "dashboards" / "literal_reports.py"
@@ -42,6 +45,22 @@ def test_closing_line_is_headline_coverage_and_address(literals):
     assert closing_line(literals.run_report(), io.StringIO()) == (
         " passed on 3 of 4 platforms, 10 of 11 cells, none missing.   "
         "coverage 91.2 % C++, 94.0 % Python   http://127.0.0.1:8321/r/7"
+    )
+
+
+def test_coverage_of_a_part_of_the_tests_is_called_partial(literals):
+    whole = literals.run_report()
+    native, python = whole.coverage
+    cells = [{"cell": "unit@pc"}, {"cell": "unit@board"}]
+    notice = Notice(kind=NOT_SELECTED, text="2 of 13 cells", body={"cells": cells})
+    narrowed = replace(whole, coverage=(native, replace(python, left_out=12)))
+    shares = "partial coverage 91.2 % C++, 94.0 % Python"
+    assert f"{shares} (12 tests left out)   " in closing_line(narrowed, io.StringIO())
+    fewer = replace(narrowed, notices=(notice,))
+    words = f"{shares} (12 tests left out, 2 cells not selected)"
+    assert words in closing_line(fewer, io.StringIO())
+    assert "(2 cells not selected)" in closing_line(
+        replace(whole, notices=(notice,)), io.StringIO()
     )
 
 

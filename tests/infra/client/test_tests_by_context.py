@@ -104,6 +104,13 @@ def planned_tests(plan: Plan) -> tuple[Any, Any]:
     return plan.expected(cell), plan.unconcerned(cell)
 
 
+def said_of(run: str, capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
+    assert main(["show", run]) == 0
+    said = capsys.readouterr()
+    return said.out + said.err
+
+
 def test_a_changed_function_runs_the_tests_that_ran_its_file_here_and_by_a_service(
     checkout: Path,
     asked: Any,
@@ -138,6 +145,9 @@ def test_a_changed_function_runs_the_tests_that_ran_its_file_here_and_by_a_servi
 
     shown = asked("run", "small", "--changed-since", "main")
     assert (shown["verdict"], shown["cells"][0]["tests"]) == ("passed", {"passed": 1})
+    assert "partial coverage" in said_of("2", capsys), "half of the tests is no drop"
+    assert "(1 test left out)" in said_of("2", capsys)
+    assert "   coverage " in said_of("1", capsys)
     [again] = asked("plan", "small")["cells"]
     assert planned_tests(Plan.from_json(asked("plan", "small")))[0] == (TEST_A, TEST_B), (
         "none is lost"
