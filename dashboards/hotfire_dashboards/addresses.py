@@ -10,6 +10,11 @@ def run_address(number: int) -> str:
     return f"/r/{number}"
 
 
+def compare_address(before: int, after: int) -> str:
+    """Return the page of two runs."""
+    return f"/compare/{before}/{after}"
+
+
 def cell_anchor(key: str) -> str:
     """Return the fragment of a cell on its run's page: only signs that need no escaping."""
     return "cell-" + "".join(sign if sign.isalnum() else "-" for sign in key)

@@ -11,8 +11,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hotfire_dashboards.assets import served_asset
 from hotfire_dashboards.commands import command
+from hotfire_dashboards.compare_page import compare_page
 from hotfire_dashboards.home_page import home_page
 from hotfire_dashboards.missing_page import MissingPage
+from hotfire_dashboards.noise_page import noise_page
 from hotfire_dashboards.quality_page import quality_page
 from hotfire_dashboards.rendering import VISITOR, render
 from hotfire_dashboards.run_page import run_page
@@ -82,6 +84,7 @@ def attach(app: FastAPI, reports: Reports) -> None:
     _attach_runs(app, reports)
     _attach_tests(app, reports)
     _attach_series(app, reports)
+    _attach_comparisons(app, reports)
     _attach_quality(app, reports)
 
 
@@ -155,6 +158,33 @@ def _attach_quality(app: FastAPI, reports: Reports) -> None:
     @app.get("/quality", include_in_schema=False)
     def quality() -> Response:
         return _page("quality", quality_page(reports.detector(CHECKS_SHOWN)))
+
+
+def _attach_comparisons(app: FastAPI, reports: Reports) -> None:
+    @app.get("/noise.json", include_in_schema=False)
+    def noise_twin() -> Response:
+        return JSONResponse([asdict(one) for one in reports.noise()])
+
+    @app.get("/noise", include_in_schema=False)
+    def noise() -> Response:
+        return _page("noise", noise_page(reports.noise()))
+
+    @app.get("/compare/{before}/{after}.json", include_in_schema=False)
+    def compare_twin(before: str, after: str) -> Response:
+        unknown = _unknown(before, after)
+        if unknown is not None:
+            return _missing_document("run", unknown)
+        return JSONResponse(asdict(reports.comparison(before, after)))
+
+    @app.get("/compare/{before}/{after}", include_in_schema=False)
+    def compare(before: str, after: str) -> Response:
+        unknown = _unknown(before, after)
+        if unknown is not None:
+            return _missing("run", unknown)
+        return _page("compare", compare_page(reports.comparison(before, after)))
+
+    def _unknown(*runs: str) -> str | None:
+        return next((run for run in runs if reports.report(run) is None), None)
 
 
 def _page(template: str, page: object, status: int = 200) -> Response:

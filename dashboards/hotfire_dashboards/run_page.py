@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from hotfire_dashboards.addresses import cell_anchor, run_address, series_address, test_address
+from hotfire_dashboards.addresses import (
+    cell_anchor,
+    compare_address,
+    run_address,
+    series_address,
+    test_address,
+)
 from hotfire_dashboards.commands import command
 from hotfire_dashboards.series_page import ChangeLine, change_lines
 from hotfire_infra.analysis.appearance import Appearance, appearance
@@ -130,6 +136,8 @@ class RunPage:
 
     title: str
     address: str
+    compare_address: str
+    """Of the comparison with the run that it retries, else with the one before it."""
     look: Appearance
     live: bool
     headline: str
@@ -151,6 +159,8 @@ class RunPage:
     quiet: tuple[QuietSeries, ...]
     performance_empty: str
     coverage: tuple[CoverageRow, ...]
+    coverage_title: str
+    coverage_note: str
     coverage_empty: str
     commands: tuple[tuple[str, str], ...]
 
@@ -159,13 +169,12 @@ def run_page(report: RunReport) -> RunPage:
     """Build the page of a run."""
     tasks = tuple(dict.fromkeys(cell.task for cell in report.cells))
     causes = causes_of(report.failures)
-    coverage_title: str
-    coverage_note: str
     hidden = len(causes) - SHOWN_CAUSES
     loud, quiet = _by_interest(report.performance)
     return RunPage(
         title=f"{report.pipeline} #{report.number}",
         address=run_address(report.number),
+        compare_address=_compare_address(report),
         look=appearance(report.word),
         live=not report.is_final,
         headline=headline(report),
@@ -195,28 +204,28 @@ def run_page(report: RunReport) -> RunPage:
             )
             for one in report.coverage
         ),
+        coverage_title="Partial coverage" if partial_coverage(report) else "Coverage",
+        coverage_note=_coverage_note(report),
         coverage_empty=_empty(report, "No coverage was recorded: no coverage cell ran"),
         commands=_commands(report),
     )
 
 
-def _facts(report: RunReport) -> tuple[tuple[str, str], ...]:
-    expected = report.tests_expected
-    facts = [
-        ("source", f"{report.source.short} {report.source.subject}".strip()),
-        coverage_title="Partial coverage" if partial_coverage(report) else "Coverage",
-        coverage_note=_coverage_note(report),
-        ("started", utc(report.created_ns)),
-        ("duration", duration(report.duration_ns) or "still going"),
-        ("plan", f"{len(report.cells)} cells, {report.tasks} tasks"),
-        ("queue", order_words(report)),
-        ("tests expected", f"{expected:,}" if expected is not None else "not known before it runs"),
 def _coverage_note(report: RunReport) -> str:
     note = "lines, all suites and platforms together"
     why = partial_coverage(report)
     return f"{note}; of a part of the tests: {why}, which is no drop" if why else note
 
 
+def _facts(report: RunReport) -> tuple[tuple[str, str], ...]:
+    expected = report.tests_expected
+    facts = [
+        ("source", f"{report.source.short} {report.source.subject}".strip()),
+        ("started", utc(report.created_ns)),
+        ("duration", duration(report.duration_ns) or "still going"),
+        ("plan", f"{len(report.cells)} cells, {report.tasks} tasks"),
+        ("queue", order_words(report)),
+        ("tests expected", f"{expected:,}" if expected is not None else "not known before it runs"),
         ("plan digest", report.plan_digest[:12]),
         ("run id", report.ulid),
     ]
@@ -328,6 +337,12 @@ def _quiet_series(metric: str, points: list[PerformancePoint]) -> QuietSeries:
     )
 
 
+def _compare_address(report: RunReport) -> str:
+    before = report.parent_number or report.number - 1
+    is_known = report.is_final and before > 0
+    return compare_address(before, report.number) if is_known else ""
+
+
 def _performance_row(point: PerformancePoint) -> PerformanceRow:
     invalid = "" if point.valid else f"not valid: {point.invalid_reason or 'no reason recorded'}"
     return PerformanceRow(
@@ -341,8 +356,14 @@ def _performance_row(point: PerformancePoint) -> PerformanceRow:
         change=change_words(point.metric, point.interval),
         normalised=change_words(point.metric, point.normalised),
         reason=invalid or point.change_reason,
-        basis=f"{count(point.earlier_runs, 'earlier run')}, {count(point.replicates, 'replicate')}",
+        basis=_basis(point),
     )
+
+
+def _basis(point: PerformancePoint) -> str:
+    runs = count(point.earlier_runs, "earlier run")
+    basis = f"{runs}, {count(point.replicates, 'replicate')}"
+    return f"{basis}; {point.noise}" if point.noise else basis
 
 
 def _files(files: int, never_loaded: int) -> str:

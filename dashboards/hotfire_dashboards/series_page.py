@@ -122,6 +122,7 @@ def _facts(series: SeriesHistory) -> tuple[tuple[str, str], ...]:
         ("variant", " ".join(f"{k}={v}" for k, v in sorted(series.variant.items()))),
         ("environment class", series.environment),
         ("series key", series.key[:16]),
+        *((("A/A noise", series.noise.removeprefix("A/A noise ")),) if series.noise else ()),
     )
 
 
@@ -168,6 +169,7 @@ def series_document(series: SeriesHistory) -> dict[str, object]:
             }
             for point in series.points
         ],
+        "noise": series.noise,
         "changes": [asdict(change) for change in series.changes],
         "marks": _marks(series),
     }

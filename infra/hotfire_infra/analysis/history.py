@@ -9,9 +9,11 @@ from typing import Protocol
 from hotfire_infra.analysis.accuracy.tasks import TaskComparison
 from hotfire_infra.analysis.change_reports import ChangeReport
 from hotfire_infra.analysis.detector_quality import DetectorQuality
+from hotfire_infra.analysis.noise import NoiseReport
 from hotfire_infra.analysis.numerics.history import ErrorHistory
 from hotfire_infra.analysis.questions import QuestionRun, Subject
 from hotfire_infra.analysis.report import HoldReport, RunReport, Source
+from hotfire_infra.analysis.run_comparison import RunComparison
 from hotfire_infra.store.queries_measurements import MeasurementRow
 
 
@@ -129,6 +131,8 @@ class SeriesHistory:
     points: tuple[SeriesPoint, ...]
     changes: tuple[ChangeReport, ...] = ()
     """Oldest first, withdrawn ones included."""
+    noise: str = ""
+    """How far runs of the same code differ here, or that nobody knows."""
 
 
 class Reports(Protocol):
@@ -148,6 +152,14 @@ class Reports(Protocol):
 
     def series(self, key: str) -> SeriesHistory | None:
         """Return a series by its key or an unambiguous prefix of it."""
+        ...
+
+    def comparison(self, before: str, after: str) -> RunComparison:
+        """Compare two runs by any of their names, or raise what is wrong with a name."""
+        ...
+
+    def noise(self) -> tuple[NoiseReport, ...]:
+        """Return the noise of each metric on each kind of device."""
         ...
 
     def detector(self, limit: int) -> DetectorQuality:

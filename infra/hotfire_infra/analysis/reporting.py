@@ -12,13 +12,9 @@ from hotfire_infra.analysis.accuracy.tasks import TaskComparison, compare_accura
 from hotfire_infra.analysis.attempt_notes import attempt_notes
 from hotfire_infra.analysis.change_reports import ChangeReport
 from hotfire_infra.analysis.cluster_notes import with_clusters
+from hotfire_infra.analysis.comparing import comparison_of, known_noise
 from hotfire_infra.analysis.confirmations import reports_of_run, shown_changes
-from hotfire_infra.analysis.coverage import (
-    FileBitmaps,
-    LanguageCoverage,
-    summarise,
-    union_of_files,
-)
+from hotfire_infra.analysis.coverage import coverage_of
 from hotfire_infra.analysis.detector_quality import DetectorQuality, detector_quality
 from hotfire_infra.analysis.exoneration import exonerated_counts, exonerations_of
 from hotfire_infra.analysis.flake_notes import flake_notes, with_flakes
@@ -29,6 +25,7 @@ from hotfire_infra.analysis.history import (
     TestHistory,
     TestOccurrence,
 )
+from hotfire_infra.analysis.noise import NoiseReport, words_of_series
 from hotfire_infra.analysis.notices import merge_base_of, notices_of, with_excuses
 from hotfire_infra.analysis.numerics.history import ErrorHistory, error_histories
 from hotfire_infra.analysis.performance import latest_points
@@ -49,6 +46,7 @@ from hotfire_infra.analysis.report import (
     RunReport,
     Source,
 )
+from hotfire_infra.analysis.run_comparison import RunComparison
 from hotfire_infra.analysis.summaries import cell_summary
 from hotfire_infra.errors import AmbiguousRunError, RunNotFoundError
 from hotfire_infra.states import RUN_TERMINAL, RunVerdict
@@ -160,6 +158,14 @@ class StoreReports:
             gates = declared_gates(self._store, connection, later)
             return compare_accuracy(connection, earlier, later, gates)
 
+    def comparison(self, before: str, after: str) -> RunComparison:
+        """Compare two runs by any of their names, or raise what is wrong with a name."""
+        return comparison_of(self._store, self, before, after)
+
+    def noise(self) -> tuple[NoiseReport, ...]:
+        """Return the noise of each metric on each kind of device."""
+        return known_noise(self._store)
+
     def kernel_errors(self, kernel: str) -> tuple[ErrorHistory, ...]:
         """Return the numeric errors of a kernel's cases, by group, over its last runs."""
         with self._store.reading() as connection:
@@ -220,7 +226,10 @@ class StoreReports:
             points = points_of_series(connection, found)
             judged = {row.run_id: row for row in comparisons_of_series(connection, found[0])}
             changes = shown_changes(connection, changes_of_series(connection, found))
-        return _series(points, judged, changes)
+            if not points:
+                return None  # Only reruns measured it.
+            noise = words_of_series(connection, points[-1])
+        return replace(_series(points, judged, changes), noise=noise)
 
 
 def _summaries(connection: Connection, rows: tuple[RunRow, ...]) -> tuple[RunSummary, ...]:
@@ -299,7 +308,7 @@ def _report(connection: Connection, whole: RunSnapshot, base_url: str) -> RunRep
         estimate_seconds=None,
         created_ns=run.created_ns,
         finalized_ns=run.finalized_ns,
-        coverage=_coverage(connection, run.id),
+        coverage=coverage_of(coverage_bitmaps_of_run(connection, run.id)),
         performance=_performance(connection, run.id, measured),
         parent_number=run.parent_number,
         requested_by=run.requested_by,
@@ -382,22 +391,6 @@ def _failure(row: TestRow) -> FailedTest:
     )
 
 
-def _coverage(connection: Connection, run_id: int) -> tuple[LanguageCoverage, ...]:
-    bitmaps = (
-        FileBitmaps(
-            suite=row.suite,
-            platform=row.platform,
-            language=row.language,
-            path=row.path,
-            file_sha256=row.file_sha256,
-            executable=row.executable,
-            hit=row.hit,
-        )
-        for row in coverage_bitmaps_of_run(connection, run_id)
-    )
-    return summarise(union_of_files(bitmaps))
-
-
 def _triple(row: ComparisonRow | None) -> tuple[float, float, float] | None:
     if row is None or row.estimate is None or row.low is None or row.high is None:
         return None
@@ -428,6 +421,7 @@ def _point(row: MeasurementRow, judged: ComparisonRow | None) -> PerformancePoin
         normalised=(twin[0], twin[1], twin[2]) if twin else None,
         earlier_runs=judged.baseline_points if judged else 0,
         replicates=len(row.replicates),
+        noise=judged.body.get("noise", "") if judged else "",
     )
 
 

@@ -70,6 +70,12 @@ class MetricChange:
     """Whether the shift is beyond what two runs of the same code differ by."""
 
     @property
+    def why(self) -> str:
+        """Return the reason with what supports and explains it."""
+        noise = self.noise if self.is_sure else ""
+        return "; ".join(one for one in (self.reason, noise, self.operators) if one)
+
+    @property
     def is_worse(self) -> bool:
         """Whether it got worse by more than noise; parts only explain, machines are not the code."""
         is_news = not is_part(self.metric) and not is_of_machine(self.metric)

@@ -18,6 +18,7 @@ from hotfire_infra.api.routers import (
     history,
     imports,
     ingest,
+    noise,
     operations,
     planning,
     quarantines,
@@ -64,7 +65,16 @@ def create_app(reports: Reports, service: Service | None = None) -> FastAPI:
         operations,
         schedules,
     )
-    for module in (*nouns, bisections, changes, decisions, quarantines, reproduction, imports):
+    for module in (
+        *nouns,
+        noise,
+        bisections,
+        changes,
+        decisions,
+        quarantines,
+        reproduction,
+        imports,
+    ):
         app.include_router(module.router, prefix=PREFIX)
     install_openapi(app)
     return app

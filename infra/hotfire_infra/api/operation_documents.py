@@ -352,6 +352,30 @@ ACCURACY_EXAMPLE: dict[str, Any] = {
     "score_change": None,
     "score_p_value": None,
 }
+COMPARISON_EXAMPLE: dict[str, Any] = {
+    "before": 11,
+    "after": 12,
+    "tests": [{"name": "kernels|platform=linux-x86_64", "before": "passed", "after": "failed"}],
+    "metrics": [
+        {
+            "test": "aestus.performance/pytest/test_speed.py::test_model[decode]",
+            "platform": "linux-x86_64",
+            "metric": "aestus.decode_rate",
+            "unit": "token/s",
+            "before": 43.5,
+            "after": 39.4,
+            "change": "regressed",
+            "reason": "the interval excludes no change",
+            "interval": [-0.099, -0.118, -0.08],
+            "series": DIGEST,
+            "noise": "A/A noise ±1.9 % (14 attempts of 5 sources, 2026-11-21)",
+            "operators": "operators: attention +31 % (92 % of it)",
+            "is_sure": True,
+        }
+    ],
+    "tests_compared": 31,
+    "accuracy": [ACCURACY_EXAMPLE],
+}
 MEASUREMENT_EXAMPLE: dict[str, Any] = {
     "run_id": 12,
     "run_number": 12,

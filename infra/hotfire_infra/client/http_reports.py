@@ -9,9 +9,11 @@ from urllib.parse import quote
 from hotfire_infra.analysis.accuracy.tasks import TaskComparison
 from hotfire_infra.analysis.detector_quality import DetectorQuality
 from hotfire_infra.analysis.history import RunSummary, SeriesHistory, TestHistory
+from hotfire_infra.analysis.noise import NoiseReport
 from hotfire_infra.analysis.numerics.history import ErrorHistory
 from hotfire_infra.analysis.questions import QuestionRun, Subject
 from hotfire_infra.analysis.report import HoldReport, RunReport
+from hotfire_infra.analysis.run_comparison import RunComparison
 from hotfire_infra.analysis.transport import decode
 from hotfire_infra.client.connection import Connection
 from hotfire_infra.client.http import run_name
@@ -55,6 +57,19 @@ class HttpReports:
         query = {"against": str(before)}
         answer = self.connection.request("GET", f"/runs/{after}/accuracy", query=query)
         found: tuple[TaskComparison, ...] = decode(tuple[TaskComparison, ...], answer.content)
+        return found
+
+    def comparison(self, before: str, after: str) -> RunComparison:
+        """Compare two runs by any of their names, or raise what is wrong with a name."""
+        path = f"/runs/{run_name(after)}/comparison"
+        answer = self.connection.request("GET", path, query={"against": before})
+        found: RunComparison = decode(RunComparison, answer.content)
+        return found
+
+    def noise(self) -> tuple[NoiseReport, ...]:
+        """Return the noise of each metric on each kind of device."""
+        answer = self.connection.request("GET", "/noise")
+        found: tuple[NoiseReport, ...] = decode(tuple[NoiseReport, ...], answer.content)
         return found
 
     def kernel_errors(self, kernel: str) -> tuple[ErrorHistory, ...]:

@@ -9,11 +9,13 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 
 from hotfire_infra.analysis.accuracy.tasks import TaskComparison
+from hotfire_infra.analysis.run_comparison import RunComparison
 from hotfire_infra.analysis.transport import encode
 from hotfire_infra.api import documents as docs
 from hotfire_infra.api.events import event_stream
 from hotfire_infra.api.operation_documents import (
     ACCURACY_EXAMPLE,
+    COMPARISON_EXAMPLE,
     MEASUREMENT_EXAMPLE,
     ExonerationDocument,
     PendingTask,
@@ -211,6 +213,26 @@ def accuracy(
     """One entry per task and platform that both ran; items are paired on equal keys."""
     later, earlier = service.find_run(run), service.find_run(against)
     found = service.reports.accuracy(earlier.number, later.number)
+    return Response(encode(found), media_type="application/json")
+
+
+@router.get(
+    "/comparison",
+    summary="Compare a run with another",
+    operation_id="compare_runs",
+    response_model=RunComparison,
+    responses={200: {"content": {"application/json": {"example": COMPARISON_EXAMPLE}}}},
+)
+def comparison(
+    run: RunRef,
+    service: Serviced,
+    against: Annotated[
+        str, Query(max_length=200, description="The earlier run", examples=["latest"])
+    ],
+) -> Response:
+    """As `hotfire compare` prints it: verdicts, measurements against A/A noise, accuracy."""
+    later, earlier = service.find_run(run), service.find_run(against)
+    found = service.reports.comparison(str(earlier.number), str(later.number))
     return Response(encode(found), media_type="application/json")
 
 

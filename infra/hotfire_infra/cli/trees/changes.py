@@ -96,3 +96,24 @@ def quality(
     from hotfire_infra.cli.verbs import detector_quality as verb
 
     return verb.quality(check=check, seed=seed, as_json=output is Output.JSON)
+
+
+@tree.command()
+def noise(
+    measure: Annotated[
+        str | None, typer.Option("--measure", metavar="RUN", help="Run its code again first.")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=1, max=50, help="How many times.")] = 6,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Build anew each time: layout is noise, too.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait/--detach", help="Follow them, or return.")] = True,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Say how far runs of the same code differ. Example: hotfire changes noise --measure latest"""
+    from hotfire_infra.cli.verbs import noise as verb
+
+    as_json = output is Output.JSON
+    if measure is None:
+        return verb.show(as_json=as_json)
+    return verb.measure(measure, runs, rebuild=rebuild, wait=wait, as_json=as_json)

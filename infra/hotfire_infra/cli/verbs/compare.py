@@ -8,12 +8,7 @@ from dataclasses import asdict
 
 from hotfire_infra.analysis.appearance import appearance
 from hotfire_infra.analysis.changes import change_words
-from hotfire_infra.analysis.run_comparison import (
-    MetricChange,
-    RunComparison,
-    TestChange,
-    compare_runs,
-)
+from hotfire_infra.analysis.run_comparison import MetricChange, RunComparison, TestChange
 from hotfire_infra.cli.console import data, progress, symbol
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.session import open_reports
@@ -22,14 +17,7 @@ from hotfire_infra.cli.session import open_reports
 def compare(before: str, after: str, *, show_all: bool, as_json: bool) -> int:
     """Print what changed between two runs; 0 no worse, 1 worse, 6 nothing to compare."""
     with open_reports() as reports:
-        earlier, later = reports.find(before), reports.find(after)
-        comparison = compare_runs(
-            earlier,
-            later,
-            reports.measured(earlier.number),
-            reports.measured(later.number),
-            reports.accuracy(earlier.number, later.number),
-        )
+        comparison = reports.comparison(before, after)
     if as_json:
         data(json.dumps(asdict(comparison), ensure_ascii=False))
     else:
@@ -67,5 +55,5 @@ def _metric_line(metric: MetricChange) -> str:
     words = change_words(metric.metric, metric.interval)
     return (
         f" {symbol(look, sys.stdout)} {metric.metric}  {metric.test.split('/', 2)[-1]}  "
-        f"{metric.platform}  {words}: {look.word} ({metric.reason})"
+        f"{metric.platform}  {words}: {look.word} ({metric.why})"
     )

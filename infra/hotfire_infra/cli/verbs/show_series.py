@@ -25,6 +25,8 @@ def show_series(series: SeriesHistory, *, as_json: bool) -> None:
     variant = " ".join(f"{key}={value}" for key, value in sorted(series.variant.items()))
     data(f"        {variant}   {series.environment}")
     data(f"        {count(len(series.points), 'point')}, {series.direction} is better")
+    if series.noise:
+        data(f"        {series.noise}")
     for change in series.changes:
         for line in change_lines(change):
             data(line)
