@@ -22,23 +22,24 @@ from hotfire_infra.analysis.changepoints.noise import (
 from hotfire_infra.analysis.changepoints.records import Alert, ChangeKind, Changepoint
 from hotfire_infra.analysis.changepoints.recursion import (
     BEST,
-    CAPACITY,
     CARRIED,
-    CHANGED,
     COUNT,
     FEWEST,
     FIRST,
-    FIT_SIZE,
+    FIT,
     KNOWN,
     LEVEL,
+    LEVELS,
+    LEVELS_AFTER,
     LOSSES,
     MIRRORED,
     MODELLED,
     NEXT_FIT,
     NOMINAL,
+    SINCE,
     SPREAD,
     STATISTIC,
-    STEADY,
+    VALUES,
     append,
     locate,
     replay,
@@ -104,17 +105,19 @@ class Detector:
         """Of each change the levels before and after, as kept."""
         self._alerted = 0
         self._machines = Machines()
-        self._values = np.zeros(CAPACITY)
-        self._places = np.zeros(CAPACITY, np.int64)
+        self._floats = np.zeros(LEVELS_AFTER.stop)
+        self._integers = np.zeros(SINCE.stop, np.int64)
+        self._values = self._floats[VALUES]
+        self._places = self._integers[VALUES]
         self._before = np.empty(0)
         self._before_places = np.empty(0, np.int64)
         self._carried = np.empty(0)
-        self._fit = np.zeros(FIT_SIZE)
+        self._fit = self._floats[FIT]
         self._fit[NEXT_FIT] = FIRST
-        self._losses = np.zeros(LOSSES)
-        self._steady = np.zeros(STEADY)
-        self._changed = np.zeros(CHANGED)
-        self._since = np.zeros(CHANGED, np.int64)
+        self._losses = self._floats[LOSSES]
+        self._steady = self._floats[LEVELS]
+        self._changed = self._floats[LEVELS_AFTER]
+        self._since = self._integers[SINCE]
 
     @property
     def changepoints(self) -> list[Changepoint]:
@@ -152,8 +155,7 @@ class Detector:
         return []
 
     def _append(self, value: float, place: int) -> int:
-        return int(append(value, place, self.arl0, self._values, self._places, self._carried, self._fit,
-                      self._losses, self._steady, self._changed, self._since))  # fmt: skip
+        return append(value, place, self.arl0, self._floats, self._integers, self._carried)
 
     @property
     def _table(self) -> Floats:

@@ -68,8 +68,16 @@ COUNT, NEXT_FIT, STATISTIC, LEAST, RUN, MODELLED, FITTED, SPLIT, BEST = (
 FIT_SIZE = 14
 WIDTH = 2 * HALF // STRIDE + 1
 MIRRORED = STRIDE * WIDTH
-LOSSES = MIRRORED + 2 * HALF + 1
+LOSS_SIZE = MIRRORED + 2 * HALF + 1
 """Size of the losses as they are read: mirrored, by the remainder of the tick, then in one piece."""
+VALUES = slice(0, CAPACITY)
+FIT = slice(CAPACITY, CAPACITY + FIT_SIZE)
+LOSSES = slice(FIT.stop, FIT.stop + LOSS_SIZE)
+LEVELS = slice(LOSSES.stop, LOSSES.stop + STEADY)
+LEVELS_AFTER = slice(LEVELS.stop, LEVELS.stop + CHANGED)
+"""Places in a detector's numbers: observations, fit, losses, costs of one level and of two."""
+SINCE = slice(CAPACITY, CAPACITY + CHANGED)
+"""In its integers, behind the places of the observations."""
 KNOWN = 12
 """Observations behind the noise with which a segment of a few is watched."""
 NOTHING, LEVEL, SPREAD = 0, 1, 2
@@ -123,14 +131,15 @@ def take(
         since[j] = place if switch < changed[j] else since[j]
     for j in range(CHANGED):
         changed[j] = min(changed[j], switch) + near[j]
-    best, last = math.inf, place - int(fit[RUN]) + 1
+    best, least, last = math.inf, math.inf, place - int(fit[RUN]) + 1
     for j in range(CHANGED):
-        best = min(best, changed[j] if since[j] <= last else math.inf)
+        best = min(best, changed[j] if 0 < since[j] <= last else math.inf)
+        # "Changed" from the first one on is no change: a level that lies beyond the finer grid.
+        least = min(least, changed[j] if since[j] == 0 else math.inf)
     begin = MIRRORED + HALF - tick - STEADY // 2
     near = losses[begin : begin + STEADY]
     for j in range(STEADY):
         steady[j] += near[j]
-    least = math.inf
     for j in range(STEADY):
         least = min(least, steady[j])
     fit[LEAST] = least
@@ -206,13 +215,16 @@ def replay(
 
 @compiled
 def append(
-    value: float, place: int, arl0: float, values: Floats, places: Integers, carried: Floats,
-    fit: Floats, losses: Floats, steady: Floats, changed: Floats, since: Integers,
-) -> int:  # fmt: skip
+    value: float, place: int, arl0: float, floats: Floats, integers: Integers, carried: Floats
+) -> int:
     """Append an observation; return what is to be looked at: LEVEL, SPREAD or NOTHING.
 
-    A segment that is full drops its older half.
+    A segment that is full drops its older half. `floats` and `integers` hold the arrays of a
+    detector one behind the other: each that is handed over by itself costs a tenth of an append.
     """
+    values, fit = floats[VALUES], floats[FIT]
+    losses, steady, changed = floats[LOSSES], floats[LEVELS], floats[LEVELS_AFTER]
+    places, since = integers[VALUES], integers[SINCE]
     count = int(fit[COUNT])
     if count == CAPACITY:
         half = CAPACITY // 2

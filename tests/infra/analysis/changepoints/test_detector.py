@@ -78,6 +78,28 @@ def test_steps_that_follow_one_another_are_all_told():
     assert [point.index for point in detector.changepoints] == pytest.approx([60, 80], abs=2)
 
 
+def test_values_that_tick_coarsely_never_end_a_segment_where_it_begins():
+    # The level of the new segment, fitted to its longer side, lies beyond the grid around the other.
+    ticks = (
+        "65555556555544545555565554455555655555455555555554555555555555565555655555555555555555"
+        "455545556555565545454444444444445554544555444"
+    )
+    detector, alerts = alerts_of([95.0 + int(tick) for tick in ticks])
+    assert [alert.index for _, alert in alerts] == [106]
+    (point,) = detector.changepoints
+    assert (point.before, point.after) == pytest.approx((100, 99))
+
+
+@pytest.mark.parametrize("share", [0.2, 0.4, 0.7])
+def test_coarse_ticks_of_any_width_give_finite_levels(share):
+    for seed in range(60):
+        chance = np.random.default_rng(seed)
+        values = np.round(100 + share * chance.standard_normal(260))
+        values[130:] += chance.integers(-3, 4)
+        points = alerts_of(values)[0].changepoints
+        assert np.isfinite([(point.before, point.after) for point in points]).all()
+
+
 def test_what_does_not_last_is_withdrawn():
     withdrawn = []
     for seed in range(200):
