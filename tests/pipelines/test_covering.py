@@ -113,6 +113,15 @@ def test_triples_of_tcas_take_no_more_rows_than_acts_publishes():
     assert array.uncovered == ()
 
 
+def test_rows_change_for_the_last_tuples_instead_of_new_ones():
+    """MCA_9 without its small axes: 588 is the product of its largest, no array has fewer rows."""
+    sizes = (2, 5, 6, 14, 7)
+    axes = {f"axis{n}": [f"v{v}" for v in range(size)] for n, size in enumerate(sizes)}
+    array = generate(axes, 3)
+    assert len(array.rows) == 588
+    assert occurring(array.rows, 3) == possible(axes, 3, lambda cell: False)
+
+
 def test_more_effort_never_takes_more_rows():
     axes = uniform(12, 4)
     few = [len(generate(axes, 2, effort=effort).rows) for effort in (1, 50_000, 400_000)]

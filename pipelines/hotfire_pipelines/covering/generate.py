@@ -20,6 +20,8 @@ EFFORT = 50_000
 """Looked-up bit sets after which no further pass begins: a few hundredths of a second."""
 DEEPER = 10
 """Times the effort beyond pairs, where a pass looks up that many more bit sets."""
+SPARE = 2
+"""Times the effort that a pass may spend on exchanges."""
 MAXIMUM_PASSES = 40
 PAIR_WINDOWS = (32, 16, 64)
 WINDOWS = (64, 32, 16)
@@ -112,7 +114,8 @@ def _smallest(
     allowed = effort if depth == 2 else effort * DEEPER
     for number in range(MAXIMUM_PASSES):
         lot = random.Random(f"{seed}/{number}")
-        growth = Growth(space, judge, depth, seeded, lot, windows[number % len(windows)])
+        window = windows[number % len(windows)]
+        growth = Growth(space, judge, depth, seeded, lot, window, allowed * SPARE)
         cells = growth.run()
         if not best or len(cells) < len(best):
             best, impossible = cells, growth.impossible

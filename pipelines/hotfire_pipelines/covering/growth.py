@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import combinations, islice, product
 from math import ceil
 
+from hotfire_pipelines.covering.exchange import Exchange, is_worth_it
 from hotfire_pipelines.covering.rules import Judge
 from hotfire_pipelines.covering.space import Space, bits
 
@@ -50,7 +51,10 @@ class Growth:
     random: random.Random
     window: int
     """Rows from which the one with the greatest gain is extended next."""
+    spare: int = 0
+    """Looked-up bit sets that exchanges may cost; above, rows are added without looking further."""
     cost: int = 0
+    exchanged: int = 0
     rows: list[Row] = field(default_factory=list)
     impossible: list[int] = field(default_factory=list)
 
@@ -71,8 +75,43 @@ class Growth:
     def _add_axis(self, earlier: Sequence[int], axis: int) -> None:
         targets = {value: self._targets(earlier, value) for value in self.space.literals(axis)}
         self._extend_rows(axis, targets)
-        for value, left in targets.items():
-            self._place_all(axis, value, left)
+        left = _size(targets)
+        if self.exchanged < self.spare and is_worth_it(self.strength, left, len(self.rows)):
+            self._exchange(axis, targets)
+        for value, keys in targets.items():
+            self._place_all(axis, value, keys)
+
+    def _exchange(self, axis: int, targets: Targets) -> None:
+        """Change rows, so that fewer of the tuples that are left need a new one."""
+        field = self.space.fields[axis]
+        free = [row for row in self.rows if not row.fixed & field]
+
+        def allows(place: int, value: int) -> bool:
+            known = free[place].known & ~field | 1 << value
+            return self.judge.is_open or self.judge.allows(known)
+
+        exchange = Exchange(
+            rows=free,
+            values=list(targets),
+            strength=self.strength,
+            allows=allows,
+            # Of its own: whether there is anything to exchange changes nothing else.
+            random=random.Random(axis),
+            allowance=self.spare - self.exchanged,
+        )
+        left = {
+            (value, wanted ^ 1 << value)
+            for value, keys in targets.items()
+            for wanted in _tuples(value, keys)
+        }
+        rest = exchange.run([row for row in self.rows if row.fixed & field], left)
+        self.cost += exchange.cost
+        self.exchanged += exchange.cost
+        for value in targets:
+            targets[value] = dict.fromkeys(targets[value], 0)
+        for value, part in rest:
+            *low, high = bits(part)
+            targets[value][tuple(low)] |= 1 << high
 
     def _targets(self, earlier: Sequence[int], value: int) -> dict[Key, int]:
         """Return all possible tuples of a new value and `strength - 1` earlier ones."""
@@ -273,6 +312,11 @@ class _Board:
         worths[column] = worth
         if was_top:
             self.tops[place] = max(worths)
+
+
+def _size(targets: Targets) -> int:
+    """Number of tuples that are not covered."""
+    return sum(high.bit_count() for left in targets.values() for high in left.values())
 
 
 def _tuples(value: int, left: dict[Key, int]) -> Iterator[int]:
