@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
@@ -146,6 +146,17 @@ class Connected(Protocol):
 
     def close(self) -> None:
         """Let the connection go; what was submitted goes on."""
+
+
+@runtime_checkable
+class Remote(Protocol):
+    """What an executor offers beside the contract whose attempts are many, far away and mostly wait."""
+
+    def mark(self, attempt: Ulid) -> Hashable:
+        """Return what is another as soon as `attach` or the spool would show another picture.
+
+        Cheap. What changes by the clock alone, heartbeats and output may lag behind by seconds.
+        """
 
 
 class Executor(Protocol):

@@ -81,7 +81,7 @@ def ingest_stream(store: Store, attempt: AttemptRow, spool: Spool) -> Ingested:
     noted once, what lies behind it is not stored, and the attempt cannot succeed.
     """
     with store.reading() as connection:
-        acked_seq, acked_bytes = _acked(connection, attempt.id)
+        acked_seq, acked_bytes = acknowledged(connection, attempt.id)
     stored, problem, is_complete = 0, None, False
     while True:
         arrival = read_arrival(store, spool, acked_seq=acked_seq, acked_bytes=acked_bytes)
@@ -110,7 +110,9 @@ def read_arrival(store: Store, spool: Spool, *, acked_seq: int, acked_bytes: int
 
 
 # Built once: building a statement costs more than executing it, and these come with every batch.
-_ACKED = select(Attempt.acked_seq, Attempt.acked_bytes).where(Attempt.id == bindparam("the_id"))
+_ACKED = prepare(
+    select(Attempt.acked_seq, Attempt.acked_bytes).where(Attempt.id == bindparam("the_id"))
+)
 _ACKNOWLEDGE = prepare(
     cast("Table", Attempt.__table__)
     .update()
@@ -119,8 +121,9 @@ _ACKNOWLEDGE = prepare(
 )
 
 
-def _acked(connection: Connection, attempt_id: int) -> tuple[int, int]:
-    seq, offset = connection.execute(_ACKED, {"the_id": attempt_id}).one()
+def acknowledged(connection: Connection, attempt_id: int) -> tuple[int, int]:
+    """Return how far an attempt's stream is stored: last number, and bytes."""
+    seq, offset = _ACKED.row(connection, the_id=attempt_id) or (0, 0)
     return seq, offset
 
 
@@ -165,13 +168,24 @@ def _note_problems(
     results.insert_rows(connection, results.PROBLEM, rows)
 
 
+_NOTED = prepare(
+    select(StreamProblem.reason).where(StreamProblem.attempt_id == bindparam("the_id"))
+)
+_FIRST_BODY = prepare(
+    select(Record.body)
+    .where(Record.attempt_id == bindparam("the_id"), Record.kind == bindparam("kind"))
+    .order_by(Record.seq)
+    .limit(1)
+)
+
+
 def check_manifest(
     connection: Connection, attempt: AttemptRow, verdict: StreamVerdict
 ) -> ManifestCheck:
     """Hold the finished stream against its manifest and against what was stored of it."""
-    acked_seq, _ = _acked(connection, attempt.id)
-    noted = select(StreamProblem.reason).where(StreamProblem.attempt_id == attempt.id)
-    problems = [*verdict.problems, *connection.execute(noted).scalars()]
+    acked_seq, _ = acknowledged(connection, attempt.id)
+    noted = [reason for (reason,) in _NOTED.rows(connection, the_id=attempt.id)]
+    problems = [*verdict.problems, *noted]
     if verdict.manifest is None:
         problems.append("the stream ends without a manifest")
     if verdict.records != acked_seq:
@@ -187,13 +201,7 @@ def check_manifest(
 
 def first_problem(connection: Connection, attempt_id: int) -> str:
     """Return the first trouble that the runner itself reported, shortened; empty if there was none."""
-    query = (
-        select(Record.body)
-        .where(Record.attempt_id == attempt_id, Record.kind == Kind.PROBLEM.value)
-        .order_by(Record.seq)
-        .limit(1)
-    )
-    body = connection.execute(query).scalar()
+    (body,) = _FIRST_BODY.row(connection, the_id=attempt_id, kind=Kind.PROBLEM.value) or (None,)
     what = str((body or {}).get("what", ""))
     return what if len(what) <= PROBLEM_LENGTH else f"{what[:PROBLEM_LENGTH]}…"
 

@@ -21,6 +21,7 @@ from hotfire_infra.ingest.logs import read_logs, write_logs
 from hotfire_infra.ingest.reports import ReadReports, forget_reports, read_reports, write_reports
 from hotfire_infra.ingest.stream import (
     Arrival,
+    acknowledged,
     check_manifest,
     first_problem,
     read_arrival,
@@ -37,6 +38,7 @@ from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Attempt, Cell, Task
 from hotfire_infra.store.postgres import PostgresClock
+from hotfire_infra.store.prepared import prepare
 from hotfire_infra.store.rows import AttemptRow
 from hotfire_infra.store.transitions import Move, move
 from hotfire_testframework.contract.stream_reader import StreamVerdict, verify_stream
@@ -202,6 +204,7 @@ class Attendant:
 
     def _arrived(self, attempt: AttemptRow, spool: Spool) -> tuple[AttemptRow, Arrival | None]:
         """Store full batches at once, each in a transaction of its own; return what is left."""
+        attempt = self._caught_up(attempt, spool)
         while True:
             arrival = read_arrival(
                 self.store, spool, acked_seq=attempt.acked_seq, acked_bytes=attempt.acked_bytes
@@ -213,6 +216,19 @@ class Attendant:
             if in_flight is None:
                 return attempt, arrival
             attempt = _acknowledged(attempt, arrival, in_flight)
+
+    def _caught_up(self, attempt: AttemptRow, spool: Spool) -> AttemptRow:
+        """Return the attempt with what the ingest routes have stored of its stream."""
+        try:
+            if spool.stream.stat().st_size <= attempt.acked_bytes:
+                return attempt
+        except OSError:
+            return attempt
+        with self.store.reading() as connection:
+            seq, offset = acknowledged(connection, attempt.id)
+        if offset == attempt.acked_bytes:
+            return attempt
+        return replace(attempt, acked_seq=seq, acked_bytes=offset)
 
     def _lease(self, attempt: AttemptRow, spool: Spool) -> tuple[int, bool]:
         """Return when the lease ends by the last heartbeat, and whether that is past."""
@@ -424,7 +440,7 @@ def grant_claim(
 _CLAIM = select(Attempt.holder, Attempt.fence, Attempt.state).where(
     Attempt.id == bindparam("the_id")
 )
-_DESCRIPTION = (
+_DESCRIPTION = prepare(
     select(Task.run_id, Task.key, Cell.key, Cell.platform, Attempt.ulid, Attempt.number)
     .join(Task, Task.id == Attempt.task_id)
     .join(Cell, Cell.id == Task.cell_id)
@@ -434,7 +450,8 @@ _DESCRIPTION = (
 
 def describe_attempt(connection: Connection, attempt_id: int) -> dict[str, Any]:
     """Return what watchers are told about an attempt: its run and who it is."""
-    row = connection.execute(_DESCRIPTION, {"the_id": attempt_id}).one()
+    row = _DESCRIPTION.row(connection, the_id=attempt_id)
+    assert row is not None
     run_id, task, cell, platform, ulid, number = row
     subject = {
         "task": task,

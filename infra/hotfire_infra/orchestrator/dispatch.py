@@ -33,6 +33,7 @@ from hotfire_infra.states import AttemptState, TaskState
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Attempt, Cell
+from hotfire_infra.store.prepared import prepare
 from hotfire_infra.store.rows import AttemptRow, RunRow, TaskRow
 from hotfire_infra.store.transitions import Move, move, record_history
 from hotfire_testframework.contract.failure import FailureClass
@@ -45,8 +46,12 @@ AHEAD_TIMEOUT_SECONDS = 86_400.0
 """The same of one that was started ahead: the attempt before it may turn out to be a long one."""
 
 
-_CELL = select(Cell.key, Cell.platform, Cell.requires).where(Cell.id == bindparam("the_id"))
-_LAST_NUMBER = select(func.max(Attempt.number)).where(Attempt.task_id == bindparam("the_id"))
+_CELL = prepare(
+    select(Cell.key, Cell.platform, Cell.requires).where(Cell.id == bindparam("the_id"))
+)
+_LAST_NUMBER = prepare(
+    select(func.max(Attempt.number)).where(Attempt.task_id == bindparam("the_id"))
+)
 _EARLIER = (
     select(Attempt.ulid, Attempt.state, Attempt.failure_class)
     .where(Attempt.task_id == bindparam("the_id"), Attempt.number < bindparam("the_number"))
@@ -130,7 +135,8 @@ class Dispatcher:
         now: int,
         place: Mapping[str, Any],
     ) -> AttemptRow:
-        number = (connection.execute(_LAST_NUMBER, {"the_id": task.id}).scalar() or 0) + 1
+        (newest,) = _LAST_NUMBER.row(connection, the_id=task.id) or (None,)
+        number = (newest or 0) + 1
         ulid = new_ulid()
         row = {
             "ulid": ulid,
@@ -183,30 +189,17 @@ class Dispatcher:
     def submit(self, leased: Leased) -> bool:
         """Hand an attempt to the executor; False: it could not be, and has ended."""
         try:
-            spec = self._spec(leased)
+            with self.store.reading() as connection:
+                spec = self._spec(connection, leased)
+                cell = _CELL.row(connection, the_id=leased.task.cell_id)
+                shun = self._spoiled(connection, leased.attempt)
+            assert cell is not None
             values = self.secret_book.values_for(spec.spec.secrets, leased.run)
-            self.executor.submit(self._order(leased, spec, values))
+            self.executor.submit(_order(leased, spec, values, cell, shun))
         except InfraError as error:
             self._give_up(leased.attempt, error)
             return False
         return True
-
-    def _order(self, leased: Leased, spec: AttemptSpec, values: Mapping[str, bytes]) -> Order:
-        with self.store.reading() as connection:
-            cell = connection.execute(_CELL, {"the_id": leased.task.cell_id}).one()
-            shun = self._spoiled(connection, leased.attempt)
-        return Order(
-            spec=spec,
-            token=leased.token,
-            device=leased.device,
-            secrets=values,
-            requires=cell.requires or {},
-            platform=cell.platform,
-            cell=cell.key,
-            team=leased.run.team,
-            priority=leased.run.priority,
-            shun=shun,
-        )
 
     def _spoiled(self, connection: Connection, attempt: AttemptRow) -> tuple[Ulid, ...]:
         """Return the attempts of its task before it whose machines it is to keep away from."""
@@ -223,12 +216,11 @@ class Dispatcher:
             )
         )
 
-    def _spec(self, leased: Leased) -> AttemptSpec:
+    def _spec(self, connection: Connection, leased: Leased) -> AttemptSpec:
         run, task, attempt = leased.run, leased.task, leased.attempt
-        with self.store.reading() as connection:
-            spec = read_spec(connection, task.id)
-            inputs = resolve_inputs(self.store, connection, run, spec, self.cache)
-            expected = expected_tests(self.store, connection, task, spec)
+        spec = read_spec(connection, task.id)
+        inputs = resolve_inputs(self.store, connection, run, spec, self.cache)
+        expected = expected_tests(self.store, connection, task, spec)
         return AttemptSpec(
             attempt=Ulid(attempt.ulid),
             run=run.ulid,
@@ -260,6 +252,28 @@ class Dispatcher:
         if is_ours:
             # Perhaps a runner came up all the same: nobody will answer its claim.
             self.executor.release(Ulid(attempt.ulid))
+
+
+def _order(
+    leased: Leased,
+    spec: AttemptSpec,
+    values: Mapping[str, bytes],
+    cell: tuple[Any, ...],
+    shun: tuple[Ulid, ...],
+) -> Order:
+    key, platform, requires = cell
+    return Order(
+        spec=spec,
+        token=leased.token,
+        device=leased.device,
+        secrets=values,
+        requires=requires or {},
+        platform=platform,
+        cell=key,
+        team=leased.run.team,
+        priority=leased.run.priority,
+        shun=shun,
+    )
 
 
 def _digest(token: str) -> str:

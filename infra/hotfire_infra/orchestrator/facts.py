@@ -19,12 +19,17 @@ from hotfire_infra.orchestrator.folds import AttemptFacts, TaskFold
 from hotfire_infra.states import ATTEMPT_LIVE, AttemptState, TaskState
 from hotfire_infra.store import queries
 from hotfire_infra.store.models import Edge, Outbox, Task
+from hotfire_infra.store.prepared import prepare
 from hotfire_infra.store.rows import AttemptRow, CellRow, RunRow, TaskRow
 from hotfire_testframework.contract.failure import FailureClass
 from hotfire_testframework.contract.task import TaskSpec
 
 RESULT = "result"
 """Purpose of an attempt that counts."""
+CLAIMED = f"attempt.{AttemptState.STARTED}"
+"""Topic of the one step of an attempt that the ingest routes make."""
+MOST_NEWS = 2000
+"""Events that are looked at one by one."""
 _DISPUTABLE = frozenset({AttemptState.FAILED, AttemptState.TIMED_OUT})
 
 
@@ -109,7 +114,10 @@ class RunFacts:
     def live_attempts(self) -> Iterator[AttemptRow]:
         """Yield the attempts that are leased or started."""
         for attempt_id, task_id in self.live.items():
-            yield next(row for row in self.attempts[task_id] if row.id == attempt_id)
+            rows = self.attempts[task_id]
+            # The newest, but for a rare case: this is done for thousands in every round.
+            newest = rows[-1].id == attempt_id
+            yield rows[-1] if newest else next(row for row in rows if row.id == attempt_id)
 
     def describe(self, attempt: AttemptRow) -> dict[str, Any]:
         """Return what watchers are told about an attempt: its run and who it is."""
@@ -122,6 +130,18 @@ class RunFacts:
             "number": attempt.number,
         }
         return {"run_id": attempt.run_id, "subject": subject}
+
+
+@dataclass(slots=True)
+class _News:
+    """What others wrote."""
+
+    runs: set[int] = field(default_factory=set)
+    """To be read anew."""
+    attempts: dict[str, None] = field(default_factory=dict)
+    """Attempts that were claimed and nothing else, in their order."""
+    is_more: bool = False
+    """Anything beside claims."""
 
 
 def read_run(connection: Connection, run: RunRow) -> RunFacts:
@@ -176,7 +196,8 @@ class RunBook:
     """The facts of all unfinished runs, and up to which event of the outbox they are true.
 
     Every transition writes an event in its transaction. Events that this process did not write
-    itself are somebody else's doing: the runs that they name are read anew.
+    itself are somebody else's doing. What they name is read anew: the attempt, where a runner has
+    claimed it by the ingest routes, which happens once for each, else the whole run.
     """
 
     runs: dict[int, RunFacts] = field(default_factory=dict)
@@ -204,21 +225,68 @@ class RunBook:
         if newest == self.last_event and not self.is_outdated:
             return False
         self.is_outdated = False
+        news = self._news(connection, newest) if self.runs else _News()
         unfinished = {run.id: run for run in queries.unfinished_runs(connection)}
-        for run_id in set(self.runs) - set(unfinished) | self._changed_by_others(connection):
+        for run_id in set(self.runs) - set(unfinished) | news.runs:
             self.runs.pop(run_id, None)
         for run_id, run in unfinished.items():
             if run_id not in self.runs:
                 self.runs[run_id] = read_run(connection, run)
         self.runs = {run_id: self.runs[run_id] for run_id in unfinished}
-        live = queries.live_attempts(connection)
+        live = queries.live_strangers(connection)
         self.others = {row.id: row for row in live if not self._counts(row)}
+        self._read_claimed(connection, news.attempts)
         self.last_event = newest
         return True
 
-    def _changed_by_others(self, connection: Connection) -> set[int]:
-        query = select(Outbox.run_id).where(Outbox.id > self.last_event).distinct()
-        return {key for key in connection.execute(query).scalars() if key is not None}
+    def keep_up(self, connection: Connection) -> frozenset[int] | None:
+        """Take in the claims since the last look and return the attempts; None: more has happened.
+
+        In the transaction that writes next, so that its own events are known to be ours. What more
+        has happened is left to `look`.
+        """
+        newest = last_event(connection)
+        if newest == self.last_event:
+            return frozenset()
+        news = self._news(connection, newest)
+        if news.is_more or self.last_event < 0:
+            return None
+        claimed = self._read_claimed(connection, news.attempts)
+        self.last_event = newest
+        return frozenset(claimed)
+
+    def _news(self, connection: Connection, newest: int) -> _News:
+        news = _News()
+        if newest - self.last_event > MOST_NEWS:
+            query = select(Outbox.run_id).where(Outbox.id > self.last_event).distinct()
+            news.runs = {key for key in connection.execute(query).scalars() if key is not None}
+            news.is_more = True
+            return news
+        for topic, run_id, payload in connection.execute(_NEWS, {"the_id": self.last_event}):
+            if topic == CLAIMED and run_id in self.runs and payload.get("attempt"):
+                news.attempts[payload["attempt"]] = None
+                continue
+            news.is_more = True
+            if run_id is not None:
+                news.runs.add(run_id)
+        return news
+
+    def _read_claimed(self, connection: Connection, ulids: Iterable[str]) -> list[int]:
+        read = []
+        for ulid in ulids:
+            attempt = queries.attempt_by_ulid(connection, ulid)
+            if attempt is not None:
+                self.note_attempt(attempt)
+                read.append(attempt.id)
+        return read
+
+    def read_again(self, connection: Connection, attempt: AttemptRow) -> None:
+        """Take in what somebody else wrote to an attempt: records, or its lease."""
+        fresh = queries.attempt_by_ulid(connection, attempt.ulid)
+        if fresh is None or fresh.state is not attempt.state:
+            self.forget_run(attempt.run_id)
+        else:
+            self.replace_attempt(fresh)
 
     def live_attempts(self) -> list[AttemptRow]:
         """Return the attempts that are leased or started, oldest first."""
@@ -262,10 +330,16 @@ class RunBook:
 
 def last_event(connection: Connection) -> int:
     """Return the id of the newest event, 0 before the first."""
-    return int(connection.execute(_LAST_EVENT).scalar() or 0)
+    (newest,) = _LAST_EVENT.row(connection) or (None,)
+    return int(newest or 0)
 
 
-_LAST_EVENT = select(func.max(Outbox.id))
+_LAST_EVENT = prepare(select(func.max(Outbox.id)))
+_NEWS = (
+    select(Outbox.topic, Outbox.run_id, Outbox.payload)
+    .where(Outbox.id > bindparam("the_id"))
+    .order_by(Outbox.id)
+)
 
 
 def attempt_facts(attempt: AttemptRow, disputed: Collection[int] = ()) -> AttemptFacts:
@@ -285,10 +359,12 @@ def attempt_facts(attempt: AttemptRow, disputed: Collection[int] = ()) -> Attemp
 
 def read_spec(connection: Connection, task_id: int) -> TaskSpec:
     """Read the whole specification of a task."""
-    return TaskSpec.from_json(connection.execute(_SPEC, {"the_id": task_id}).scalar_one())
+    row = _SPEC.row(connection, the_id=task_id)
+    assert row is not None
+    return TaskSpec.from_json(row[0])
 
 
-_SPEC = select(Task.spec).where(Task.id == bindparam("the_id"))
+_SPEC = prepare(select(Task.spec).where(Task.id == bindparam("the_id")))
 
 
 class TermsCache:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, bindparam, select
 
 from hotfire_infra.errors import BlobMissingError, PlanRefusedError
 from hotfire_infra.states import AttemptState
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Artifact, Attempt, Cell, Task
+from hotfire_infra.store.prepared import prepare
 from hotfire_infra.store.rows import RunRow, TaskRow
 from hotfire_testframework.contract.task import (
     InputSpec,
@@ -109,12 +110,14 @@ def expected_tests(
     store: Store, connection: Connection, task: TaskRow, spec: TaskSpec
 ) -> tuple[str, ...]:
     """Return the tests that one task must report: its shard of the cell's frozen inventory."""
-    query = select(Cell.inventory_digest).where(Cell.id == task.cell_id)
-    digest = connection.execute(query).scalar()
+    (digest,) = _INVENTORY.row(connection, the_id=task.cell_id) or (None,)
     if digest is None:
         return ()
     tests = read_inventory(store, digest)
     return expected_of_spec(spec, task.shards, tests)
+
+
+_INVENTORY = prepare(select(Cell.inventory_digest).where(Cell.id == bindparam("the_id")))
 
 
 def read_inventory(store: Store, digest: str) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from hotfire_infra.orchestrator.fleet import Fleet, Seats
 from hotfire_infra.orchestrator.handover import HandOver
 from hotfire_infra.orchestrator.holds import HoldKeeper
 from hotfire_infra.orchestrator.lock import LEADER_SECONDS, HeldLock
+from hotfire_infra.orchestrator.look_memory import LookMemory
 from hotfire_infra.orchestrator.merge_base import MergeBaseRuns
 from hotfire_infra.orchestrator.progress import Progress
 from hotfire_infra.orchestrator.queue_keeper import QueueKeeper
@@ -82,6 +83,7 @@ class Orchestrator:
     """Free devices while the queue is decided on."""
     _terms: TermsCache = field(init=False)
     _waiting: WaitingNotes = field(init=False)
+    _memory: LookMemory = field(init=False)
     _touched_ns: int = 0
     _reuse: ReuseBook = field(init=False)
     _merge_base: MergeBaseRuns = field(init=False)
@@ -91,6 +93,7 @@ class Orchestrator:
         self.queue = QueueKeeper(self.store, self.executor, self.configuration.queue)
         self._terms = TermsCache(counts_attempts=self.executor.capacity.counts_attempts)
         self._waiting = WaitingNotes(self.store)
+        self._memory = LookMemory(self.store.clock, self.executor)
         sections = self.configuration.schedules
         self._scheduler = Scheduler(self.store, sections, self.launcher, self.lock)
         self._reuse = ReuseBook(self.store, self.executor, self.cache)
@@ -123,15 +126,14 @@ class Orchestrator:
         self.sweep()
         while not stop.is_set():
             try:
-                changed = self.round()
+                changed = self._memory.timed(self.round)
             except (DatabaseBusyError, DatabaseUnreachableError) as error:
                 log.warning("the round is repeated: %s", error)
                 stop.wait(RETRY_SECONDS)
                 continue
             if not forever and not changed and not self.book.runs:
                 return
-            if not changed:
-                self.executor.wait(IDLE_SECONDS)
+            self._memory.pause(stop, IDLE_SECONDS, has_changed=changed)
 
     def round(self) -> bool:
         """Do all that can be done now; True if anything moved.
@@ -145,6 +147,7 @@ class Orchestrator:
             self.book.forget()
             self.fleet.forget()
             self.queue.line.forget()
+            self._memory.forget()
             raise
 
     def _round(self) -> bool:
@@ -198,18 +201,20 @@ class Orchestrator:
 
     def _look(self) -> list[Look]:
         attendant = self._attendant()
-        live = self.book.live_attempts()
         looks = []
-        for attempt in live:
+        for attempt in self._memory.begin(self.book.live_attempts()):
             facts = self.book.runs.get(attempt.run_id)
+            is_cancelled = facts is not None and facts.is_cancelled
+            is_ahead = attempt in self.queue.line
+            if not (is_cancelled or is_ahead) and self._memory.recall(attempt):
+                continue
+            grace = self._terms[attempt.task_id].grace_seconds
             with self._about(attempt):
                 look = attendant.look(
-                    attempt,
-                    is_cancelled=facts is not None and facts.is_cancelled,
-                    grace_seconds=self._terms[attempt.task_id].grace_seconds,
-                    is_ahead=attempt in self.queue.line,
+                    attempt, is_cancelled=is_cancelled, grace_seconds=grace, is_ahead=is_ahead
                 )
                 attendant.answer_again(look)
+            self._memory.note(attempt, look)
             looks.append(look)
         return looks
 
@@ -219,7 +224,7 @@ class Orchestrator:
             or any(look.needs_writing for look in looks)
             or any(facts.touched for facts in self.book.runs.values())
             or self.fleet.needs_writing
-            or self._waiting.have_changed(self.book, looks)
+            or self._waiting.have_changed(self.book, self._memory.all)
             or self._queue_has_work()
         )
 
@@ -231,10 +236,11 @@ class Orchestrator:
         has_moved = bool(refused)
         with self.lock.writing() as connection:
             serialise(connection, OUTBOX)
-            is_alone = last_event(connection) == self.book.last_event
+            claimed = self.book.keep_up(connection)
             self._touch(connection)
             for look in looks:
-                if look.needs_writing:
+                # What was claimed since the look is looked at anew.
+                if look.needs_writing and look.attempt.id not in (claimed or ()):
                     settled = self._settle_one(connection, look, leased)
                     effects += settled.effects
                     chores += settled.chores
@@ -246,11 +252,11 @@ class Orchestrator:
             self._fold(connection, refused)
             leased += self._dispatch(connection)
             effects += self._grant_seated(connection, looks)
-            self._waiting.write(connection, self.book, looks)
+            self._waiting.write(connection, self.book, self._memory.all)
             self.at(CrashPoint.LEASED)
             newest = last_event(connection)
-        has_moved |= newest != self.book.last_event
-        if is_alone:
+        has_moved |= newest != self.book.last_event or bool(claimed)
+        if claimed is not None:
             self.book.last_event = newest
         self.at(CrashPoint.COMMITTED)
         self._act(effects, leased, chores)
@@ -267,7 +273,7 @@ class Orchestrator:
             self.fleet.note_end(settled.attempt)
             self.queue.line.note(settled.attempt)
         if settled.attempt is None:
-            self.book.forget_run(attempt.run_id)
+            self.book.read_again(connection, attempt)
         elif settled.has_moved:
             self.book.note_attempt(settled.attempt)
         else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, bindparam, update
+from sqlalchemy import Connection, Table, bindparam
 
 from hotfire_infra.executors.demands import with_demand
 from hotfire_infra.executors.protocol import Executor
@@ -22,15 +22,22 @@ from hotfire_infra.states import ATTEMPT_LIVE, TASK_TERMINAL, RunState, TaskStat
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Cell, Task
+from hotfire_infra.store.prepared import prepare
 from hotfire_infra.store.rows import CellRow, TaskRow
 from hotfire_infra.store.transitions import Move, move, publish
 from hotfire_testframework.contract.outcomes import Verdict
 
-_UPDATE_CELL = (
+_UPDATE_CELL = prepare(
     cast("Table", Cell.__table__)
     .update()
     .where(Cell.id == bindparam("the_id"))
     .values({name: bindparam(name) for name in ("state", "verdict", "reason", "failure_class")})
+)
+_NOTE_DIGEST = prepare(
+    cast("Table", Task.__table__)
+    .update()
+    .where(Task.id == bindparam("the_id"))
+    .values({name: bindparam(name) for name in ("action_digest", "origin_attempt_id")})
 )
 
 
@@ -173,7 +180,7 @@ class Progress:
         origin_id = None if origin is None else origin.attempt_id
         if digest is not None:
             values = {"action_digest": digest, "origin_attempt_id": origin_id}
-            connection.execute(update(Task).where(Task.id == task.id).values(**values))
+            _NOTE_DIGEST.run(connection, the_id=task.id, **values)
             facts.note_task(task.id, origin_attempt_id=origin_id)
         return (None, "") if origin is None else (TaskState.REUSED, origin.reason)
 
@@ -242,10 +249,11 @@ class Progress:
             for task_id in facts.tasks_of_cell[cell.id]
             for attempt in facts.attempts.get(task_id, ())[-1:]
         ]
-        attempts += queries.origins_of_cell(connection, facts.run.id, cell.key)
+        if any(facts.tasks[key].origin_attempt_id for key in facts.tasks_of_cell[cell.id]):
+            attempts += queries.origins_of_cell(connection, facts.run.id, cell.key)
         tests = write_verdicts(self.store, connection, facts.run, cell, tasks, attempts)
         if all(task.state in _REPORTED and not task.crashed_tests for task in tasks):
-            record_inventory(self.store, connection, facts.run, cell, attempts)
+            record_inventory(self.store, connection, facts.run, cell, attempts, set(tests))
         folded = fold_cell(tasks, tests)
         failure = folded.failure_class.value if folded.failure_class else None
         verdict = folded.verdict or Verdict.MISSING
@@ -268,7 +276,7 @@ class Progress:
             "reason": reason,
             "failure_class": failure_class,
         }
-        connection.execute(_UPDATE_CELL, {"the_id": cell.id, **values})
+        _UPDATE_CELL.run(connection, the_id=cell.id, **values)
         facts.note_cell(cell.id, **values)
         names = {"cell": cell.key, "task": cell.task, "platform": cell.platform}
         publish(

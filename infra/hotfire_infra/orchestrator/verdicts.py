@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, insert, select
 
 from hotfire_infra.orchestrator.folds import TaskFold, fold_test
 from hotfire_infra.orchestrator.gone import Absent, judge_absent, note_gone
@@ -28,6 +28,7 @@ from hotfire_infra.store.models import (
 from hotfire_infra.store.models import (
     Verdict as VerdictTable,
 )
+from hotfire_infra.store.prepared import prepare
 from hotfire_infra.store.rows import AttemptRow, CellRow, RunRow
 from hotfire_testframework.contract.canonical import canonical_json
 from hotfire_testframework.contract.failure import FailureClass
@@ -107,9 +108,7 @@ def write_verdicts(
         whose = (run.id, cell.id, test, cell.variant_id)
         ran = (had.attempt_id, had.seq, len(had.outcomes), had.duration_ns)
         rows.append((*whose, verdict.value, failure, *ran, message, is_new))
-    connection.execute(
-        delete(VerdictTable).where(VerdictTable.run_id == run.id, VerdictTable.cell_id == cell.id)
-    )
+    _FORGET_VERDICTS.run(connection, the_run=run.id, the_cell=cell.id)
     results.insert_rows(connection, results.VERDICT, rows)
     return verdicts
 
@@ -130,27 +129,56 @@ def _judgement(connection: Connection, folds: Sequence[TaskFold], absent: Absent
 
 def _tries_of(connection: Connection, attempts: Sequence[int]) -> dict[int, _Tries]:
     tries: dict[int, _Tries] = {}
-    query = (
-        select(
-            Result.test_id,
-            Result.attempt_id,
-            Result.seq,
-            Result.outcome,
-            Result.failure_class,
-            Result.duration_ns,
-            Result.message_id,
-        )
-        .where(Result.attempt_id.in_(attempts))
-        .order_by(Result.attempt_id, Result.seq)
-    )
-    for row in connection.execute(query):
+    for row in connection.execute(_TRIES, {"attempts": attempts}):
         tries.setdefault(row.test_id, _Tries()).add(row)
     return tries
 
 
 def _collected_by(connection: Connection, attempts: Sequence[int]) -> set[int]:
-    query = select(Collected.test_id).where(Collected.attempt_id.in_(attempts))
-    return set(connection.execute(query).scalars())
+    return set(connection.execute(_COLLECTED, {"attempts": attempts}).scalars())
+
+
+# Built once: building a statement costs more than executing it, and these come with every cell.
+_ATTEMPTS: BindParameter[Sequence[int]] = bindparam("attempts", expanding=True)
+_TRIES = (
+    select(
+        Result.test_id,
+        Result.attempt_id,
+        Result.seq,
+        Result.outcome,
+        Result.failure_class,
+        Result.duration_ns,
+        Result.message_id,
+    )
+    .where(Result.attempt_id.in_(_ATTEMPTS))
+    .order_by(Result.attempt_id, Result.seq)
+)
+_COLLECTED = select(Collected.test_id).where(Collected.attempt_id.in_(_ATTEMPTS))
+_COLLECTED_NAMES = (
+    select(Test.module, Test.scheme, Test.name)
+    .join(Collected, Collected.test_id == Test.id)
+    .where(Collected.attempt_id.in_(_ATTEMPTS))
+    .distinct()
+)
+_FORGET_VERDICTS = prepare(
+    delete(VerdictTable).where(
+        VerdictTable.run_id == bindparam("the_run"), VerdictTable.cell_id == bindparam("the_cell")
+    )
+)
+_PURPOSE = prepare(select(Run.purpose).where(Run.id == bindparam("the_id")))
+_KNOWN_INVENTORY = prepare(
+    select(Inventory.digest).where(Inventory.digest == bindparam("the_digest"))
+)
+_OF_CELL = (
+    RecordedInventory.pipeline == bindparam("the_pipeline"),
+    RecordedInventory.cell_key == bindparam("the_cell"),
+)
+_FORGET_INVENTORY = prepare(delete(RecordedInventory).where(*_OF_CELL))
+_KEEP_INVENTORY = prepare(
+    insert(RecordedInventory).values(
+        {name: bindparam(name) for name in ("pipeline", "cell_key", "digest", "run_id")}
+    )
+)
 
 
 def _expected(store: Store, connection: Connection, cell: CellRow) -> frozenset[int]:
@@ -174,28 +202,30 @@ def _note(connection: Connection, text: str) -> int | None:
 
 
 def record_inventory(
-    store: Store, connection: Connection, run: RunRow, cell: CellRow, attempts: Iterable[AttemptRow]
+    store: Store,
+    connection: Connection,
+    run: RunRow,
+    cell: CellRow,
+    attempts: Iterable[AttemptRow],
+    verdicts: Container[Verdict],
 ) -> None:
     """Remember the expectation of the next plan: what a cell collected, and what it lost.
 
     A test that is missing stays expected until it is proved gone, or somebody accepts the loss.
+    `verdicts`: those that were written for the cell.
     """
-    purpose = connection.execute(select(Run.purpose).where(Run.id == run.id)).scalar()
-    if purpose != "result":
+    if _PURPOSE.row(connection, the_id=run.id) != ("result",):
         return  # What an old commit collects is no expectation of the next one.
     counted = [attempt.id for attempt in attempts if attempt.state in ATTEMPT_COUNTED]
-    query = (
-        select(Test.module, Test.scheme, Test.name)
-        .join(Collected, Collected.test_id == Test.id)
-        .where(Collected.attempt_id.in_(counted))
-        .distinct()
-    )
-    found = {"/".join(parts) for parts in connection.execute(query)} - _uncollected_of(
-        connection, cell
-    )
+    collected = connection.execute(_COLLECTED_NAMES, {"attempts": counted})
+    found = {"/".join(parts) for parts in collected}
+    if Verdict.ERRORED in verdicts:
+        found -= _uncollected_of(connection, cell)
     if not found:
         return
-    found |= _missing_of(connection, cell) | _left_out_of(connection, cell)
+    if Verdict.MISSING in verdicts:
+        found |= _missing_of(connection, cell)
+    found |= _left_out_of(connection, cell)
     keep_inventory(store, connection, run, cell, sorted(found))
 
 
@@ -257,12 +287,9 @@ def keep_inventory(
     """Make a sorted list of tests what the next plan expects of a cell."""
     blob = store.blobs.put_bytes(canonical_json(list(tests)))
     results.insert_rows(connection, results.BLOB, [(blob.sha256, blob.size)])
-    known = select(Inventory.digest).where(Inventory.digest == blob.sha256)
-    if connection.execute(known).scalar() is None:
+    if _KNOWN_INVENTORY.row(connection, the_digest=blob.sha256) is None:
         row = {"digest": blob.sha256, "sha256": blob.sha256, "tests": len(tests)}
         connection.execute(insert(Inventory).values(**row))
+    _FORGET_INVENTORY.run(connection, the_pipeline=run.pipeline, the_cell=cell.key)
     identity = {"pipeline": run.pipeline, "cell_key": cell.key}
-    connection.execute(delete(RecordedInventory).filter_by(**identity))
-    connection.execute(
-        insert(RecordedInventory).values(**identity, digest=blob.sha256, run_id=run.id)
-    )
+    _KEEP_INVENTORY.run(connection, **identity, digest=blob.sha256, run_id=run.id)

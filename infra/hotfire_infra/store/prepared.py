@@ -6,11 +6,11 @@ of that. Values are turned as SQLAlchemy turns them, so nobody can tell by what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, Update
+from sqlalchemy import Connection, Delete, Insert, Select, Update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeEngine
 
@@ -18,6 +18,7 @@ from hotfire_infra.store.postgres import is_postgres
 
 _DIALECT = sqlite.dialect()
 
+Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete
 Turn = Callable[[Any], Any] | None
 
 
@@ -25,12 +26,14 @@ Turn = Callable[[Any], Any] | None
 class Prepared:
     """A statement and its text for SQLite; `prepare` makes one."""
 
-    statement: Select[*tuple[Any, ...]] | Update
+    statement: Statement
     text: str
     names: tuple[str, ...]
     """Of its values, in the order of their marks."""
     inward: tuple[Turn, ...]
     outward: tuple[Turn, ...]
+    fixed: Mapping[str, Any]
+    """Values that stand in the statement itself."""
 
     def row(self, connection: Connection, **values: Any) -> tuple[Any, ...] | None:
         """Return the first row of a query; None where there is none."""
@@ -40,29 +43,36 @@ class Prepared:
         row = self._on_driver(connection, values).fetchone()
         return None if row is None else _turned(self.outward, row)
 
-    def run(self, connection: Connection, **values: Any) -> None:
-        """Do what returns nothing."""
+    def rows(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
+        """Return all rows of a query."""
         if is_postgres(connection):
-            connection.execute(self.statement, values)
-        else:
-            self._on_driver(connection, values)
+            return [tuple(row) for row in connection.execute(self.statement, values)]
+        return [_turned(self.outward, row) for row in self._on_driver(connection, values)]
+
+    def run(self, connection: Connection, **values: Any) -> int:
+        """Do what returns nothing; return how many rows it was done to."""
+        if is_postgres(connection):
+            return connection.execute(self.statement, values).rowcount
+        return int(self._on_driver(connection, values).rowcount)
 
     def _on_driver(self, connection: Connection, values: dict[str, Any]) -> Any:
         driver: Any = connection.connection.driver_connection
-        given = [values[name] for name in self.names]
+        given = [values[name] if name in values else self.fixed[name] for name in self.names]
         return driver.execute(self.text, _turned(self.inward, given))
 
 
-def prepare(statement: Select[*tuple[Any, ...]] | Update) -> Prepared:
-    """Return a statement all of whose values are named by `bindparam`."""
+def prepare(statement: Statement) -> Prepared:
+    """Return a statement whose values are named by `bindparam`, or stand in it."""
     compiled: Any = statement.compile(dialect=_DIALECT)
     names = tuple(compiled.positiontup)
+    binds = {name: compiled.binds[name] for name in names}
     columns = statement.selected_columns if isinstance(statement, Select) else ()
     return Prepared(
         statement=statement,
         text=compiled.string,
         names=names,
         inward=tuple(_native(compiled.binds[name].type).bind_processor(_DIALECT) for name in names),
+        fixed={name: bind.effective_value for name, bind in binds.items() if not bind.required},
         outward=tuple(_native(one.type).result_processor(_DIALECT, None) for one in columns),
     )
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select
 from sqlalchemy.orm import aliased
 
 from hotfire_infra.errors import AmbiguousRunError, RunNotFoundError
@@ -29,6 +29,7 @@ from hotfire_infra.store.models import (
     Variant,
     Verdict,
 )
+from hotfire_infra.store.prepared import prepare
 from hotfire_infra.store.queries_pending import pending_of_cells, still_pending
 from hotfire_infra.store.rows import (
     AttemptRow,
@@ -327,14 +328,29 @@ def live_attempts(connection: Connection) -> tuple[AttemptRow, ...]:
     return tuple(_attempt_row(row) for row in connection.execute(query))
 
 
+def live_strangers(connection: Connection) -> tuple[AttemptRow, ...]:
+    """Return the live attempts that count for no run under way, oldest first."""
+    query = _attempts().join(Run, Run.id == Task.run_id).where(Attempt.state.in_(ATTEMPT_LIVE))
+    query = query.where(or_(Attempt.purpose != "result", Run.state.not_in(RUN_LIVE)))
+    return tuple(_attempt_row(row) for row in connection.execute(query.order_by(Attempt.id)))
+
+
 def attempt_by_ulid(connection: Connection, ulid: str) -> AttemptRow | None:
     """Return the attempt with this id."""
-    row = connection.execute(_ATTEMPT_BY_ULID, {"the_ulid": ulid}).one_or_none()
-    return None if row is None else _attempt_row(row)
+    row = _ATTEMPT_BY_ULID.row(connection, the_ulid=ulid)
+    if row is None:
+        return None
+    values = dict(zip(_ATTEMPT_COLUMNS, row, strict=True))
+    return AttemptRow(**{**values, "in_flight": tuple(values["in_flight"] or ())})
 
 
 # The orchestrator asks this after every step; building it costs more than executing it.
-_ATTEMPT_BY_ULID = _attempts().where(Attempt.ulid == bindparam("the_ulid"))
+_ATTEMPT_COLUMNS = tuple(AttemptRow.__dataclass_fields__)
+_ATTEMPT_BY_ULID = prepare(
+    select(*(_attempts().selected_columns[name] for name in _ATTEMPT_COLUMNS))
+    .join(Task, Task.id == Attempt.task_id)
+    .where(Attempt.ulid == bindparam("the_ulid"))
+)
 
 
 def verdicts_of(

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Connection, Executable, Select, Table, bindparam, select
+from sqlalchemy import Connection, Table, bindparam, select
 
 from hotfire_infra.states import (
     ATTEMPT_TRANSITIONS,
@@ -20,6 +20,7 @@ from hotfire_infra.states import (
 )
 from hotfire_infra.store.models import Attempt, Base, Device, History, Outbox, Request, Run, Task
 from hotfire_infra.store.postgres import serialise
+from hotfire_infra.store.prepared import Prepared, prepare
 
 OUTBOX = "outbox"
 """Name of the queue of transactions that publish (PostgreSQL gives out ids before the commit)."""
@@ -55,7 +56,7 @@ class Move:
 
 def move(connection: Connection, step: Move, at_ns: int) -> bool:
     """Make a step; False: state or fence forbid it by now, and nothing was written."""
-    seen = connection.execute(_state_of(step.entity), {"the_id": step.entity_id}).scalar()
+    (seen,) = _state_of(step.entity).row(connection, the_id=step.entity_id) or (None,)
     if seen not in states_before(_ENTITIES[step.entity][1], step.to_state):
         return False
     statement = _step(step.entity, tuple(step.values), step.fence is not None)
@@ -67,7 +68,7 @@ def move(connection: Connection, step: Move, at_ns: int) -> bool:
     }
     if step.fence is not None:
         values["the_fence"] = step.fence
-    if connection.execute(statement, values).scalar() is None:
+    if not statement.run(connection, **values):
         return False
     record_history(connection, step, seen, at_ns)
     return True
@@ -75,9 +76,9 @@ def move(connection: Connection, step: Move, at_ns: int) -> bool:
 
 # Building a statement costs more than executing it, and these are executed for every step.
 @cache
-def _state_of(entity: str) -> Select[Any]:
+def _state_of(entity: str) -> Prepared:
     table = _ENTITIES[entity][0].__table__
-    return select(table.c[_state_column(entity)]).where(table.c.id == bindparam("the_id"))
+    return prepare(select(table.c[_state_column(entity)]).where(table.c.id == bindparam("the_id")))
 
 
 def _state_column(entity: str) -> str:
@@ -85,18 +86,25 @@ def _state_column(entity: str) -> str:
 
 
 @cache
-def _step(entity: str, columns: tuple[str, ...], is_fenced: bool) -> Executable:
+def _step(entity: str, columns: tuple[str, ...], is_fenced: bool) -> Prepared:
     table = cast("Table", _ENTITIES[entity][0].__table__)
     state = _state_column(entity)
     guard = [table.c.id == bindparam("the_id"), table.c[state] == bindparam("seen")]
     if is_fenced:
         guard.append(table.c.fence == bindparam("the_fence"))
     values: dict[str, Any] = {name: bindparam(name) for name in (state, *columns)}
-    return table.update().where(*guard).values(values).returning(table.c.id)
+    return prepare(table.update().where(*guard).values(values))
 
 
-_INSERT_HISTORY = cast("Table", History.__table__).insert()
-_INSERT_EVENT = cast("Table", Outbox.__table__).insert()
+def _insertion(model: type[Base], *names: str) -> Prepared:
+    table = cast("Table", model.__table__)
+    return prepare(table.insert().values({name: bindparam(name) for name in names}))
+
+
+_INSERT_HISTORY = _insertion(
+    History, "entity", "entity_id", "from_state", "to_state", "reason", "at_ns", "by"
+)
+_INSERT_EVENT = _insertion(Outbox, "topic", "run_id", "payload", "created_ns")
 
 
 def record_history(connection: Connection, step: Move, from_state: str | None, at_ns: int) -> None:
@@ -110,7 +118,7 @@ def record_history(connection: Connection, step: Move, from_state: str | None, a
         "at_ns": at_ns,
         "by": step.by,
     }
-    connection.execute(_INSERT_HISTORY, row)
+    _INSERT_HISTORY.run(connection, **row)
     publish(
         connection,
         topic=f"{step.entity}.{step.to_state}",
@@ -134,4 +142,4 @@ def publish(
     """
     serialise(connection, OUTBOX)
     row = {"topic": topic, "run_id": run_id, "payload": dict(payload), "created_ns": at_ns}
-    connection.execute(_INSERT_EVENT, row)
+    _INSERT_EVENT.run(connection, **row)

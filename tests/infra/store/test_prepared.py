@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import JSON, bindparam, literal_column, select, update
+from sqlalchemy import JSON, bindparam, delete, literal_column, select, update
 
 from hotfire_infra.errors import DatabaseDamagedError
 from hotfire_infra.states import AttemptState
@@ -43,6 +43,29 @@ def test_values_come_back_as_they_were_given(store, attempt):
 def test_what_is_not_there_is_none(store, attempt):
     with store.writing() as connection:
         assert prepare(ONE).row(connection, the_id=attempt + 1000) is None
+
+
+def test_all_rows_come_and_values_in_the_statement_stay(store, attempt):
+    text = select(Attempt.id, Attempt.state).where(Attempt.executor == "fake").order_by(Attempt.id)
+    with store.writing() as connection:
+        assert prepare(text).rows(connection) == [(attempt, AttemptState.PASSED)]
+        assert prepare(text.limit(1)).row(connection) == (attempt, AttemptState.PASSED)
+        assert prepare(text.where(Attempt.id < 0)).rows(connection) == []
+
+
+def test_it_says_to_how_many_rows_something_was_done(store, attempt):
+    gone = prepare(delete(Attempt).where(Attempt.id == bindparam("the_id")))
+    guarded = prepare(
+        update(Attempt.__table__)
+        .where(Attempt.id == bindparam("the_id"), Attempt.fence == bindparam("the_fence"))
+        .values(holder=bindparam("holder"))
+    )
+    with store.writing() as connection:
+        fence = connection.execute(select(Attempt.fence)).scalar()
+        assert guarded.run(connection, the_id=attempt, the_fence=fence, holder="x") == 1
+        assert guarded.run(connection, the_id=attempt, the_fence=fence + 1, holder="y") == 0
+        assert gone.run(connection, the_id=attempt + 1000) == 0
+        assert connection.execute(select(Attempt.holder)).scalar() == "x"
 
 
 def test_a_value_that_cannot_be_read_is_damage(tmp_path):

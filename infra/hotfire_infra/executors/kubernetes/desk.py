@@ -18,6 +18,7 @@ from typing import Any
 from hotfire_infra.errors import ClusterError
 from hotfire_infra.executors.kubernetes import names
 from hotfire_infra.executors.kubernetes.cluster import Access, Cluster, Object, Trouble
+from hotfire_infra.executors.kubernetes.events import read_event
 from hotfire_infra.executors.kubernetes.hands import Hands, Work
 from hotfire_infra.executors.kubernetes.jobs import job_of, secret_of
 from hotfire_infra.executors.kubernetes.overlooked import Overlooked
@@ -51,8 +52,8 @@ log = logging.getLogger(__name__)
 KUEUE_SECONDS = 60.0
 """How often it is asked whether the cluster has Kueue: it may come, and go, while we run."""
 JANITOR_SECONDS = 5.0
-POD_SECONDS, EVENT_SECONDS = 10.0, 120.0
-"""When a Job without a pod is asked about, and how often again."""
+POD_SECONDS, EVENT_SECONDS = 10.0, 15.0
+"""When Jobs without a pod are asked about, and how often again."""
 CREATE = "create"
 """All creating pauses together."""
 JOB_WATCH, POD_WATCH, WORKLOAD_WATCH = "jobs", "pods", "workloads"
@@ -80,7 +81,7 @@ class Desk:
     _is_kueue_known: bool = False
     _made_ns: dict[Ulid, int] = field(default_factory=dict)
     _troubles: dict[Ulid, str] = field(default_factory=dict)
-    _asked_ns: dict[Ulid, int] = field(default_factory=dict)
+    _events_ns: int = -(10**18)
     _failures: dict[Ulid, Evidence] = field(default_factory=dict)
     _runner: str | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -98,9 +99,23 @@ class Desk:
         self.hands = Hands(count=limits.connections, per_second=limits.requests_per_second)
         self._overlooked = Overlooked(self.cluster, self.hands, self.news)
         self.sightings = Sightings(
-            on_news=lambda _attempt: self.news.set(),
+            on_news=self._heard,
             on_eviction=self._evicted,
             on_listed=self._clear_leftovers,
+        )
+
+    def _heard(self, attempt: Ulid) -> None:
+        """Wake the round for what it is to act on; the rest it sees when it comes by."""
+        if self.sightings.is_urgent(attempt):
+            self.news.set()
+
+    def mark(self, attempt: Ulid) -> tuple[object, ...]:
+        """Return what is another as soon as anything else is to be said of an attempt."""
+        return (
+            self.sightings.version(attempt),
+            attempt in self._made_ns,
+            self._troubles.get(attempt),
+            attempt in self._failures,
         )
 
     # Starting and ending.
@@ -131,7 +146,7 @@ class Desk:
     ) -> Watcher[Any]:
         return Watcher(
             name=name, cluster=self.cluster, path=path, parse=parse, sink=sink,
-            selector=selector, pace=self.pace,
+            selector=selector, decode=read_event, pace=self.pace,
         )  # fmt: skip
 
     def _repeat(
@@ -234,7 +249,7 @@ class Desk:
     def _made_or_there(self, path: str, wanted: Object, attempt: Ulid) -> str:
         """Make an object; return its UID, or that of the same one made before."""
         try:
-            found = self.cluster.request("POST", path, body=wanted)
+            found = self.cluster.request("POST", path, body=wanted, is_brief=True)
         except ClusterError as error:
             if error.trouble != Trouble.CONFLICT:
                 raise
@@ -295,26 +310,28 @@ class Desk:
 
     def why_no_pod(self, attempt: Ulid) -> str:
         """Return why the Job's controller makes no pod; it is asked where that takes long."""
-        made = self._made_ns.get(attempt, 0)
-        if self.mono_ns() - made > POD_SECONDS * 1e9:
+        now = self.mono_ns()
+        if (
+            now - self._made_ns.get(attempt, 0) > POD_SECONDS * 1e9
+            and now - self._events_ns > EVENT_SECONDS * 1e9
+        ):
+            self._events_ns = now
             work = Work(
-                key=f"events {attempt}", do=lambda: self._ask_events(attempt),
-                give_up=lambda _error: None, patience_seconds=0,
-            )  # fmt: skip
-            if self.mono_ns() - self._asked_ns.get(attempt, 0) > EVENT_SECONDS * 1e9:
-                self._asked_ns[attempt] = self.mono_ns()
-                self.hands.take(work)
+                key="events", do=self._ask_events, give_up=lambda _error: None, patience_seconds=0
+            )
+            self.hands.take(work)
         return self._troubles.get(attempt, "")
 
-    def _ask_events(self, attempt: Ulid) -> None:
-        name = names.job_name(attempt)
+    def _ask_events(self) -> None:
+        """Ask once for all Jobs: thousands may wait for their pods in a cluster that is busy."""
         path = f"/api/v1/namespaces/{self.section.namespace}/events"
-        fields = f"involvedObject.name={name},reason=FailedCreate"
-        found = self.cluster.get(path, fieldSelector=fields, limit="1").get("items") or []
-        if found:
-            words = " ".join(str(found[0].get("message", "")).split())[:300]
+        fields = "involvedObject.kind=Job,reason=FailedCreate"
+        for event in self.cluster.get(path, fieldSelector=fields, limit="500").get("items") or ():
+            attempt = names.attempt_of(str((event.get("involvedObject") or {}).get("name", "")))
+            if attempt is None or self.sightings.version(attempt) == 0:
+                continue
+            words = " ".join(str(event.get("message", "")).split())[:300]
             self._troubles[attempt] = f"FailedCreate: {words}"
-            self.news.set()
 
     def _silence(self) -> str:
         watcher = self.watchers.get(JOB_WATCH)
@@ -387,7 +404,7 @@ class Desk:
     def _remove(self, path: str, options: Object) -> None:
         body = {"kind": "DeleteOptions", "apiVersion": "v1", **options}
         try:
-            self.cluster.request("DELETE", path, body=body)
+            self.cluster.request("DELETE", path, body=body, is_brief=True)
         except ClusterError as error:
             # Gone, or another one of the same name: nothing of ours is left.
             if error.trouble not in (Trouble.ABSENT, Trouble.CONFLICT):
@@ -422,7 +439,6 @@ class Desk:
         """Keep nothing of an attempt in memory."""
         self._made_ns.pop(attempt, None)
         self._troubles.pop(attempt, None)
-        self._asked_ns.pop(attempt, None)
         self._failures.pop(attempt, None)
         self.sightings.forget(attempt)
 

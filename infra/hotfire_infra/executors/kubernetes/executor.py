@@ -14,9 +14,10 @@ what the ingest routes lay there:
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,7 @@ class KubernetesExecutor:
     _told_ns: dict[Ulid, int] = field(default_factory=dict)
     _placed: set[Ulid] = field(default_factory=set)
     """Attempts whose node is noted."""
+    _claimed: set[Ulid] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._pushed = PushedExecutor(self.root, self.clock)
@@ -165,6 +167,8 @@ class KubernetesExecutor:
         if told is not None:
             return told
         is_claimed = spool.claim_request() is not None
+        if is_claimed:
+            self._claimed.add(attempt)
         cancelled = self._pushed.attach(attempt)
         if cancelled.life is Life.ENDED:
             return replace(cancelled, evidence=evidence_of(seen))
@@ -172,6 +176,17 @@ class KubernetesExecutor:
         if failed is not None and not is_claimed:
             return _ended(seen, None, (failed,))
         return self._by_cluster(attempt, spool, seen, is_claimed=is_claimed)
+
+    def mark(self, attempt: Ulid) -> Hashable:
+        """Return what changes with what is known of an attempt: files of its own, and the news."""
+        root = f"{self.root}/{attempt}"
+        if attempt not in self._claimed:
+            return (_state_of(root), *self._desk.mark(attempt))
+        # Its heartbeats change the directory all the time.
+        ended = _state_of(f"{root}/exit")
+        patience = self.clock.mono_ns() // 10**9 if ended else 0
+        stream = _state_of(f"{root}/stream.jsonl")
+        return (ended, patience, stream, *self._desk.mark(attempt))
 
     def _avoid(self, order: Order) -> tuple[str, ...]:
         """Return the nodes that an order is to keep off: those that spoiled its task before.
@@ -304,6 +319,7 @@ class KubernetesExecutor:
         self._pushed.release(attempt)
         self._told_ns.pop(attempt, None)
         self._placed.discard(attempt)
+        self._claimed.discard(attempt)
         if was_submitted and not (root / "job.deleted").exists():
             self._desk.start()
             self._desk.delete(attempt)
@@ -319,6 +335,15 @@ class KubernetesExecutor:
     def close(self) -> None:
         """Let the cluster go; Jobs go on, the next process finds them."""
         self._desk.close()
+
+
+def _state_of(path: str) -> tuple[int, int] | None:
+    """Return when a file or directory changed last, and its size; None: there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  # a Path costs ten times the call
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def _has_ended(pod: PodSight | None) -> bool:

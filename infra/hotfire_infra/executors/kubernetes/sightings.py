@@ -241,6 +241,8 @@ class Seen:
     """Its Job was seen at least once."""
     evicted: Condition | None = None
     """Kueue took its place back; that stays so, whatever Kueue does with the Job after it."""
+    version: int = 0
+    """Another one after each change."""
     since_ns: Mapping[str, int] = field(default_factory=dict)
     """By the monotonic clock here, when its pod was first seen `placed`, `running`, `deleted`."""
 
@@ -258,6 +260,7 @@ class Sightings:
     mono_ns: Callable[[], int] = time.monotonic_ns
     jobs_listed_ns: int | None = None
     """When the last whole list of Jobs began, by the monotonic clock."""
+    _changes: int = 0
     _seen: dict[Ulid, Seen] = field(default_factory=dict)
     _minded: set[Ulid] = field(default_factory=set)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -287,8 +290,29 @@ class Sightings:
     def __len__(self) -> int:
         return len(self._seen)
 
+    def version(self, attempt: Ulid) -> int:
+        """Return what is another one as soon as anything else is known of an attempt."""
+        return self._seen.get(attempt, NOTHING).version
+
+    def is_urgent(self, attempt: Ulid) -> bool:
+        """Whether what is known of an attempt that is asked about may end it; words may wait."""
+        seen = self._seen.get(attempt)
+        if seen is None or attempt not in self._minded:
+            return False
+        pod, job = seen.pod, seen.job
+        has_ended = pod is not None and (pod.is_over or pod.is_deleted)
+        return (
+            has_ended
+            or seen.evicted is not None
+            or (job.condition("Failed") is not None if job is not None else seen.was_there)
+        )
+
     def _entry(self, attempt: Ulid) -> Seen:
-        return self._seen.setdefault(attempt, Seen())
+        """Return what is to be changed; called with the lock."""
+        found = self._seen.setdefault(attempt, Seen())
+        self._changes += 1
+        found.version = self._changes
+        return found
 
     def _drop_if_empty(self, attempt: Ulid) -> None:
         seen = self._seen.get(attempt)

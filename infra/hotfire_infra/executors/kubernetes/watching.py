@@ -86,6 +86,8 @@ class Watcher(Generic[Item]):
     """Key and small value of an object; None: not one of ours."""
     sink: Sink[Item]
     selector: str = ""
+    decode: Callable[[bytes], Object] = json.loads
+    """Of one event, perhaps only the fields that `parse` reads; ValueError where it is none."""
     pace: Pace = field(default_factory=Pace)
     random: random.Random = field(default_factory=random.Random)
     mono_ns: Callable[[], int] = time.monotonic_ns
@@ -188,7 +190,7 @@ class Watcher(Generic[Item]):
         self._answer = answer
         self._note_good(is_event=False)
         try:
-            for event in _events(self.cluster.lines(answer)):
+            for event in _events(self.cluster.lines(answer), self.decode):
                 self._take(event)
                 if self._stop.is_set() or self.mono_ns() >= self._resync_ns:
                     return
@@ -254,12 +256,12 @@ class Watcher(Generic[Item]):
         return seconds * self.random.uniform(0.9, 1.1)
 
 
-def _events(lines: Iterator[bytes]) -> Iterator[Object]:
+def _events(lines: Iterator[bytes], decode: Callable[[bytes], Object]) -> Iterator[Object]:
     for line in lines:
         if not line.strip():
             continue
         try:
-            found = json.loads(line)
+            found = decode(line)
         except ValueError as error:
             raise ClusterError(
                 f"an event of the watch is no JSON: {line[:80]!r}", trouble=Trouble.BROKEN

@@ -389,6 +389,7 @@ def test_a_job_that_gets_no_pod_is_explained_by_its_event(api: FakeApiServer, st
     work = submitted(api, executor)
     api.put("/api/v1/namespaces/hotfire/events", {
         "metadata": {"name": "e"}, "message": "pods is forbidden: violates PodSecurity",
+        "involvedObject": {"kind": "Job", "name": names.job_name(work.attempt)},
     })  # fmt: skip
     executor.desk._made_ns[work.attempt] = 0
     hears(executor, work.attempt, "FailedCreate: pods is forbidden: violates PodSecurity")
