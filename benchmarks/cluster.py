@@ -7,7 +7,7 @@ makes the same Jobs and Secrets with as many threads, hears of their ends by one
 them; it keeps no books. Batches of both alternate, first without Kueue, then with it. Pods are
 simulated and held until the load, which runs beside both, lets them end; for ours it plays their
 runners before (claim, specification, stream, end), all of which comes on top for the same two cores.
-Requests to the API server are not throttled (`requests_per_second`), the backlog is the default.
+The Secret of each pod is read for both, as a kubelet reads it. Limits are those of the product.
 """
 
 from __future__ import annotations
@@ -119,8 +119,8 @@ class Load(StandIn):
         if self.fails:
             end_pod(self.client, pod.name, self.namespace, exit_code="20")
             return
+        token = token_of(self.client, pod.attempt, self.namespace)
         if self.server:
-            token = token_of(self.client, pod.attempt, self.namespace)
             Runner(self.server, pod.attempt, token).play()
             self.told_ns[pod.attempt] = time.time_ns()
         end_pod(self.client, pod.name, self.namespace)
@@ -155,7 +155,6 @@ class Bench:
             "namespace": OURS,
             "tolerations": [{"key": FAKE_TAINT["key"], "operator": "Exists"}],
             "pod_annotations": dict(HOLD),
-            "limits": {"requests_per_second": 10_000},
         }
         # JSON is YAML.
         content = json.dumps({"kubernetes": self.section})

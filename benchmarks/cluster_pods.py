@@ -18,6 +18,7 @@ from typing import Any
 
 from hotfire_infra.executors.kubernetes import names
 from hotfire_infra.executors.kubernetes.cluster import Cluster
+from hotfire_infra.executors.kubernetes.events import read_event
 from hotfire_infra.executors.kubernetes.sightings import PodSight, read_pod
 from hotfire_infra.executors.kubernetes.watching import Watcher
 from hotfire_k8s.api import ApiClient
@@ -152,6 +153,7 @@ class StandIn:
         self._watcher = Watcher(
             name="stand-in", cluster=self.cluster, parse=read_pod, sink=self,
             path=f"/api/v1/namespaces/{self.namespace}/pods", selector=names.SELECTOR,
+            decode=read_event,
         )  # fmt: skip
         self._watcher.start()
 
