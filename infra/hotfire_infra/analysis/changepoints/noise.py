@@ -42,6 +42,10 @@ _SURE, _SURER = 2.06, 0.9
 """Standard errors of the correlation that are added to it, and more of them per unit of it."""
 _CHANCE = 1.4
 """Standard deviations of that in white noise which are not counted."""
+_FAR_SIDE, _CHANCE_OF_LEAN = 1.5, 2.0
+"""Scales from which a value counts for one side, and standard deviations of chance."""
+_LEANING, _MOST_LEANING = 0.35, 0.04
+"""What skewness weighs as unrest, and the most that it may."""
 _SMALLEST = 1e-13
 """Of the level, about a thousand times what rounding does: smaller noise is none."""
 _NORMAL = np.exp(-0.5 * (np.arange(-HALF, HALF + 1) * TICK) ** 2) / math.sqrt(2 * math.pi)
@@ -153,7 +157,26 @@ def fit_noise(values: Floats, carried: Floats, fit: Floats) -> None:
         # Heavy tails: what lies far away comes in twos without being an outlier.
         outliers += 0.5
     fit[OUTLIERS] = outliers
-    fit[UNREST] = _unrest(values, carried, level, scale)
+    unrest = _unrest(values, carried, level, scale)
+    fit[UNREST] = max(unrest, min(_LEANING * _lean(values, carried, level, scale), _MOST_LEANING))
+
+
+@compiled
+def _lean(values: Floats, carried: Floats, level: float, scale: float) -> float:
+    """Return by how much more of the noise lies far on one side, beyond chance: it is skewed.
+
+    The normal density that stands for what was not seen yet has no such tail, and where it is long a
+    few of its values in a row look like another level. In normal noise the difference of the two
+    shares has the standard deviation √(number of both) / n.
+    """
+    own, old = values.size, carried.size
+    high, low = 0, 0
+    for i in range(own + old):
+        z = carried[i] / scale if i < old else (values[i - old] - level) / scale
+        high += z > _FAR_SIDE
+        low += z < -_FAR_SIDE
+    chance = _CHANCE_OF_LEAN * math.sqrt(high + low)
+    return max(0.0, (abs(high - low) - chance) / (own + old))
 
 
 @compiled
