@@ -33,6 +33,8 @@ LOOK_NS = SECOND_NS
 """Reasons are written once a second at most: people read them, nothing is decided by them."""
 SMALLEST = Need(cpus=1, exclusive=False)
 NOTHING = Choice(picks=(), waiting=())
+MOST_AT_ONCE = 100
+"""Tasks that one round starts: a thousand would keep those that end meanwhile waiting for seconds."""
 WRITE_AT_ONCE = 500
 """Ids in one statement."""
 
@@ -117,7 +119,8 @@ class QueueKeeper:
             return NOTHING
         if not self._is_past(self._written_ns) and not self._has_room(book, terms):
             return NOTHING
-        return self.choose(book, terms)
+        choice = self.choose(book, terms)
+        return replace(choice, picks=choice.picks[:MOST_AT_ONCE])
 
     def _has_room(self, book: RunBook, terms: TermsCache) -> bool:
         room = Room(self.executor.capacity)

@@ -12,6 +12,7 @@ from hotfire_infra.executors.protocol import Capacity, Remote
 from hotfire_infra.orchestrator import facts
 from hotfire_infra.orchestrator.attendance import GRANTED, grant_claim
 from hotfire_infra.orchestrator.look_memory import GOOD_NS
+from hotfire_infra.orchestrator.queue_keeper import MOST_AT_ONCE
 from hotfire_infra.orchestrator.requests import RequestBook
 from hotfire_infra.states import AttemptState, RequestKind
 from hotfire_infra.store import queries
@@ -135,3 +136,15 @@ def test_a_claim_between_look_and_transaction_is_known_in_it(far, make_plan):
         assert book.last_event == facts.last_event(connection) > before
     (known,) = book.live_attempts()
     assert known.state is AttemptState.STARTED
+
+
+def test_a_round_starts_only_so_many_that_it_stays_short(make_stand, make_plan):
+    stand = make_stand(lambda spec: Script(waits=WHY))
+    stand.executor.capacity = Capacity(cpus=1000, counts_attempts=True)
+    stand.orchestrator._terms._counts_attempts = True
+    names = [f"t{number}" for number in range(MOST_AT_ONCE + 5)]
+    run_id = stand.start(make_plan({name: [ONE] for name in names}))
+    stand.rounds(1)
+    assert len(stand.attempts(run_id)) == MOST_AT_ONCE
+    stand.rounds(1)
+    assert len(stand.attempts(run_id)) == MOST_AT_ONCE + 5
