@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hotfire_infra.analysis.quantities import count, duration, significant
 from hotfire_infra.cli.problems import CliError
-from hotfire_pipelines.explain import hint_of
 from hotfire_pipelines.plan import Plan
-from hotfire_pipelines.priced import Basis, Price, Range
+from hotfire_pipelines.priced import Basis, Price, Range, Suggestion
 from hotfire_pipelines.pricing import exceeded
 
 
@@ -30,7 +29,7 @@ def price_lines(price: Price) -> list[str]:
         over = exceeded(price)
         verdict = f"exceeded: {'; '.join(over)}" if over else "kept"
         lines.append(f" budget {budget}: {verdict}")
-    return lines + [f" hint  {hint_of(one)}" for one in price.suggestions]
+    return lines + _hints(price.suggestions)
 
 
 def check_budget(plan: Plan, *, may_exceed: bool, again: str) -> None:
@@ -42,6 +41,18 @@ def check_budget(plan: Plan, *, may_exceed: bool, again: str) -> None:
             "raise `budget:`, narrow the run with --changed-since, or run it with --yes",
             next_command=f"{again} --yes",
         )
+
+
+def _hints(suggestions: Sequence[Suggestion]) -> list[str]:
+    """Say once which cheaper platform a task could do with, beside all that it would replace."""
+    places: dict[tuple[str, str, str], list[str]] = {}
+    for one in suggestions:
+        share = f"{one.cheaper_price / one.price:.0%} of {one.platform}"
+        places.setdefault((one.task, one.sufficient, one.cheaper), []).append(share)
+    return [
+        f" hint  {task} could do with {sufficient}: {cheaper} costs {', '.join(shares)}"
+        for (task, sufficient, cheaper), shares in places.items()
+    ]
 
 
 def _basis(price: Price) -> str:

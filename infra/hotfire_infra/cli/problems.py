@@ -107,6 +107,8 @@ def _explain_room(error: BaseException, names: list[str]) -> Problem:
 
 
 def _explain_usage(error: BaseException) -> Problem:
-    message = getattr(error, "format_message", lambda: str(error))()
+    said = getattr(error, "format_message", lambda: str(error))()
+    # pydantic's own words before those of a check.
+    message = said.replace(": Value error, ", ": ")
     path = getattr(getattr(error, "ctx", None), "command_path", "hotfire")
     return Problem(message=message, next_command=f"{path} --help", code=CliExit.USAGE)

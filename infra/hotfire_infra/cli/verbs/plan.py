@@ -74,7 +74,7 @@ def check_output(output: str, *, without_quarantined: bool) -> None:
         said = "--without-quarantined" if without_quarantined else f"-o {output}"
         raise CliError(
             f"{said} goes with `hotfire plan platforms`; a plan is a table or JSON",
-            next_command="hotfire plan platforms -o kueue",
+            next_command=f"hotfire plan platforms {said if output != 'table' else '-o kueue'}",
         )
 
 
