@@ -20,6 +20,7 @@ from hotfire_dashboards.rendering import VISITOR, render
 from hotfire_dashboards.run_page import run_page
 from hotfire_dashboards.series_page import series_document, series_page
 from hotfire_dashboards.test_page import test_page
+from hotfire_infra.analysis.comparing import MERGE_BASE
 from hotfire_infra.analysis.history import Reports
 from hotfire_infra.analysis.report import run_document
 from hotfire_infra.analysis.transport import encode
@@ -184,7 +185,8 @@ def _attach_comparisons(app: FastAPI, reports: Reports) -> None:
         return _page("compare", compare_page(reports.comparison(before, after)))
 
     def _unknown(*runs: str) -> str | None:
-        return next((run for run in runs if reports.report(run) is None), None)
+        named = [run for run in runs if run != MERGE_BASE]
+        return next((run for run in named if reports.report(run) is None), None)
 
 
 def _page(template: str, page: object, status: int = 200) -> Response:

@@ -12,8 +12,10 @@ from hotfire_infra.analysis.noise import NOT_ENOUGH, NoiseReport, floors_of, noi
 from hotfire_infra.analysis.operators import operators_of_pair, parts_of, parts_words
 from hotfire_infra.analysis.report import RunReport
 from hotfire_infra.analysis.run_comparison import RunComparison, compare_runs
+from hotfire_infra.errors import RunNotFoundError
 from hotfire_infra.store.database import Store
-from hotfire_infra.store.queries import find_run
+from hotfire_infra.store.mainline import run_before_change
+from hotfire_infra.store.queries import find_run, run_by_id
 from hotfire_infra.store.queries_measurements import MeasurementRow, measurements_of_run
 
 
@@ -27,9 +29,14 @@ class RunReader(Protocol):
         """Return the accuracy of run `after` against run `before`, by their numbers."""
 
 
+MERGE_BASE = "merge-base"
+"""Names the run that a change is compared with: of its pipeline, on what the change began from."""
+
+
 def comparison_of(store: Store, reports: RunReader, before: str, after: str) -> RunComparison:
     """Compare two runs by any of their names, or raise what is wrong with a name."""
-    earlier, later = reports.find(before), reports.find(after)
+    later = reports.find(after)
+    earlier = _before(store, reports, later) if before == MERGE_BASE else reports.find(before)
     accuracy = reports.accuracy(earlier.number, later.number)
     with store.reading() as connection:
         old, new = (
@@ -44,6 +51,18 @@ def comparison_of(store: Store, reports: RunReader, before: str, after: str) -> 
         return compare_runs(
             earlier, later, old, new, accuracy, floors, partial(_operators, connection)
         )
+
+
+def _before(store: Store, reports: RunReader, later: RunReport) -> RunReport:
+    with store.reading() as connection:
+        run_id = run_before_change(connection, find_run(connection, later.ulid).id)
+        number = None if run_id is None else run_by_id(connection, run_id).number
+    if number is None:
+        raise RunNotFoundError(
+            f"no run of {later.pipeline} is known on the merge base of run {later.number} or the "
+            "commits before it; run or import one there, or name a run"
+        )
+    return reports.find(str(number))
 
 
 def _operators(connection: Connection, old: MeasurementRow, new: MeasurementRow) -> str:

@@ -44,6 +44,7 @@ from hotfire_infra.store.queries_measurements import MeasurementRow
 from hotfire_testframework.contract.metrics import METRICS
 
 NOT_ENOUGH = "not enough A/A data"
+_INSIDE = "inside the "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,7 @@ def _measured(point: RepeatedPoint, judgement: Judgement) -> Measured | None:
     for launch, level in zip(launches, levels, strict=True):
         processes.setdefault(launch, []).append(level)
     return Measured(
-        code=str(point.source_stamp_id),
+        code=f"{point.source_stamp_id} {point.beside}",
         build=point.action_digest or "",
         processes=tuple(tuple(one) for one in processes.values()),
     )
@@ -189,8 +190,13 @@ def against_noise(found: Comparison, floor: NoiseFloor | None) -> Comparison:
     if floor is None or abs(found.interval.estimate) > floor.spread.limit(_earlier(found)):
         return found
     return replace(
-        found, change=Change.INCONCLUSIVE, reason=f"inside the {noise_words(found, floor)}"
+        found, change=Change.INCONCLUSIVE, reason=f"{_INSIDE}{noise_words(found, floor)}"
     )
+
+
+def is_inside_noise(reason: str) -> bool:
+    """Return whether a reason says that runs of the same code differ by as much."""
+    return reason.startswith(_INSIDE)
 
 
 def noise_words(found: Comparison, floor: NoiseFloor | None) -> str:

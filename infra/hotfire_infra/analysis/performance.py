@@ -27,7 +27,13 @@ from hotfire_infra.analysis.comparison import (
 from hotfire_infra.analysis.confirmations import answers_of_run
 from hotfire_infra.analysis.gate_confirmation import with_answers
 from hotfire_infra.analysis.judgements import is_of_machine, is_part, judgement_of
-from hotfire_infra.analysis.noise import NoiseFloor, against_noise, floors_of, noise_words
+from hotfire_infra.analysis.noise import (
+    NoiseFloor,
+    against_noise,
+    floors_of,
+    is_inside_noise,
+    noise_words,
+)
 from hotfire_infra.analysis.operators import operators_of_run, parts_words
 from hotfire_infra.analysis.quantities import count
 from hotfire_infra.store.comparisons import NewComparison, record_comparisons
@@ -150,7 +156,7 @@ def _say_what_no_gate_saw(
     """Leave a notice where a gate is green because it has nothing to compare with."""
     gated = [one for one in compared if one.metric in gates]
     unjudged = {Change.TOO_FEW, Change.NOT_COMPARABLE, Change.ENVIRONMENT}
-    blind = [one for one in gated if one.outcome in unjudged]
+    blind = [one for one in gated if one.outcome in unjudged or is_inside_noise(one.reason)]
     connection.execute(delete(Finding).where(Finding.run_id == run_id, Finding.kind == BLIND))
     if blind:
         text = (

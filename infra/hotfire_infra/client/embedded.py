@@ -34,7 +34,12 @@ from hotfire_infra.executors.local import LocalExecutor
 from hotfire_infra.executors.protocol import Connected, Executor
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.orchestrator.finalizing import ANALYSES
-from hotfire_infra.orchestrator.importing import ImportOutcome, ImportWish, import_reports
+from hotfire_infra.orchestrator.importing import (
+    ImportOutcome,
+    ImportWish,
+    import_reports,
+    with_base,
+)
 from hotfire_infra.orchestrator.inputs import missing_model, model_path
 from hotfire_infra.orchestrator.lock import LOCK_NAME, HeldLock
 from hotfire_infra.orchestrator.loop import Orchestrator
@@ -54,6 +59,8 @@ from hotfire_testframework.contract.task import AttemptSpec
 from hotfire_testframework.contract.ulid import Ulid
 from hotfire_testframework.runner.bundle import build_bundle, bundle_sha256
 
+PARTIAL = "partial"
+"""Purpose of a run of some tests only."""
 HEARTBEAT_SECONDS = 1.0
 """A watcher hears at least this often."""
 
@@ -172,7 +179,7 @@ class EmbeddedClient:
             options=asked_options(wish.question)
             if wish.question
             else options_of(plan, wish.reuse, base),
-            purpose=BISECT if wish.question else "result",
+            purpose=purpose_of(wish),
             said_by=said_by,
         )
         return self._create(request)
@@ -267,7 +274,8 @@ class EmbeddedClient:
 
     def import_reports(self, wish: ImportWish) -> ImportOutcome:
         """Record a run with the results of reports of other tools."""
-        return import_reports(self._store, wish)
+        targets = self._configuration.gate.target_branches
+        return import_reports(self._store, with_base(wish, targets))
 
     def recorded_attempt(self, attempt: str) -> AttemptSpec:
         """Return what an attempt was told to do; its inputs are where they were then."""
@@ -434,3 +442,10 @@ def _write_bundle(path: Path) -> None:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFullError(f"{said}; free space, then `hotfire run --resume`") from error
         raise InfraError(said) from error
+
+
+def purpose_of(wish: RunWish) -> str:
+    """Return what a run is for: only a result counts in history."""
+    if wish.question:
+        return BISECT
+    return PARTIAL if wish.is_partial else "result"

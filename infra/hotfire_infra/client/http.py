@@ -32,7 +32,7 @@ from hotfire_infra.errors import (
     ServiceUnreachableError,
     VersionMismatchError,
 )
-from hotfire_infra.orchestrator.importing import ImportOutcome, ImportWish
+from hotfire_infra.orchestrator.importing import ImportOutcome, ImportWish, with_base
 from hotfire_infra.settings import Settings, find_checkout
 from hotfire_infra.source.merge_base import find_merge_base, with_archive
 from hotfire_infra.source.stamp import StoredSource, read_stamp, store_source
@@ -310,7 +310,7 @@ class HttpClient:
 
     def import_reports(self, wish: ImportWish) -> ImportOutcome:
         """Send the reports; the service reads them."""
-        return send_reports(self._connection, wish)
+        return send_reports(self._connection, with_base(wish, self.service()["target_branches"]))
 
     def recorded_attempt(self, attempt: str) -> AttemptSpec:
         """Bring what an attempt was told to do, and its inputs, to this machine."""

@@ -72,6 +72,8 @@ class RunWish:
     """Whether its tasks may be given secrets; no change of a stranger is."""
     order: RunOrder = RunOrder()  # noqa: RUF009 - frozen
     """Its place in the queue, and whether a failed machine is kept."""
+    is_partial: bool = False
+    """Whether it runs some tests only: then it is nobody's latest run and no history, too."""
     question: Question | None = None
     """The bisection that asks for it: then it is nobody's latest run and no history."""
 

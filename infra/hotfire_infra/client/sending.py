@@ -51,6 +51,9 @@ def send_reports(connection: Connection, wish: ImportWish) -> ImportOutcome:
         "platform": wish.platform,
         "variant": dict(wish.variant),
         "metrics": dict(wish.metrics),
+        "merge_base": wish.base,
+        "gates": dict(wish.gates),
+        "exonerates": wish.exonerates,
     }
     try:
         answer = connection.post("/imports", to_plain(body))

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, select
@@ -21,6 +21,8 @@ from hotfire_infra.ingest.stream import check_manifest, ingest_stream
 from hotfire_infra.orchestrator.attendance import describe_attempt, end_attempt, seconds_ns
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.orchestrator.endings import Ending
+from hotfire_infra.orchestrator.run_options import base_options
+from hotfire_infra.source.merge_base import MergeBase, find_merge_base
 from hotfire_infra.source.stamp import StoredSource
 from hotfire_infra.states import ATTEMPT_COUNTED, ATTEMPT_LIVE, AttemptState, TaskState
 from hotfire_infra.store import queries
@@ -28,7 +30,7 @@ from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Attempt, Run
 from hotfire_infra.store.rows import AttemptRow
 from hotfire_infra.store.transitions import Move, move, record_history
-from hotfire_pipelines.plan import Plan, PlannedCell, PlannedPlatform, PlannedTask, Source
+from hotfire_pipelines.plan import Plan, PlannedCell, PlannedPlatform, PlannedTask, Policy, Source
 from hotfire_testframework.contract.canonical import canonical_sha256
 from hotfire_testframework.contract.exit_codes import RunnerExit
 from hotfire_testframework.contract.failure import FailureClass
@@ -60,10 +62,26 @@ class ImportWish:
     variant: Mapping[str, str] = field(default_factory=dict)
     """Further planned axes; `execution` is native unless it is among them."""
     metrics: Mapping[str, str] = field(default_factory=dict)
+    base: MergeBase | None = None
+    """Where the change began that was tested; its own commit where that is of the target branch."""
+    checkout: Path | None = None
+    """Whose git knows that, where `base` is not given."""
+    gates: Mapping[str, float] = field(default_factory=dict)
+    """Loss that is tolerated by metric (`*`: all), on the scale of its smallest effect."""
+    exonerates: bool = False
+    """Whether what failed before the change, too, does not block."""
     root: Path | None = None
     """Files are told by their paths below it; None: as they are."""
     is_trusted: bool = True
     limits: Limits = field(default_factory=Limits)
+
+
+def with_base(wish: ImportWish, targets: Sequence[str]) -> ImportWish:
+    """Return a wish with its merge base, where its checkout knows the commit and a target branch."""
+    if wish.base is not None or wish.checkout is None:
+        return wish
+    base = find_merge_base(wish.checkout, targets, wish.source.revision)
+    return replace(wish, base=base)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +263,10 @@ def _plan(wish: ImportWish, variant: Variant, staged: Sequence[_Staged]) -> Plan
         tasks=tuple(tasks),
         edges=(),
         inventories={},
+        policy=Policy(
+            fails_on_merge_base="history" if wish.exonerates else "off",
+            performance={metric: {"tolerance": loss} for metric, loss in wish.gates.items()},
+        ),
     )
 
 
@@ -268,7 +290,8 @@ def _record(store: Store, wish: ImportWish, variant: Variant, staged: Sequence[_
         source=wish.source,
         requested_by=wish.requested_by,
         is_trusted=wish.is_trusted,
-        options={"import": files},
+        merge_base=wish.base.revision if wish.base else None,
+        options={"import": files, **base_options(wish.base)},
     )
     return create_run(store, request, within=lease)
 

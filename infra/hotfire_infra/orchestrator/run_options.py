@@ -25,11 +25,15 @@ def options_of(plan: Plan, reuse: bool | None, base: MergeBase | None) -> dict[s
     """Return the options of a new run."""
     wanted = plan.policy.reuse if reuse is None else reuse
     options: dict[str, Any] = {OPTION: Scope.ANY.value} if wanted else {}
-    if base is not None:
-        options |= {TARGET: base.target, ANCESTORS: list(base.ancestors)}
+    options |= base_options(base)
     if base is not None and base.archive_sha256 is not None:
         options[ARCHIVE] = base.archive_sha256
     return options
+
+
+def base_options(base: MergeBase | None) -> dict[str, Any]:
+    """Return what a run remembers of its merge base."""
+    return {} if base is None else {TARGET: base.target, ANCESTORS: list(base.ancestors)}
 
 
 def ancestors_of(connection: Connection, run: RunRow) -> tuple[str, ...]:

@@ -44,22 +44,44 @@ def unpack_at(root: Path, revision: str, folder: Path, target: Path) -> Path:
     return target / "tree" / folder
 
 
-def find_merge_base(root: Path, targets: Sequence[str]) -> MergeBase | None:
-    """Return the merge base of HEAD with the first of `targets` that exists.
+def commit_of(root: Path, revision: str) -> str | None:
+    """Return the whole id of a commit, or None where this checkout does not know it."""
+    asked = f"{revision}^{{commit}}"
+    try:
+        return GitCheckout(root.resolve()).text(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", asked
+        )
+    except SourceError:
+        return None
 
-    None where no such branch exists or nothing is shared with it (a shallow clone, an orphan).
+
+def find_merge_base(root: Path, targets: Sequence[str], revision: str = "HEAD") -> MergeBase | None:
+    """Return the merge base of a commit with the first of `targets` that exists.
+
+    None where no such branch exists, the commit is not here, or nothing is shared with the branch
+    (a shallow clone, an orphan).
     """
     git = GitCheckout(root.resolve())
+    commit = commit_of(root, revision)
+    if commit is None:
+        return None
     for target in targets:
         try:
             git.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{target}^{{commit}}")
         except SourceError:
             continue
         try:
-            revision = git.text("merge-base", "HEAD", target)
+            base = git.text("merge-base", commit, target)
         except SourceError:
             return None
-        count = f"--max-count={ANCESTORS}"
-        listed = git.text("rev-list", "--first-parent", count, "--end-of-options", revision)
-        return MergeBase(revision=revision, target=target, ancestors=tuple(listed.split()))
+        return merge_base_at(root, base, target)
     return None
+
+
+def merge_base_at(root: Path, commit: str, target: str) -> MergeBase:
+    """Return a commit as merge base, with its first parents."""
+    count = f"--max-count={ANCESTORS}"
+    listed = GitCheckout(root.resolve()).text(
+        "rev-list", "--first-parent", count, "--end-of-options", commit
+    )
+    return MergeBase(revision=commit, target=target, ancestors=tuple(listed.split()))

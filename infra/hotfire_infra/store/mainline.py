@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, select
 
+from hotfire_infra.states import RunState
 from hotfire_infra.store.models import Run, SourceStamp
 
 BATCH = 500
@@ -95,3 +96,37 @@ def in_branch_order(runs: Iterable[MainlineRun]) -> tuple[MainlineRun, ...]:
             place -= 1
         ordered.insert(place, run)
     return tuple(ordered)
+
+
+def run_before_change(connection: Connection, run_id: int) -> int | None:
+    """Return the newest finalized run of a run's pipeline on what its change began from.
+
+    The merge base, or where nothing ran on that the nearest of its first parents; of a run of the
+    target branch itself the parents of its commit. None: none of them was run, or none is known.
+    """
+    query = (
+        select(Run.options, Run.pipeline, SourceStamp.repository, SourceStamp.revision,
+               SourceStamp.patch_digest)
+        .join(SourceStamp, SourceStamp.id == Run.source_stamp_id)
+        .where(Run.id == run_id)
+    )  # fmt: skip
+    run = connection.execute(query).one()
+    ancestors = list((run.options or {}).get(ANCESTORS, ()))
+    if not run.patch_digest and run.revision in ancestors:
+        ancestors = ancestors[ancestors.index(run.revision) + 1 :]
+    candidates = (
+        select(Run.id, SourceStamp.revision)
+        .join(SourceStamp, SourceStamp.id == Run.source_stamp_id)
+        .where(
+            Run.pipeline == run.pipeline,
+            Run.purpose == "result",
+            Run.is_trusted,
+            Run.state == RunState.FINALIZED,
+            Run.id != run_id,
+            SourceStamp.repository == run.repository,
+            SourceStamp.patch_digest == "",
+            SourceStamp.revision.in_(ancestors),
+        )
+    )
+    found = [(ancestors.index(row.revision), -row.id) for row in connection.execute(candidates)]
+    return -min(found)[1] if found else None

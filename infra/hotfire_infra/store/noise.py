@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, insert, select, true, update
+from sqlalchemy.orm import aliased
 
+from hotfire_infra.states import RUN_TERMINAL
 from hotfire_infra.store.models import Attempt, Measurement, Run, SeriesNoise, Task
 
 WINDOW = 200
@@ -44,6 +47,8 @@ class RepeatedPoint:
 
     source_stamp_id: int
     action_digest: str | None
+    beside: str
+    """What its task left out: a benchmark that runs alone is compared with itself running alone."""
     replicates: tuple[float, ...]
     launches: tuple[int, ...]
 
@@ -57,7 +62,13 @@ _SUMMED = (
 
 def _counted() -> tuple[Any, ...]:
     """Return what a point must be to say something about noise; of a join to attempt and run."""
+    parent = aliased(Run)
+    is_open = select(parent.id).where(
+        parent.id == Run.parent_run_id, parent.state.not_in(RUN_TERMINAL)
+    )
     return (
+        # Noisy reruns about a run that is not judged yet must not acquit it.
+        ~is_open.exists(),
         Measurement.valid == true(),
         Measurement.series_key.is_not(None),
         Attempt.purpose == "result",
@@ -106,7 +117,7 @@ def repeated_points(
         _points(
             Measurement.attempt_id, Measurement.metric, Measurement.environment_class,
             Measurement.replicates, Measurement.launches, Measurement.value,
-            Run.source_stamp_id, Task.action_digest,
+            Run.source_stamp_id, Task.action_digest, Task.spec,
         )
         .where(Measurement.series_key == series_key, *_counted())
         .order_by(Measurement.month.desc(), Measurement.attempt_id.desc(), Measurement.seq.desc())
@@ -119,6 +130,7 @@ def repeated_points(
         RepeatedPoint(
             source_stamp_id=row.source_stamp_id,
             action_digest=row.action_digest,
+            beside=json.dumps(row.spec.get("leave_out", ())),
             replicates=tuple(float(one) for one in row.replicates or (row.value,)),
             launches=tuple(int(one) for one in row.launches or ()),
         )

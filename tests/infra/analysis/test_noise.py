@@ -12,7 +12,7 @@ from hotfire_infra.analysis.comparison import Change
 from hotfire_infra.analysis.noise import NOT_ENOUGH, floors_of, noise_reports, watch_noise
 from hotfire_infra.analysis.reporting import StoreReports
 from hotfire_infra.store.invalidations import Predicate, invalidate, withdraw
-from hotfire_infra.store.models import Attempt, Measurement, SeriesNoise, Task
+from hotfire_infra.store.models import Attempt, Measurement, Run, SeriesNoise, Task
 from hotfire_infra.store.queries import run_by_id
 from hotfire_infra.store.queries_measurements import comparisons_of_run
 from hotfire_pipelines.plan import Policy
@@ -87,6 +87,20 @@ def test_reruns_of_any_purpose_count(branch):
     assert found.floor is not None
 
 
+def test_reruns_about_a_run_that_is_not_judged_yet_do_not_count_before_it_is(branch):
+    branch.run(1, {"decode": 100.0})
+    open_run = branch.measure(1, {"decode": 100.2}, verdict=None)
+    branch.finalize(open_run)
+    for value in (90.0, 120.0, 80.0, 110.0):
+        branch.run(1, {"decode": value}, purpose="confirm", parent_run_id=open_run)
+    assert reports(branch)[0].attempts == 2
+    with branch.store.writing() as connection:
+        over = {"state": "finalized", "verdict": "passed"}
+        connection.execute(update(Run).where(Run.id == open_run).values(**over))
+    branch.run(1, {"decode": 100.1})
+    assert reports(branch)[0].attempts == 7
+
+
 def test_invalidated_attempts_leave_the_floor_and_come_back(branch):
     measure_twice(branch)
     now = branch.store.clock.wall_ns()
@@ -120,6 +134,8 @@ def test_what_runs_of_one_code_do_as_well_fails_no_gate_and_is_said_so(any_branc
     run_id, lines, found = gated_change(any_branch, 97.4)
     assert (lines, found.outcome) == ((), Change.INCONCLUSIVE)
     assert found.reason.startswith("inside the A/A noise ±")
+    (notice,) = [one.text for one in any_branch.findings() if one.kind == "performance-gate"]
+    assert "could not be judged, for instance aestus.decode_rate: inside the A/A noise" in notice
     (point,) = StoreReports(any_branch.store).find(str(run_number(any_branch, run_id))).performance
     assert point.noise.startswith("A/A noise ±")
     _, (line,), _ = gated_change(any_branch, 90.0)

@@ -9,6 +9,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 
 from hotfire_infra.analysis.accuracy.tasks import TaskComparison
+from hotfire_infra.analysis.comparing import MERGE_BASE
 from hotfire_infra.analysis.run_comparison import RunComparison
 from hotfire_infra.analysis.transport import encode
 from hotfire_infra.api import documents as docs
@@ -227,12 +228,18 @@ def comparison(
     run: RunRef,
     service: Serviced,
     against: Annotated[
-        str, Query(max_length=200, description="The earlier run", examples=["latest"])
+        str,
+        Query(
+            max_length=200,
+            description="The earlier run, or `merge-base`: on what the change began from",
+            examples=["latest"],
+        ),
     ],
 ) -> Response:
     """As `hotfire compare` prints it: verdicts, measurements against A/A noise, accuracy."""
-    later, earlier = service.find_run(run), service.find_run(against)
-    found = service.reports.comparison(str(earlier.number), str(later.number))
+    later = service.find_run(run)
+    before = against if against == MERGE_BASE else str(service.find_run(against).number)
+    found = service.reports.comparison(before, str(later.number))
     return Response(encode(found), media_type="application/json")
 
 

@@ -18,12 +18,14 @@ from hotfire_infra.api.service import Service, Serviced
 from hotfire_infra.api.trust import makes_trusted_runs
 from hotfire_infra.ingest.formats.values import Format
 from hotfire_infra.orchestrator.importing import PIPELINE, PLATFORM, ImportWish
+from hotfire_infra.source.merge_base import MergeBase
 from hotfire_infra.source.stamp import StoredSource
 
 router = APIRouter(prefix="/imports", tags=["runs"], dependencies=DEVELOPERS)
 
 MOST_FILES = 200
 Short = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Tolerance = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 FileName = Annotated[str, StringConstraints(pattern=r"^[^/\\\x00-\x1f]{1,200}$")]
 
 
@@ -60,6 +62,13 @@ class StartImport(BaseModel):
     variant: dict[Short, Short] = Field(default_factory=dict, max_length=50)
     metrics: dict[Short, Short] = Field(
         default_factory=dict, max_length=1000, description="Foreign figure → registered metric"
+    )
+    merge_base: MergeBase | None = Field(default=None, description="Where the change began")
+    gates: dict[Short, Tolerance] = Field(
+        default_factory=dict, max_length=200, description="Tolerated loss by metric, `*`: all"
+    )
+    exonerates: bool = Field(
+        default=False, description="What failed before the change, too, does not block"
     )
 
 
@@ -114,6 +123,9 @@ def start(
                 platform=asked.platform,
                 variant=asked.variant,
                 metrics=asked.metrics,
+                base=asked.merge_base,
+                gates=asked.gates,
+                exonerates=asked.exonerates,
             )
         )
     finally:

@@ -46,6 +46,17 @@ def import_command(
         list[str] | None,
         typer.Option(metavar="NAME=METRIC", help="What a figure of a benchmark is, or `ignore`."),
     ] = None,
+    merge_base: Annotated[
+        str | None,
+        typer.Option(metavar="REV", help="Where the change began; default: as git says here."),
+    ] = None,
+    gate: Annotated[
+        list[str] | None,
+        typer.Option(metavar="METRIC[=LOSS]", help="Red if it regressed by more; `*`: any."),
+    ] = None,
+    exonerate: Annotated[
+        bool, typer.Option("--exonerate", help="What failed before the change does not block.")
+    ] = False,
     output: Annotated[Output, typer.Option("-o", "--output", help="table or json.")] = Output.TABLE,
 ) -> int:
     """Import reports. Exit: 0 green, 1 not green, 2 refused. Example: hotfire import junit.xml"""
@@ -60,6 +71,9 @@ def import_command(
             variant=tuple(variant or ()),
             revision=revision,
             metrics=tuple(metric or ()),
+            merge_base=merge_base,
+            gates=tuple(gate or ()),
+            exonerates=exonerate,
             as_json=output is Output.JSON,
         )
     )

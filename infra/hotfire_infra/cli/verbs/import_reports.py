@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,9 @@ from hotfire_infra.ingest.formats.values import Format
 from hotfire_infra.ingest.importing import Imported
 from hotfire_infra.orchestrator.importing import ImportOutcome, ImportWish
 from hotfire_infra.settings import find_checkout
+from hotfire_infra.source.merge_base import MergeBase, commit_of, merge_base_at
 from hotfire_infra.source.stamp import StoredSource, read_stamp
+from hotfire_testframework.contract.metrics import METRICS
 
 UNKNOWN = "unknown"
 _HELP = "hotfire import --help"
@@ -37,13 +40,17 @@ class Wish:
     revision: str | None
     metrics: tuple[str, ...]
     as_json: bool
+    merge_base: str | None = None
+    gates: tuple[str, ...] = ()
+    exonerates: bool = False
 
 
 def import_reports(wish: Wish) -> int:
     """Carry out one `hotfire import`: 0 green, 1 not green, 2 (by its errors) refused."""
-    axes, metrics = _axes(wish.variant), read_mapping(wish.metrics)
+    axes, metrics, gates = _axes(wish.variant), read_mapping(wish.metrics), _gates(wish.gates)
+    tested = _tested(wish.revision)
+    source, base = tested.source, _base(tested, wish.merge_base)
     with open_session() as session:
-        source = _source(wish.revision)
         progress(f" import  {len(wish.files)} × {wish.pipeline} @ {source.revision[:12]}")
         outcome = session.client.import_reports(
             ImportWish(
@@ -55,6 +62,10 @@ def import_reports(wish: Wish) -> int:
                 platform=wish.platform,
                 variant=axes,
                 metrics=metrics,
+                base=base,
+                checkout=tested.checkout,
+                gates=gates,
+                exonerates=wish.exonerates,
             )
         )
         _tell(outcome)
@@ -81,22 +92,77 @@ def _axes(entries: Sequence[str]) -> dict[str, str]:
     return axes
 
 
-def _source(revision: str | None) -> StoredSource:
+def _gates(entries: Sequence[str]) -> dict[str, float]:
+    """Return the tolerated loss by metric; without one the smallest effect that matters."""
+    gates: dict[str, float] = {}
+    for entry in entries:
+        name, separator, value = entry.partition("=")
+        if name != "*":
+            METRICS.get(name)
+        try:
+            gates[name] = float(value) if separator else 0.0
+        except ValueError:
+            gates[name] = -1.0
+        if not 0 <= gates[name] < 1:
+            raise CliError(
+                f"--gate {entry!r} is not METRIC or METRIC=LOSS with 0 ≤ LOSS < 1",
+                next_command=_HELP,
+            )
+    return gates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tested:
+    """What was tested, and the checkout whose git can say where it began."""
+
+    source: StoredSource
+    here: Path | None
+    """The checkout around this folder."""
+    checkout: Path | None
+    """The same, unless nobody knows what was tested in it."""
+
+
+def _tested(revision: str | None) -> _Tested:
     """Return what was tested: as said, else this checkout's commit, else unknown."""
     try:
-        stamp = read_stamp(find_checkout(Path.cwd()))
-        repository, subject, head = stamp.repository, stamp.subject, stamp.revision
+        here: Path | None = find_checkout(Path.cwd())
+        assert here is not None  # else it is an error
+        stamp = read_stamp(here)
     except SourceError:
-        repository, subject, head = UNKNOWN, "", UNKNOWN
-    is_head = revision is None or head.startswith(revision)
+        source = _stored(UNKNOWN, revision or UNKNOWN, "")
+        return _Tested(source=source, here=None, checkout=None)
+    if revision is None and stamp.patch_digest:
+        # The report may be of what is not committed: no point of the target branch.
+        progress("   uncommitted changes: --revision says which commit the reports are of")
+        source = _stored(stamp.repository, stamp.revision, stamp.subject)
+        return _Tested(source=source, here=here, checkout=None)
+    commit = stamp.revision if revision is None else commit_of(here, revision) or revision
+    subject = stamp.subject if commit == stamp.revision else ""
+    source = _stored(stamp.repository, commit, subject)
+    return _Tested(source=source, here=here, checkout=here)
+
+
+def _stored(repository: str, revision: str, subject: str) -> StoredSource:
+    # A report says nothing of what was not committed when it was written.
     return StoredSource(
-        repository=repository,
-        revision=head if is_head else str(revision),
-        # A report says nothing of what was not committed when it was written.
-        patch_digest="",
-        subject=subject if is_head else "",
+        repository=repository, revision=revision, patch_digest="", subject=subject,
         archive_sha256=None,
-    )
+    )  # fmt: skip
+
+
+def _base(tested: _Tested, revision: str | None) -> MergeBase | None:
+    """Return the merge base that was said; None leaves it to git and the target branches."""
+    if revision is None:
+        return None
+    commit = None if tested.here is None else commit_of(tested.here, revision)
+    if commit is not None and tested.here is not None:
+        return merge_base_at(tested.here, commit, revision)
+    if re.fullmatch(r"[0-9a-f]{40,64}", revision) is None:
+        raise CliError(
+            f"--merge-base {revision!r}: no commit of this checkout; give its whole id",
+            next_command=_HELP,
+        )
+    return MergeBase(revision=revision, target=revision, ancestors=(revision,))
 
 
 def _tell(outcome: ImportOutcome) -> None:
