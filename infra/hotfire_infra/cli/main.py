@@ -153,6 +153,9 @@ def run(
         str | None, typer.Option(metavar="TIME", help="Keep a failed machine: 30m, 2h.")
     ] = None,
     changed_since: SinceOption = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="WORDS", help="Only tests whose name holds this.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Run it beyond the budget, too.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> int:
@@ -171,6 +174,7 @@ def run(
             reuse=reuse,
             is_trusted=not untrusted,
             since=changed_since,
+            only=only,
             may_exceed=yes,
             order=verb.order_of(priority, team, change, hold),
         )
@@ -375,7 +379,9 @@ def bisect(
 
 @app.command()
 def compare(
-    before: Annotated[str, typer.Argument(metavar="A", help="The earlier run.")],
+    before: Annotated[
+        str, typer.Argument(metavar="A", help="The earlier run, or merge-base: where B began.")
+    ],
     after: Annotated[str, typer.Argument(metavar="[B]", help="The later run.")] = "latest",
     show_all: Annotated[bool, typer.Option("--all", help="Also what did not change.")] = False,
     output: OutputOption = Output.TABLE,

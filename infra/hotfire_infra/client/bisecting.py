@@ -35,6 +35,7 @@ from hotfire_infra.source.worktree import revision_at, worktree_of
 from hotfire_infra.states import RUN_TERMINAL, RunState
 from hotfire_infra.store.rows import RunRow
 from hotfire_pipelines.errors import PipelineError
+from hotfire_pipelines.only import is_separable, keeping
 from hotfire_pipelines.plan import Plan, PlannedTask
 from hotfire_testframework.contract.metrics import Direction
 
@@ -171,7 +172,7 @@ class Bisection:
                     devices=self._asks.devices(),
                 )
                 return self._client.start_run(
-                    plan_on(plan, commit, tasks),
+                    self._only_the_test(plan_on(plan, commit, tasks)),
                     source=checkout,
                     requested_by=f"bisect of {self.test}",
                     wish=RunWish(question=question),
@@ -179,6 +180,13 @@ class Bisection:
         except PipelineError as error:
             self.skip(commit, str(error))
             return None
+
+    def _only_the_test(self, plan: Plan) -> Plan:
+        """Leave the other tests of the cell out, where its suite measures each of them alone."""
+        mine = [task for task in plan.tasks if task.cell == self.cell]
+        if not self._asks.measures or not all(is_separable(task) for task in mine):
+            return plan
+        return keeping(plan, {self.cell: self.test.__eq__})
 
 
 class _Asks(Protocol):

@@ -26,6 +26,7 @@ from hotfire_infra.analysis.confirmations import (
     whole_answer,
 )
 from hotfire_infra.analysis.interleaved import PATTERN
+from hotfire_infra.analysis.judgements import is_of_machine
 from hotfire_infra.errors import BlobMissingError, PlanRefusedError, RequestRefusedError
 from hotfire_infra.orchestrator.creation import RunRequest, create_run
 from hotfire_infra.orchestrator.merge_base import archives_of, plan_on
@@ -59,6 +60,7 @@ from hotfire_infra.store.queries_measurements import (
 from hotfire_infra.store.references import references_of
 from hotfire_infra.store.rows import RunRow, SourceRow
 from hotfire_infra.store.series_changes import ChangeRow, changes_of_causes
+from hotfire_pipelines.only import is_separable, keeping
 from hotfire_pipelines.plan import Plan, Source
 from hotfire_testframework.contract.ulid import Ulid, new_ulid, parse_ulid, ulid_time_ms
 from hotfire_testframework.runner.bundle import bundle_sha256
@@ -139,6 +141,7 @@ class Confirmer:
             "sides": {"A": asdict(asked.parent), "B": asdict(asked.run.source)},
             "tasks": sorted(asked.tasks),
             "series": [asdict(one) for one in asked.series],
+            "tests": self._tests(asked),
         }
         values = {
             "ulid": ulid,
@@ -155,6 +158,28 @@ class Confirmer:
                 known = confirmation_called(connection, ulid)
         assert known is not None  # just written
         return known
+
+    def _tests(self, asked: Asked) -> dict[str, list[str]]:
+        """Return the tests that launches run, by cell, where a suite measures each of its tests alone.
+
+        Those of the series, and those that measure the machine beside them.
+        """
+        plan = Plan.from_json(self.store.blobs.read(asked.run.plan_sha256))
+        tasks = [one for one in plan.tasks if one.key in asked.tasks and is_separable(one)]
+        with self.store.reading() as connection:
+            rows = measurements_of_run(connection, asked.run.id)
+        series = {one.key for one in asked.series}
+        return {
+            task.cell: sorted(
+                {
+                    row.test
+                    for row in rows
+                    if row.cell_key == task.cell
+                    and (row.series_key in series or is_of_machine(row.metric))
+                }
+            )
+            for task in tasks
+        }
 
     def _check_archives(self, asked: Asked) -> None:
         for side in (asked.parent, asked.run.source):
@@ -226,6 +251,8 @@ class Confirmer:
             run = run_by_id(connection, row.run_id)
         plan = Plan.from_json(self.store.blobs.read(run.plan_sha256))
         cut = plan_on(plan, side.revision, row.body["tasks"])
+        wanted = row.body.get("tests", {})
+        cut = keeping(cut, {cell: frozenset(tests).__contains__ for cell, tests in wanted.items()})
         source = Source(
             repository=side.repository,
             revision=side.revision,

@@ -6,7 +6,7 @@ AESTUS_BIN: folder of aestus-bench. AESTUS_LAUNCHER: JSON list in front of it. A
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ ROUNDS = 5
 # Seconds for the interleaved rounds of rates, then of memory and kernels: below 45 together.
 BUDGET_S = 22.0
 REST_BUDGET_S = 14.0
+RATES = ("load", "decode", "prefill")
+REST = ("memory", "kernels")
 TIME_LIMIT = 120.0  # s, one launch
 # What one launch does; sizes are part of the definition, so another size is another series.
 ARGUMENTS: dict[str, list[str]] = {
@@ -40,9 +42,22 @@ def toolbox() -> Toolbox:
     return Toolbox.from_environment()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Register what tests say of themselves."""
+    config.addinivalue_line("markers", "launches(what): which launches a test reads")
+
+
+def needed(items: Iterable[pytest.Item]) -> list[str]:
+    """Return what the tests of this session read, in the order of launches; all where none says."""
+    said = {what for item in items for mark in item.iter_markers("launches") for what in mark.args}
+    return [what for what in ARGUMENTS if what in said or not said]
+
+
 @pytest.fixture(scope="session")
-def bench(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> Session:
-    """All launches, done once."""
+def bench(
+    request: pytest.FixtureRequest, toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory
+) -> Session:
+    """All launches that the tests of this session read, done once."""
     folder, model = tmp_path_factory.mktemp("bench"), files.model_path()
 
     def launch(what: str) -> Answer:
@@ -50,8 +65,10 @@ def bench(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> Session
         return toolbox.run("aestus-bench", arguments, folder / "bench.json", timeout=TIME_LIMIT)
 
     session = Session(launch)
-    session.rounds(["load", "decode", "prefill"], ROUNDS, BUDGET_S)
-    session.rounds(["memory", "kernels"], 3, REST_BUDGET_S)
+    wanted = needed(request.session.items)
+    for some, rounds, budget in ((RATES, ROUNDS, BUDGET_S), (REST, 3, REST_BUDGET_S)):
+        if mine := [what for what in some if what in wanted]:
+            session.rounds(mine, rounds, budget)
     return session
 
 

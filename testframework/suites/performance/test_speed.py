@@ -25,12 +25,14 @@ pytestmark = pytest.mark.xdist_group("performance")
 @pytest.mark.parametrize(
     ("what", "metrics"),
     [
-        ("load", {"aestus.load_time"}),
-        ("decode", {"aestus.decode_rate", "aestus.bandwidth_share", *DECODE_PARTS}),
-        ("prefill", {"aestus.prefill_rate"}),
-        ("memory", {"aestus.peak_memory"}),
+        pytest.param(what, metrics, id=what, marks=pytest.mark.launches(what))
+        for what, metrics in (
+            ("load", {"aestus.load_time"}),
+            ("decode", {"aestus.decode_rate", "aestus.bandwidth_share", *DECODE_PARTS}),
+            ("prefill", {"aestus.prefill_rate"}),
+            ("memory", {"aestus.peak_memory"}),
+        )
     ],
-    ids=["load", "decode", "prefill", "memory"],
 )
 def test_model(what: str, metrics: set[str], bench: Session, record_point: Record) -> None:
     points = bench.points(what)
@@ -58,6 +60,7 @@ KERNELS = (
 )
 
 
+@pytest.mark.launches("kernels")
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_kernel(kernel: str, bench: Session, record_point: Record) -> None:
     (point,) = (point for point in bench.points("kernels") if point.name == kernel)
@@ -66,6 +69,7 @@ def test_kernel(kernel: str, bench: Session, record_point: Record) -> None:
     assert min(point.replicates) > 0
 
 
+@pytest.mark.launches("kernels")
 def test_every_timed_kernel_has_a_series(bench: Session) -> None:
     assert {point.name for point in bench.points("kernels")} == set(KERNELS)
 

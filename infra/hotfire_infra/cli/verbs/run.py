@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hotfire_infra.analysis.order_words import UNTRUSTED
 from hotfire_infra.cli.console import data, progress
@@ -22,9 +22,11 @@ from hotfire_infra.cli.selection_lines import (
 from hotfire_infra.cli.session import Session, open_session
 from hotfire_infra.cli.verbs.plan import print_plan, read_plan
 from hotfire_infra.client.protocol import RunWish
+from hotfire_infra.orchestrator.merge_base import plan_on
 from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.sections.queue import DEFAULT_TEAM
 from hotfire_infra.states import Priority
+from hotfire_pipelines.only import can_leave_out, keeping
 from hotfire_pipelines.plan import Plan
 
 
@@ -45,6 +47,8 @@ class Wish:
     is_trusted: bool = True
     since: str | None = None
     """Only what changed since the merge base with this revision."""
+    only: str | None = None
+    """Run only tests whose name holds this."""
     may_exceed: bool = False
     """Whether it may cost more than its pipeline's budget."""
 
@@ -56,13 +60,20 @@ def run(wish: Wish) -> int:
         if wish.resume:
             return _resume(session, wish)
         plan = _plan(session, wish)
+        if wish.only is not None:
+            plan = only_tests(plan, wish.only)
         if wish.dry_run:
             print_plan(plan, ask_here(plan, session.client), as_json=wish.as_json)
             return CliExit.OK
         if plan.unselected and not plan.cells:
             raise nothing_selected(plan)
         check_budget(plan, may_exceed=wish.may_exceed, again=_typed(wish))
-        how = RunWish(reuse=wish.reuse, order=wish.order, is_trusted=wish.is_trusted)
+        how = RunWish(
+            reuse=wish.reuse,
+            order=wish.order,
+            is_trusted=wish.is_trusted,
+            is_partial=wish.only is not None,
+        )
         started = session.client.start_run(plan, wish=how)
         progress(plan_line(plan))
         if not started.is_trusted:
@@ -107,6 +118,8 @@ def _check(wish: Wish) -> None:
             "--changed-since goes with the name of a pipeline: a saved plan is frozen",
             next_command="hotfire run --help",
         )
+    if wish.only is not None and wish.resume:
+        raise CliError("--only goes with a pipeline or a plan", next_command="hotfire run --help")
     if wish.plan_file is not None and not wish.is_trusted:
         raise CliError(
             "--untrusted plans by the target branch, so it goes with the name of a pipeline",
@@ -121,12 +134,34 @@ def _plan(session: Session, wish: Wish) -> Plan:
     return session.client.plan(wish.pipeline, is_trusted=wish.is_trusted, since=wish.since)
 
 
+def only_tests(plan: Plan, words: str) -> Plan:
+    """Return the part of a plan whose tests' names hold some words, with what it needs."""
+    cells = {
+        cell.key
+        for cell in plan.cells
+        if any(words in test for test in plan.expected(cell) or ())
+        and all(can_leave_out(task) for task in plan.tasks if task.cell == cell.key)
+    }
+    tasks = [task.key for task in plan.tasks if task.cell in cells]
+    if not tasks:
+        raise CliError(
+            f"--only {words!r}: no test with such a name is known of a pytest task here; tests are "
+            "known once a run has collected them",
+            next_command="hotfire plan",
+            code=CliExit.NOTHING_SELECTED,
+        )
+    cut = plan_on(plan, plan.source.revision, tasks)
+    cut = replace(cut, source=plan.source, policy=plan.policy)
+    return keeping(cut, dict.fromkeys(cells, lambda test: words in test))
+
+
 def _typed(wish: Wish) -> str:
     """Return the command that was typed, as far as it says what is run."""
+    only = f" --only {shlex.quote(wish.only)}" if wish.only is not None else ""
     if wish.plan_file is not None:
-        return f"hotfire run --plan {shlex.quote(wish.plan_file)}"
+        return f"hotfire run --plan {shlex.quote(wish.plan_file)}{only}"
     narrowed = f" --changed-since {shlex.quote(wish.since)}" if wish.since is not None else ""
-    return f"hotfire run {shlex.quote(str(wish.pipeline))}{narrowed}"
+    return f"hotfire run {shlex.quote(str(wish.pipeline))}{narrowed}{only}"
 
 
 def _resume(session: Session, wish: Wish) -> int:
