@@ -7,13 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from benchmarks.cluster_pods import end_pod
 
-from hotfire_infra.states import AttemptState, RunVerdict
+from hotfire_infra.states import AttemptState, Priority, RunVerdict
 from hotfire_k8s import controlplane
 from hotfire_k8s.handle import ClusterHandle
 
-from .world import World, add_queue, passes
+from .test_compaction import compact
+from .world import KUEUE, World, add_queue, make_namespace, passes
 
 Build = Callable[..., World]
 
@@ -104,7 +106,12 @@ def test_an_api_server_that_is_killed_loses_nothing_and_makes_no_second_job(
     claimed = world.running(run, task="claimed")
     runner = claimed.claimed()
     world.running(run, task="running")
+    watchers = dict(world.executor.desk.watchers)
+    lists = {name: one.health.lists for name, one in watchers.items()}
+    # No watch of ours hears of it, so all of them ask for a version of before.
+    make_namespace(world.client)
     cluster.kill("kube-apiserver")
+    compact(cluster)
     # Results need no API server, and what is new waits for it.
     assert runner.ship().is_good
     assert runner.end().is_good
@@ -113,12 +120,11 @@ def test_an_api_server_that_is_killed_loses_nothing_and_makes_no_second_job(
     world.waiting(later, "its Job is not made yet")
     cluster.repair()
     passes(world, later)
-    # The new server knows nothing of the time before it: a watch from there is told 410.
-    for watcher in world.executor.desk.watchers.values():
-        lists = watcher.health.lists
-        watcher._version = "1"
-        watcher._answer.shutdown()
-        world.until(lambda one=watcher, before=lists: one.health.lists > before)
+    # What they ask for is forgotten, so they were told 410 and have listed anew, once.
+    world.until(lambda: all(one.health.failures == 0 for one in watchers.values()))
+    assert {name: one.health.lists - lists[name] for name, one in watchers.items()} == {
+        "jobs": 1, "pods": 1,
+    }  # fmt: skip
     passes(world, run, task="running")
     assert world.over(run).run.verdict is RunVerdict.PASSED
     assert [row.number for row in world.attempts(run) + world.attempts(later)] == [1, 1, 1]
@@ -138,6 +144,38 @@ def test_while_kueue_is_down_no_job_is_taken_and_its_webhook_is_named(
     cluster.repair()
     passes(world, run)
     assert [row.number for row in world.attempts(run)] == [1]
+
+
+@pytest.mark.scale
+def test_a_job_whose_priority_class_is_missing_is_explained_and_runs_once_it_is_there(build: Build):
+    world = build(kueue="yes")
+    add_queue(world, 4)
+    path = f"/apis/{KUEUE}/workloadpriorityclasses/backfill"
+    world.client.delete(path)
+    run = world.start("a", priority=Priority.BACKFILL)
+    # Kueue says nothing of it, to nobody; it is looked for after ten seconds.
+    words = world.waiting(run, "there is no WorkloadPriorityClass backfill")
+    assert "hotfire plan platforms -o kueue | kubectl apply -f -" in words
+    assert any("WorkloadPriorityClass backfill" in one for one in world.executor.check())
+    add_queue(world, 4)
+    passes(world, run)
+
+
+@pytest.mark.scale
+def test_a_team_without_a_queue_is_explained_and_runs_once_it_has_one(build: Build):
+    world = build(kueue="yes")
+    add_queue(world, 4)
+    run = world.start("a", team="vision")
+    words = world.waiting(run, "Inadmissible: LocalQueue vision doesn't exist")
+    assert "hotfire plan platforms -o kueue | kubectl apply -f -" in words
+    world.client.apply(
+        {
+            "apiVersion": KUEUE, "kind": "LocalQueue",
+            "metadata": {"name": "vision", "namespace": world.namespace},
+            "spec": {"clusterQueue": world.namespace},
+        }
+    )  # fmt: skip
+    passes(world, run)
 
 
 def test_an_executor_that_starts_again_finds_its_jobs_and_makes_no_second_one(world: World):
