@@ -26,9 +26,7 @@ def test_a_shift_is_held_against_the_two_sample_t_of_the_logarithms():
     logs = [math.log(one) for one in old], [math.log(one) for one in new]
     means = [sum(some) / len(some) for some in logs]
     assert found.shift == pytest.approx(means[1] - means[0])
-    squares = sum(
-        (one - mean) ** 2 for some, mean in zip(logs, means, strict=True) for one in some
-    )
+    squares = sum((one - mean) ** 2 for some, mean in zip(logs, means, strict=True) for one in some)
     expected = quantile(1 - 0.005, 4) * math.sqrt(squares / 4 * (1 / 4 + 1 / 2))
     assert found.half_width == pytest.approx(expected)
     assert found.words == "clock canary +11 %"
