@@ -16,7 +16,7 @@ from hotfire_pipelines.errors import CoveringError
 
 MAXIMUM_STRENGTH = 6
 MAXIMUM_TUPLES = 20_000_000
-EFFORT = 50_000
+EFFORT = 45_000
 """Looked-up bit sets after which no further pass begins: a few hundredths of a second."""
 DEEPER = 10
 """Times the effort beyond pairs, where a pass looks up that many more bit sets."""
