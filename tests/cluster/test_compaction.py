@@ -64,6 +64,7 @@ class Listed:
     drop = put
 
 
+@pytest.mark.scale
 def test_a_list_that_etcd_forgets_between_two_pages_is_begun_anew(
     cluster: ClusterHandle, world: World, monkeypatch: pytest.MonkeyPatch
 ):
