@@ -360,6 +360,10 @@ class Detector:
         count, old_count = int(self._fit[COUNT]), self._before.size
         if old_count < FEWEST:
             return []
+        last = self._changes[-1]
+        if last.kind is ChangeKind.DRIFT and last.index <= self._before_places[old_count // 2]:
+            # It went on: what is before it here is part of it, and no level to compare with.
+            return []
         values = np.concatenate([self._before, self._values[:count]])
         places = np.concatenate([self._before_places, self._places[:count]])
         scale = float(self._fit[SCALE])
@@ -367,7 +371,6 @@ class Detector:
         old, new = float(np.median(self._before)), float(np.median(self._values[:count]))
         z = (values - old) / scale
         gain = level_cost(z) - level_cost(z[:old_count]) - level_cost(z[old_count:])
-        last = self._changes[-1]
         slope = _ramp_over_step(z, old_count) / growth
         if last.kind is ChangeKind.DRIFT and slope > -DRIFT_MARGIN:
             return []

@@ -115,6 +115,12 @@ def test_a_slow_drift_is_told_once():
     assert np.mean(told) <= 2
 
 
+def test_a_drift_that_goes_on_stays_a_drift():
+    # Looked at again, a part of the slope beside the next one has the shape of a step.
+    detector, _ = alerts_of(noise(0, 300) * np.exp(np.linspace(0, 0.1, 300)))
+    assert [point.kind for point in detector.changepoints] == ["drift"]
+
+
 def test_a_machine_that_is_slower_is_no_change():
     machine = [number // 25 % 2 for number in range(300)]
     values = noise(13, 300) * np.where(np.array(machine) == 1, 1.05, 1.0)
