@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import statistics
+
+MANY = 300
+"""Degrees of freedom from which on the series is not worth its length."""
 
 
 def beyond(value: float, degrees: int) -> float:
@@ -30,9 +34,17 @@ def beyond(value: float, degrees: int) -> float:
 
 
 def quantile(probability: float, degrees: int) -> float:
-    """Return x with P(X ≤ x) = `probability`, 0 < probability < 1, by bisection to 1e-12."""
+    """Return x with P(X ≤ x) = `probability`, 0 < probability < 1, by bisection to 1e-12.
+
+    Beyond MANY degrees by the cube of a normal quantile, ν·(1 - 2/(9ν) + z·√(2/(9ν)))³, which is off by
+    less than 1e-5 there (Wilson & Hilferty 1931; Abramowitz & Stegun 26.4.17).
+    """
     if not 0 < probability < 1 or degrees < 1:
         raise ValueError(f"no quantile for probability {probability!r} and {degrees!r} degrees")
+    if degrees > MANY:
+        share = 2 / (9 * degrees)
+        normal = statistics.NormalDist().inv_cdf(probability)
+        return float(degrees * (1 - share + normal * math.sqrt(share)) ** 3)
     low, high = 0.0, float(degrees)
     while beyond(high, degrees) > 1 - probability:
         high *= 2

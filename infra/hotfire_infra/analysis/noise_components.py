@@ -21,6 +21,8 @@ from hotfire_infra.analysis.comparison import CONFIDENCE
 
 LEAST_FREEDOM = 5
 """Degrees of freedom between runs below which a floor is a guess; a pair of runs gives one."""
+MANY = 300
+"""Degrees of freedom from which on Student's t is taken for that of so many."""
 SURE = 0.95
 """Level of the interval of a noise."""
 
@@ -195,14 +197,19 @@ class Spread:
 
         t_ν · s · √(1 + 1/k), as in `comparison.between_runs_interval`: in 1 % of pairs it is beyond.
         """
-        return student_t.quantile((1 + confidence) / 2, self.freedom) * self.error(earlier)
+        return student_t.quantile((1 + confidence) / 2, self._known) * self.error(earlier)
 
     def p_value(self, shift: float) -> float:
         """Return the two-sided p-value of no shift between one run and another."""
         error = self.error()
         if error == 0:
             return 1.0 if math.isclose(shift, 0, abs_tol=1e-12) else 0.0
-        return 2 * (1 - student_t.cumulative(abs(shift) / error, self.freedom))
+        return 2 * (1 - student_t.cumulative(abs(shift) / error, self._known))
+
+    @property
+    def _known(self) -> int:
+        """Degrees of freedom that are worth their time: with more, t is larger by less than 1 %."""
+        return min(self.freedom, MANY)
 
     def error(self, earlier: int = 1) -> float:
         """Return the standard error of one run against the mean of some others."""

@@ -28,6 +28,12 @@ def test_tail_is_the_integral_of_the_density(degrees):
     assert beyond(end, degrees) == pytest.approx(1 - area, abs=2e-6)
 
 
+@pytest.mark.parametrize("probability", [0.025, 0.5, 0.975])
+def test_beyond_many_degrees_the_quantile_is_that_of_the_series(probability):
+    found = quantile(probability, 301)
+    assert beyond(found, 301) == pytest.approx(1 - probability, abs=1e-5)
+
+
 def test_many_degrees_overflow_nothing():
     assert beyond(5000.0, 5000) == pytest.approx(0.5, abs=0.01)
 

@@ -14,6 +14,7 @@ from hotfire_infra.analysis.noise_components import (
     Measured,
     NoiseSums,
     OneWay,
+    Spread,
     between_component,
     component,
     noise_sums,
@@ -155,3 +156,11 @@ def test_builds_of_which_each_ran_once_give_the_whole_spread():
     found = spread_of(noise_sums(known))
     assert (found.freedom, found.has_builds) == (6, True)
     assert found.sd == pytest.approx(statistics.stdev(0.1 * build for build in range(7)))
+
+
+def test_a_floor_from_a_million_runs_takes_no_longer_than_one_from_hundreds():
+    from_many = Spread(sd=0.01, freedom=10**6, has_builds=True).limit()
+    assert from_many == Spread(sd=0.01, freedom=300, has_builds=True).limit()
+    # The normal quantile of 99.5 %, in every table.
+    assert from_many == pytest.approx(2.57583 * 0.01 * math.sqrt(2), rel=0.01)
+    assert component(4.0, 10**6).low == pytest.approx(2.0, rel=0.01)
