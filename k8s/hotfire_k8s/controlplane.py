@@ -22,7 +22,8 @@ LOOPBACK = "127.0.0.1"
 SERVICE_RANGE = "10.96.0.0/16"
 SERVICE_ADDRESS = "10.96.0.1"
 """The API server's own Service."""
-PORT_NAMES = ["etcd", "etcd-peer", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]
+CONTROLLER_MANAGER = "kube-controller-manager"
+PORT_NAMES = ["etcd", "etcd-peer", "kube-apiserver", CONTROLLER_MANAGER, "kube-scheduler"]
 API_NAMES = (
     "kubernetes",
     "kubernetes.default",
@@ -196,7 +197,7 @@ def controller_manager(
     access: Access, programs: Mapping[str, Path], ports: Mapping[str, int], nodes: int
 ) -> Component:
     """Describe the controller manager of a cluster with about so many nodes."""
-    name = "kube-controller-manager"
+    name = CONTROLLER_MANAGER
     folder = access.home.certificates
     pair = access.authority.issue(name, f"system:{name}")
     kubeconfig = access.kubeconfig(access.home.component(name) / "kubeconfig", pair)

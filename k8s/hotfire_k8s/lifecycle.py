@@ -171,7 +171,9 @@ def _bring_up(
     network = real_node.prepare(home) if wanted.why_no_real_node is None else None
     started = 0
     for group in _groups(access, wanted, programs, ports):
-        if group[0].name == kueue_process.NAME:
+        if wanted.kueue and group[0].name == controlplane.CONTROLLER_MANAGER:
+            # Before it: its garbage collector looks for new kinds only twice a minute, and until
+            # then a Workload whose Job is gone keeps its quota.
             with access.client() as client:
                 kueue_process.install(access, client, ports)
         started += _ensure_running(home, group, say)
