@@ -17,7 +17,7 @@ ALWAYS_SHOWN = frozenset({"aestus.decode_rate", "aestus.prefill_rate"})
 """Metrics whose comparison is printed even when nothing changed."""
 DURATION_WIDTH = 11
 """Of the longest duration below an hour, `59 min 59 s`."""
-CHANGED = frozenset({"regressed", "improved"})
+CHANGED = frozenset({"regressed", "improved", "environment"})
 
 
 def plan_line(plan: Plan, subject: str = "") -> str:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import dataclasses
 import math
 import random
+from contextlib import closing
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from hotfire_infra.analysis.noise import noise_reports
+from hotfire_infra.analysis.reporting import StoreReports
+from hotfire_infra.client.connection import Connection
+from hotfire_infra.client.noise_desk import ServiceNoiseDesk
 from hotfire_infra.errors import RequestRefusedError
 from hotfire_infra.executors.fake import Script
 from hotfire_infra.orchestrator.finalizing import ANALYSES
 from hotfire_infra.orchestrator.repeating import PURPOSE, Repeater
-from hotfire_infra.store.models import Run, Task
+from hotfire_infra.store.models import Run, SourceStamp, Task
 from hotfire_infra.store.queries import newest_runs, run_by_id
 
 MEASURED = {
@@ -81,3 +85,18 @@ def test_what_cannot_be_measured_again_is_refused_with_the_reason(stand, first, 
         Repeater(stand.store).repeat(plain, runs=2, rebuild=False, by="ada")
     with pytest.raises(RequestRefusedError, match="1 to 50"):
         Repeater(stand.store).repeat(first, runs=0, rebuild=False, by="ada")
+
+
+def test_a_service_starts_them_as_well_and_refuses_alike(stand, first, served, onlooker):
+    service = onlooker(stand.store, reports=StoreReports(stand.store))
+    with served(service) as address, closing(Connection(address, None)) as connection:
+        desk = ServiceNoiseDesk(connection)
+        with pytest.raises(RequestRefusedError, match="not here any more"):
+            desk.repeat("1", runs=2, rebuild=False)
+        with stand.store.writing() as writing:
+            archive = stand.store.blobs.put_bytes(b"source").sha256
+            writing.execute(update(SourceStamp).values(archive_sha256=archive))
+        assert len(desk.repeat("1", runs=2, rebuild=True)) == 2
+    with stand.store.reading() as reading:
+        rows = reading.execute(select(Run.options).where(Run.purpose == PURPOSE)).scalars().all()
+    assert [row["fresh"] for row in rows] == [["speed"], ["speed"]]
