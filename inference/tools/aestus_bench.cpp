@@ -6,6 +6,7 @@
 // Every run but `memory` also holds probe.read_bandwidth, measured right before and right after;
 // a figure is comparable only beside it. `memory` has none: the probe's buffer would count.
 // `decode` also holds aestus.decode_time.OPERATOR, seconds per token, of a second pass with timers.
+// `timers` decodes without and with them in blocks A B B A: what they cost, in one process.
 #include <algorithm>
 #include <cstdio>
 
@@ -18,12 +19,13 @@ namespace aestus::tools {
 namespace {
 
 constexpr char kUsage[] =
-    "usage: aestus-bench --what load|prefill|decode|memory|kernels|probe [--model M.gguf]\n"
+    "usage: aestus-bench --what load|prefill|decode|memory|kernels|probe|timers [--model M.gguf]\n"
     "                    [--prompt N] [--tokens N] [--threads N]\n"
     "                    [--probe-bytes N] [--sample-ms N] [--json OUT.json]\n";
 
 constexpr int64_t kMost = int64_t{1} << 30;
 constexpr int64_t kWarmUpTokens = 8;
+constexpr int64_t kTimerBlocks = 6;
 
 struct Request {
   std::string what;
@@ -85,6 +87,16 @@ void measure_prefill(const Request& request, Measurements* out) {
                   with_threads("prefill:tokens=" + std::to_string(request.prompt), request), rate});
 }
 
+/// Decodes greedily behind the prompt whose logits are given; returns the seconds.
+double decode_tokens(int64_t tokens, int64_t vocab, std::vector<float>* logits, Session* session) {
+  const Stopwatch watch;
+  for (int64_t i = 0; i < tokens; ++i) {
+    const int32_t next = argmax(logits->data(), vocab);
+    session->eval(&next, 1, logits->data(), false);
+  }
+  return watch.seconds();
+}
+
 /// Time of each operator per token, in a second pass over the same tokens: a pass with timers is
 /// never the one that is timed as a whole.
 void measure_operators(const std::vector<int32_t>& prompt, int64_t tokens, const std::string& name,
@@ -93,10 +105,7 @@ void measure_operators(const std::vector<int32_t>& prompt, int64_t tokens, const
   session->eval(prompt.data(), static_cast<int64_t>(prompt.size()), logits.data(), false);
   Profile profile;
   session->set_profile(&profile);
-  for (int64_t i = 0; i < tokens; ++i) {
-    const int32_t next = argmax(logits.data(), vocab);
-    session->eval(&next, 1, logits.data(), false);
-  }
+  decode_tokens(tokens, vocab, &logits, session);
   session->set_profile(nullptr);
   for (size_t which = 0; which < kOperatorNames.size(); ++which)
     out->push_back({std::string("aestus.decode_time.") + kOperatorNames[which], "s", name,
@@ -110,12 +119,8 @@ void measure_decode(const Request& request, double probe, Measurements* out) {
   std::vector<int32_t> ids = some_ids(request.prompt, vocab);
   std::vector<float> logits(static_cast<size_t>(vocab));
   session.eval(ids.data(), request.prompt, logits.data(), false);
-  const Stopwatch watch;
-  for (int64_t i = 0; i < request.tokens; ++i) {
-    const int32_t next = argmax(logits.data(), vocab);
-    session.eval(&next, 1, logits.data(), false);
-  }
-  const double rate = static_cast<double>(request.tokens) / watch.seconds();
+  const double rate = static_cast<double>(request.tokens) /
+                      decode_tokens(request.tokens, vocab, &logits, &session);
   const std::string name =
       with_threads("decode:prompt=" + std::to_string(request.prompt) +
                        ",tokens=" + std::to_string(request.tokens), request);
@@ -125,6 +130,29 @@ void measure_decode(const Request& request, double probe, Measurements* out) {
   out->push_back({"aestus.bandwidth_share", "1", name, rate * bytes / probe});
   session.reset();
   measure_operators(ids, request.tokens, name, vocab, &session, out);
+}
+
+/// Decode rates without and with timers, in blocks A B B A behind one pass that warms up: the figures
+/// of a block hold no level and no linear drift of the machine.
+void measure_timers(const Request& request, Measurements* out) {
+  const Model model(request.model);
+  const int64_t vocab = model.config().vocab;
+  Session session(model, request.prompt + request.tokens, request.threads);
+  const std::vector<int32_t> ids = some_ids(request.prompt, vocab);
+  std::vector<float> logits(static_cast<size_t>(vocab));
+  Profile profile;
+  for (int64_t pass = -1; pass < 4 * kTimerBlocks; ++pass) {
+    const bool timed = pass % 4 == 1 || pass % 4 == 2;
+    session.reset();
+    session.eval(ids.data(), request.prompt, logits.data(), false);
+    session.set_profile(timed ? &profile : nullptr);
+    const double seconds = decode_tokens(request.tokens, vocab, &logits, &session);
+    session.set_profile(nullptr);
+    if (pass < 0) continue;
+    out->push_back({"aestus.decode_rate", "token/s",
+                    with_threads(timed ? "decode:timers=on" : "decode:timers=off", request),
+                    static_cast<double>(request.tokens) / seconds});
+  }
 }
 
 /// Peak resident set of a process that opens the model, reads a prompt and writes one token.
@@ -158,11 +186,13 @@ Measurements measure(const Request& request) {
     measure_prefill(request, &out);
   } else if (request.what == "decode") {
     measure_decode(request, before, &out);
+  } else if (request.what == "timers") {
+    measure_timers(request, &out);
   } else if (request.what == "kernels") {
     out = measure_kernels(request.sample_seconds, request.probe_bytes);
   } else if (request.what != "probe") {
     Arguments::refuse("--what is '" + request.what +
-                      "', allowed are load, prefill, decode, memory, kernels and probe");
+                      "', allowed are load, prefill, decode, memory, kernels, probe and timers");
   }
   const std::string probe = "read:threads=1,bytes=" + std::to_string(request.probe_bytes);
   out.push_back({"probe.read_bandwidth", "B/s", probe + ",before", before});

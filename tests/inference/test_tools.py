@@ -99,6 +99,15 @@ def test_bench_reports_its_metric_beside_the_probe(tools, tiny_model, what):
     assert all(m["value"] > 0 for m in measurements)
 
 
+def test_bench_decodes_without_and_with_timers_in_blocks(tools, tiny_model):
+    sizes = ("--prompt", 8, "--tokens", 4, "--probe-bytes", 1 << 20)
+    done = call(tools / "aestus-bench", "--what", "timers", "--model", tiny_model, *sizes)
+    rows = [one for one in json.loads(done.stdout)["measurements"] if one["unit"] == "token/s"]
+    letters = "".join("B" if "timers=on" in one["name"] else "A" for one in rows)
+    assert letters == "ABBA" * 6
+    assert all(one["value"] > 0 for one in rows)
+
+
 def test_bench_tells_what_a_decoded_token_is_made_of(tools, tiny_model):
     sizes = ["--prompt", 8, "--tokens", 48, "--probe-bytes", 1 << 20]
     done = call(tools / "aestus-bench", "--what", "decode", "--model", tiny_model, *sizes)

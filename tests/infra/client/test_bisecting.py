@@ -11,6 +11,8 @@ from hotfire_infra.analysis.questions import QuestionRun, Subject
 from hotfire_infra.client import bisecting
 from hotfire_infra.client.bisecting import Bisection, Kind, Sought
 from hotfire_infra.errors import RequestRefusedError
+from hotfire_testframework.contract.outcomes import Harness
+from hotfire_testframework.contract.task import TaskSpec
 
 COMMITS = tuple(f"{number:040x}" for number in range(17))
 SERIES = "5" * 64
@@ -110,6 +112,23 @@ def test_a_slower_commit_is_found_by_blocks_beside_the_good_end(begin, culprit):
     assert played.pinned[:2] == [{}, {"speed": "GPU-0"}], "all on the device of the first"
     assert all(one == {"speed": "GPU-0"} for one in played.pinned[1:])
     assert len(played.runs) <= 4 * 16
+
+
+@pytest.mark.parametrize(
+    ("kind", "env", "left_out"),
+    [
+        (Kind.PERFORMANCE, {"HOTFIRE_SEPARABLE": "yes"}, ("perf/pytest/other",)),
+        (Kind.PERFORMANCE, {}, ()),
+        (Kind.FAILURE, {"HOTFIRE_SEPARABLE": "yes"}, ()),
+    ],
+)
+def test_a_benchmark_is_asked_about_alone_where_its_suite_allows_that(
+    begin, make_plan, kind, env, left_out
+):
+    spec = TaskSpec(harness=Harness.PYTEST, paths=("suite",), env=env)
+    plan = make_plan({"speed": [TEST, "perf/pytest/other"]}, specs={"speed": spec})
+    bisection = begin(Played(speeds(5)), kind=kind, series=SERIES)
+    assert bisection._only_the_test(plan).tasks[0].spec.leave_out == left_out
 
 
 def test_performance_is_right_in_nineteen_of_twenty_and_says_how_sure(begin):
