@@ -1,8 +1,14 @@
 """`python -m benchmarks.ingest_http`: results by HTTP, against the best bare server for the same bytes.
 
 The mix of `benchmarks.ingest` in batches of 1,000 records over four connections, each batch
-acknowledged after its commit, while two processes read pages. Each server is one process; the load
-and the readers are beside it on the machine. Both leave the same number of rows, or nothing is said.
+acknowledged after its commit, while two processes read pages. Each server is one process on the same
+schema with its index of history, under the same uvicorn; the load and the readers are beside it on
+the machine. Both leave the same number of rows, or nothing is said.
+
+The bare server decodes, numbers tests and messages, inserts, commits, answers. Ours besides: compares
+token and fence, counts what the attempt has sent, asks for room on the disk, holds each record against
+the contract, keeps the spool's copy, the tests in flight and the environment's digest, looks messages
+up in the table (retention may have removed them), counts and audits the request.
 """
 
 from __future__ import annotations

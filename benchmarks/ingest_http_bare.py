@@ -1,14 +1,20 @@
 """The limit of HTTP ingest: a bare server for the same bytes and the same rows. HOME PORT.
 
 No framework, no token, no fence, no limits, no copy of the stream, no foreign keys, nothing kept but
-these four kinds: one ASGI function under uvicorn, msgspec, one writer thread with raw sqlite3,
-acknowledged after the commit. It does look for a gap: a number acknowledged means all before it.
+these four kinds: one ASGI function under uvicorn, msgspec in one go over a body, one writer thread
+with raw sqlite3, a hundred results in one statement, in the order of the index of history, every test
+and every message that was ever seen in a dictionary; acknowledged after the commit, several batches in
+one where they wait. It does look for a gap: a number acknowledged means all before it. Durability is
+ours: write-ahead log, synchronous NORMAL. What ours was found to do faster, it does as well.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
+import itertools
+import operator
 import queue
 import sqlite3
 import sys
@@ -21,14 +27,14 @@ import msgspec
 import uvicorn
 
 
-class Start(msgspec.Struct, tag_field="kind", tag="test_start"):
+class Start(msgspec.Struct, tag_field="kind", tag="test_start", gc=False):
     """A test begins."""
 
     seq: int
     test: str
 
 
-class Ended(msgspec.Struct, tag_field="kind", tag="test_attempt"):
+class Ended(msgspec.Struct, tag_field="kind", tag="test_attempt", gc=False):
     """A test has a result."""
 
     seq: int
@@ -42,7 +48,7 @@ class Ended(msgspec.Struct, tag_field="kind", tag="test_attempt"):
     metrics: dict[str, Any] | None = None
 
 
-class Measured(msgspec.Struct, tag_field="kind", tag="measurement"):
+class Measured(msgspec.Struct, tag_field="kind", tag="measurement", gc=False):
     """A point of a series."""
 
     seq: int
@@ -62,22 +68,37 @@ class Measured(msgspec.Struct, tag_field="kind", tag="measurement"):
     reason: str = ""
 
 
-class Environment(msgspec.Struct, tag_field="kind", tag="environment"):
+class Environment(msgspec.Struct, tag_field="kind", tag="environment", gc=False):
     """What the machine is."""
 
     seq: int
     values: dict[str, Any]
 
 
-DECODE = msgspec.json.Decoder(Start | Ended | Measured | Environment).decode
+DECODE = msgspec.json.Decoder(Start | Ended | Measured | Environment).decode_lines
 ENCODE = msgspec.json.encode
 MONTH = int(time.strftime("%Y%m", time.gmtime()))
 """Of the run, which was made just before."""
-INSERT = (
-    "INSERT INTO result (attempt_id, seq, test_id, variant_id, try_number, outcome, failure_class,"
-    " duration_ns, message_id, environment_class, metrics)"
-    " VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-)
+AT_ONCE = (100, 20, 5, 1)
+"""Results in one statement: half the time of `executemany`, which steps and binds for each row."""
+
+
+@functools.lru_cache
+def insert_results(count: int) -> str:
+    """Return the statement for so many results of one attempt, which is its first value."""
+    rows = (
+        f"(?1, ?{n}, ?{n + 1}, 1, ?{n + 2}, ?{n + 3}, ?{n + 4}, ?{n + 5}, ?{n + 6}, ?{n + 7},"
+        f" ?{n + 8})"
+        for n in range(2, 2 + 9 * count, 9)
+    )
+    return (
+        "INSERT OR FAIL INTO result (attempt_id, seq, test_id, variant_id, try_number, outcome,"
+        " failure_class, duration_ns, message_id, environment_class, metrics)"
+        f" VALUES {', '.join(rows)} ON CONFLICT DO NOTHING"
+    )
+
+
+BY_TEST = operator.itemgetter(1)
 MEASUREMENT = (
     "INSERT INTO measurement (month, attempt_id, seq, test_id, variant_id, metric, version, unit,"
     " value, estimator, replicates, launches, inner, probe_metric, probe_value, canary, valid,"
@@ -119,7 +140,7 @@ class Writer(threading.Thread):
                 self._loop.call_soon_threadsafe(future.set_result, seq)
 
     def _store(self, base: sqlite3.Connection, attempt: int, body: bytes) -> int:
-        records = [*map(DECODE, body.split(b"\n")[:-1])]
+        records = DECODE(body)
         acked = self._acked.get(attempt, 0)
         if [one.seq for one in records] != [*range(acked + 1, acked + 1 + len(records))]:
             raise ValueError(f"attempt {attempt}: a gap behind {acked}")
@@ -129,7 +150,6 @@ class Writer(threading.Thread):
         tests, messages = self._tests, self._messages
         rows = [
             (
-                attempt,
                 one.seq,
                 tests[one.test],
                 one.number,
@@ -142,7 +162,13 @@ class Writer(threading.Thread):
             )
             for one in ended
         ]
-        base.executemany(INSERT, rows)
+        rows.sort(key=BY_TEST)
+        start = 0
+        for count in AT_ONCE:
+            while len(rows) - start >= count:
+                some = itertools.chain.from_iterable(rows[start : start + count])
+                base.execute(insert_results(count), [attempt, *some])
+                start += count
         base.executemany(MEASUREMENT, [self._point(attempt, one) for one in measured])
         for record in records:
             if type(record) is Environment:

@@ -17,6 +17,7 @@ from hotfire_infra.analysis.history import Reports
 from hotfire_infra.api.app import create_app
 from hotfire_infra.api.drain import GRACE_SECONDS
 from hotfire_infra.api.probes import Watched, probes_router
+from hotfire_infra.api.routers.records import DirectRecords
 from hotfire_infra.api.security.listening import check_listening, secure, secure_literals
 from hotfire_infra.api.service import Service
 from hotfire_infra.errors import InfraError
@@ -80,6 +81,8 @@ def application(reports: Reports, service: Service | None = None, host: str = ""
             if isinstance(companion, Upkeep):
                 metrics.registry.register(companion)
         app.include_router(probes_router(_watched(service, metrics)))
+        # Added first: the gatekeeper stands before it.
+        app.add_middleware(DirectRecords)
         secure(
             app,
             service.store,

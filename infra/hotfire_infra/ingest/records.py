@@ -6,8 +6,9 @@ problem of its stream; all others are stored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter, lt
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, bindparam
@@ -15,7 +16,7 @@ from sqlalchemy import Connection, Table, bindparam
 from hotfire_infra.action_digest import observed_digest
 from hotfire_infra.ingest.columns import json_text
 from hotfire_infra.ingest.context import AttemptContext
-from hotfire_infra.ingest.usual import AnyRecord, Ended
+from hotfire_infra.ingest.usual import AnyRecord, Ended, Started
 from hotfire_infra.store import results
 from hotfire_infra.store.dictionaries import intern_environment, intern_messages, keys_of_tests
 from hotfire_infra.store.models import Attempt
@@ -27,7 +28,8 @@ from hotfire_testframework.contract.stream import Kind, Record
 _START = Kind.TEST_START.value
 _ENDED = Kind.TEST_ATTEMPT.value
 _OF_A_TEST = (_START, _ENDED)
-_BY_TEST = itemgetter(results.RESULT.columns.index("test_id"))
+_BY_TEST = itemgetter(1)
+"""Of a row of `_write_ended`."""
 _COLLECTED = Kind.COLLECTED.value
 _ENVIRONMENT = Kind.ENVIRONMENT.value
 
@@ -54,20 +56,37 @@ Problem = tuple[int, str]
 """Number of a record and why it, or a part of it, is not stored."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """A batch by how its records were decoded, each kind in the order of its coming."""
+
+    started: list[Started]
+    ended: list[Ended]
+    others: list[Record]
+
+
+def sort_records(records: Sequence[AnyRecord]) -> Sorted:
+    """Return the records of a batch; who looks through them again and again spends most on that."""
+    started = [one for one in records if type(one) is Started]
+    ended = [one for one in records if type(one) is Ended]
+    if len(started) + len(ended) == len(records):
+        return Sorted(started, ended, [])
+    return Sorted(started, ended, [one for one in records if type(one) is Record])
+
+
 def write_records(
-    connection: Connection, context: AttemptContext, records: Sequence[AnyRecord]
+    connection: Connection, context: AttemptContext, records: Sorted
 ) -> list[Problem]:
     """Store a batch and return what of it cannot be; artifacts are the caller's: files move first."""
-    ended = [record for record in records if type(record) is Ended]
     by_kind: dict[str, list[Record]] = {}
-    for record in [record for record in records if type(record) is Record]:
+    for record in records.others:
         kind = record.kind
         if kind in by_kind:
             by_kind[kind].append(record)
         else:
             by_kind[kind] = [record]
     problems: list[Problem] = []
-    _write_ended(connection, context, ended, problems)
+    _write_ended(connection, context, records.ended, problems)
     if not by_kind:
         return problems
     _write_kept(connection, context, by_kind, problems)
@@ -84,26 +103,32 @@ def write_records(
     return problems
 
 
-def in_flight_after(before: Sequence[str], records: Sequence[AnyRecord]) -> list[str]:
+def in_flight_after(before: Sequence[str], records: Sorted) -> list[str]:
     """Return the tests that are started and not ended once `records` have come in.
 
     One that cannot be stored is none of them: its result will be a problem of the stream.
     """
-    # What was said last of each test; without a call of ours for the usual ones.
-    last: dict[str, AnyRecord] = {
-        one.test: one for one in records if not isinstance(one, Record)
-    }  # fmt: skip
-    for one in [one for one in records if type(one) is Record]:
-        if one.kind in _OF_A_TEST:
-            said = last.get(one["test"])
-            if said is None or said.seq < one.seq:
-                last[one["test"]] = one
-    started = [one for one in last.values() if type(one) is not Ended and one.kind == _START]
-    started.sort(key=lambda one: one.seq)
-    names = [str(one["test"]) for one in started]
-    return [name for name in before if name not in last] + [
-        name for name in names if len(name) <= LONGEST_NAME or fault_of_test(name) is None
+    told = [one for one in records.others if one.kind in _OF_A_TEST]
+    if not before and not told and _are_pairs(records.started, records.ended):
+        return []
+    begun = {one.test: one.seq for one in records.started}
+    ended = {one.test: one.seq for one in records.ended}
+    for one in told:
+        last = begun if one.kind == _START else ended
+        last[one["test"]] = max(one.seq, last.get(one["test"], 0))
+    started = [(seq, test) for test, seq in begun.items() if ended.get(test, 0) < seq]
+    return [name for name in before if name not in begun and name not in ended] + [
+        name
+        for _, name in sorted(started)
+        if len(name) <= LONGEST_NAME or fault_of_test(name) is None
     ]
+
+
+def _are_pairs(started: Sequence[Started], ended: Sequence[Ended]) -> bool:
+    """Say whether each start has the end in its place behind it, of the same test: usually so."""
+    if [one.test for one in started] != [one.test for one in ended]:
+        return False
+    return all(map(lt, [one.seq for one in started], [one.seq for one in ended]))
 
 
 def _write_kept(
@@ -164,7 +189,6 @@ def _write_results(
     texts += [text for body in bodies if (text := body.get("detail"))]
     messages = intern_messages(connection, texts)
     keys = keys_of_tests(connection, [body["test"] for body in bodies])
-    attempt_id, variant_id = context.attempt_id, context.variant_id
     rows: list[tuple[Any, ...]] = []
     add, key_of = rows.append, messages.get
     # One loop without a call of ours: this is the road of nearly all records.
@@ -176,23 +200,22 @@ def _write_results(
         params, metrics = get("params"), get("metrics")
         add(
             (
-                attempt_id,
                 record.seq,
                 test_id,
-                variant_id,
                 body["try"],
                 body["outcome"],
                 get("failure_class"),
                 body["duration_ns"],
                 # No text, none or an empty one, has no key.
                 key_of(get("message")),  # type: ignore[arg-type]
-                key_of(get("detail")),  # type: ignore[arg-type]
                 get("environment_class"),
+                key_of(get("detail")),  # type: ignore[arg-type]
                 json_text(params) if params else None,
                 json_text(metrics) if metrics else None,
             )
         )
-    results.insert_rows(connection, results.RESULT, rows)
+    shared = (context.attempt_id, context.variant_id)
+    results.insert_rows(connection, results.WHOLE_RESULT, rows, shared)
 
 
 def _write_ended(
@@ -204,37 +227,47 @@ def _write_ended(
     """Store results as `_write_results` does, from fields instead of bodies."""
     if not records:
         return
+    more = {one.seq: one for one in records if one.detail or one.params or one.metrics}
     texts = [text for one in records if (text := one.message)]
-    texts += [text for one in records if (text := one.detail)]
+    texts += [text for one in more.values() if (text := one.detail)]
     key_of = intern_messages(connection, texts).get
     keys = keys_of_tests(connection, [one.test for one in records])
     if None in keys:
         lost = [one for one, key in zip(records, keys, strict=True) if key is None]
         problems.extend((one.seq, fault_of_test(one.test) or "") for one in lost)
-    attempt_id, variant_id = context.attempt_id, context.variant_id
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         (
-            attempt_id,
             one.seq,
             test_id,
-            variant_id,
             one.number,
             one.outcome,
             one.failure_class,
             one.duration_ns,
             # No text, none or an empty one, has no key.
             key_of(one.message),
-            key_of(one.detail),
             one.environment_class,
-            json_text(one.params) if one.params else None,
-            json_text(one.metrics) if one.metrics else None,
         )
         for one, test_id in zip(records, keys, strict=True)
         if test_id is not None
     ]
-    # Neighbours in the index of history: a statement then changes, and keeps aside, fewer pages.
+    # Neighbours in the index of history: a statement then changes fewer pages.
     rows.sort(key=_BY_TEST)
-    results.insert_rows(connection, results.RESULT, rows)
+    shared = (context.attempt_id, context.variant_id)
+    if not more:
+        results.insert_rows(connection, results.PLAIN_RESULT, rows, shared)
+        return
+    nothing = (None, None, None)
+    whole = [row + (_rest_of(more[row[0]], key_of) if row[0] in more else nothing) for row in rows]
+    results.insert_rows(connection, results.WHOLE_RESULT, whole, shared)
+
+
+def _rest_of(one: Ended, key_of: Callable[[str], int | None]) -> tuple[Any, ...]:
+    """Return what few results have: the key of the detail, params and metrics."""
+    return (
+        key_of(one.detail),
+        json_text(one.params) if one.params else None,
+        json_text(one.metrics) if one.metrics else None,
+    )
 
 
 def _write_measurements(
@@ -254,8 +287,6 @@ def _write_measurements(
         probe = body.get("probe", {})
         rows.append(
             (
-                context.month,
-                context.attempt_id,
                 record.seq,
                 test_id,
                 context.variant_id,
@@ -275,7 +306,8 @@ def _write_measurements(
                 body["definition"],
             )
         )
-    results.insert_rows(connection, results.MEASUREMENT, rows)
+    shared = (context.month, context.attempt_id)
+    results.insert_rows(connection, results.MEASUREMENT, rows, shared)
 
 
 def _write_samples(

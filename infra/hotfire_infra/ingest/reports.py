@@ -19,7 +19,7 @@ from hotfire_infra.executors.spool import Spool
 from hotfire_infra.ingest.context import context_of
 from hotfire_infra.ingest.formats.values import ERRORED, FAILED, Format, Limits, Reading
 from hotfire_infra.ingest.importing import KIND, file_sha256, write_spool
-from hotfire_infra.ingest.records import write_records
+from hotfire_infra.ingest.records import sort_records, write_records
 from hotfire_infra.ingest.redaction import holds_secret
 from hotfire_infra.store import results
 from hotfire_infra.store.rows import AttemptRow
@@ -126,7 +126,7 @@ def write_reports(connection: Connection, attempt: AttemptRow, read: ReadReports
     """Store what was read, in the transaction that ends the attempt; `seq` is the last one taken."""
     context = context_of(connection, attempt)
     for records in _batches(read.streams, seq):
-        faults = write_records(connection, context, records)
+        faults = write_records(connection, context, sort_records(records))
         rows = [(attempt.id, -at, reason) for at, reason in faults]
         results.insert_rows(connection, results.PROBLEM, rows)
 

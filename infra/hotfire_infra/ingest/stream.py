@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, bindparam, select
 from hotfire_infra.executors.spool import Spool
 from hotfire_infra.ingest.artifacts import Moved, move_artifacts, write_artifacts
 from hotfire_infra.ingest.context import AnyAttempt, Standing, context_at, standing_of
-from hotfire_infra.ingest.records import in_flight_after, write_records
+from hotfire_infra.ingest.records import in_flight_after, sort_records, write_records
 from hotfire_infra.ingest.redaction import redact_part
 from hotfire_infra.states import ATTEMPT_LIVE
 from hotfire_infra.store import results
@@ -141,7 +141,8 @@ def store_arrival(
     if standing.acked_seq != arrival.acked_seq or standing.fence != attempt.fence:
         return None
     part = arrival.part
-    in_flight = in_flight_after(standing.in_flight, part.records)
+    records = sort_records(part.records)
+    in_flight = in_flight_after(standing.in_flight, records)
     _ACKNOWLEDGE.run(
         connection,
         the_id=attempt.id,
@@ -150,7 +151,7 @@ def store_arrival(
         in_flight=in_flight,
     )
     context = context_at(attempt, standing.variant_id, standing.platform, standing.created_ns)
-    refused = write_records(connection, context, part.records)
+    refused = write_records(connection, context, records)
     refused += write_artifacts(connection, context, arrival.moved)
     _note_problems(connection, attempt.id, part, [*arrival.lost, *refused])
     return in_flight

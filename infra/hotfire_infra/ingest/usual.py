@@ -3,7 +3,8 @@
 A `Record` with a dictionary costs four times as much to make and to read. These say the same: they
 have a record's attributes, and a body for whoever asks for one. What the decoder takes, right or
 wrong, the contract takes with the same values; whatever it does not take is the contract's to judge.
-A measurement, the third most frequent, is decoded here too, and is a `Record` from then on.
+A measurement, the third most frequent, and an environment are decoded here too, and are each a
+`Record` from then on.
 """
 
 from __future__ import annotations
@@ -95,11 +96,21 @@ class _Measured(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind",
     reason: str = _ABSENT
 
 
+class _Observed(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind",
+                tag=Kind.ENVIRONMENT.value, gc=False):  # fmt: skip
+    """What the machine is; `_whole` makes a `Record` of it."""
+
+    v: Literal[1]
+    seq: _Seq
+    mono_ns: int
+    values: dict[str, Any]
+
+
 AnyRecord = Record | Started | Ended
 """One record, however it was decoded."""
 
-_DECODE: Callable[[bytes], Started | Ended | _Measured] = msgspec.json.Decoder(
-    Started | Ended | _Measured
+_DECODE: Callable[[bytes], Started | Ended | _Measured | _Observed] = msgspec.json.Decoder(
+    Started | Ended | _Measured | _Observed
 ).decode
 _NONE_OF_THEM = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
@@ -115,7 +126,7 @@ def usual_records(lines: list[bytes]) -> list[AnyRecord] | None:
                 found.extend(map(_DECODE, rest))
             except _NONE_OF_THEM:
                 found.append(decode_record(lines[len(found)] + b"\n"))
-        return [_whole(one) if type(one) is _Measured else one for one in found]
+        return [one if type(one) is Started or type(one) is Ended else _whole(one) for one in found]
     except ContractError:
         return None
 
@@ -124,13 +135,18 @@ def usual_record(line: bytes) -> AnyRecord | None:
     """Return the record of one line; None: ask the contract."""
     try:
         found = _DECODE(line)
-        return _whole(found) if isinstance(found, _Measured) else found
+        return _whole(found)
     except (*_NONE_OF_THEM, ContractError):
         return None
 
 
-def _whole(one: _Measured) -> Record:
-    """Return a measurement as its record; ContractError where its parts do not fit together."""
+def _whole(one: AnyRecord | _Measured | _Observed) -> AnyRecord:
+    """Return what is not usual enough as its record; ContractError where its parts do not fit."""
+    if isinstance(one, _Observed):
+        body: dict[str, Any] = {"values": one.values}
+        return Record(seq=one.seq, kind=Kind.ENVIRONMENT.value, mono_ns=one.mono_ns, body=body)
+    if not isinstance(one, _Measured):
+        return one
     METRICS.check(one.metric, one.unit, one.version)
     if len(one.launches) != len(one.replicates):
         raise ContractError("the contract says it in its own words")

@@ -25,6 +25,7 @@ from hotfire_infra.ingest.usual import AnyRecord
 from hotfire_infra.ingest.wire import Batch, read_batch
 from hotfire_infra.states import ATTEMPT_LIVE, AttemptState
 from hotfire_infra.store.database import Store
+from hotfire_infra.store.dictionaries import forget_keys_beyond
 from hotfire_testframework.contract.stream import Record
 from hotfire_testframework.contract.stream_reader import Position, StreamPart
 
@@ -35,6 +36,8 @@ QUEUED_BYTES = 64 << 20
 GROUP_BATCHES = 16
 GROUP_BYTES = 4 << 20
 """In one transaction: other writers wait milliseconds."""
+AHEAD_BYTES = 1 << 20
+"""Of a body that is read before its transaction begins."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -119,14 +122,14 @@ class IngestWriter:
         while is_open:
             group, is_open = self._group()
             if group:
-                self._store_group(_read_all(group))
+                self._store_group(group)
                 with self._lock:
                     self._bytes -= sum(len(one.content) for one in group)
 
     def _connect(self) -> None:
         """Open the connection that the pool will give, so that no runner waits for that."""
         try:
-            self.store.write_engine.connect().close()
+            self.store.ingest_engine.connect().close()
         except Exception as error:  # noqa: BLE001 - whoever sends a batch is told
             log.warning("the database cannot be opened yet: %s", type(error).__name__)
 
@@ -147,29 +150,39 @@ class IngestWriter:
             size += len(following.content)
         return group, True
 
-    def _store_group(self, group: Sequence[tuple[Delivery, Batch]]) -> None:
-        """Store a group in one transaction; if one of them breaks it, each in its own."""
-        if not group:
-            return
+    def _store_group(self, group: Sequence[Delivery]) -> None:
+        """Store a group in one transaction; if one of them breaks it, each in its own.
+
+        What is not large is read only when it is its turn: what was read long before is out of the
+        processor's caches by then, which costs more than other writers wait for the reading.
+        """
+        ahead = [_read(one) if len(one.content) > AHEAD_BYTES else None for one in group]
         try:
-            with self.store.writing() as connection:
-                answers = [self._store(connection, *one) for one in group]
+            with self.store.ingesting() as connection:
+                forget_keys_beyond(connection)
+                answers = [
+                    self._store(connection, one, batch or _read(one))
+                    for one, batch in zip(group, ahead, strict=True)
+                ]
         except Exception as error:  # noqa: BLE001 - handed to whoever waits for the answer
             if len(group) == 1:
-                group[0][0].answer.set_exception(_unstorable(error))
+                group[0].answer.set_exception(_unstorable(error))
                 return
             for one in group:
                 self._store_group([one])
             return
-        for (delivery, _), answer in zip(group, answers, strict=True):
+        for delivery, answer in zip(group, answers, strict=True):
             if isinstance(answer, int):
                 delivery.answer.set_result(answer)
             else:
                 delivery.answer.set_exception(answer)
 
     def _store(
-        self, connection: Connection, delivery: Delivery, batch: Batch
-    ) -> int | IngestRefusedError:
+        self, connection: Connection, delivery: Delivery, batch: Batch | Exception
+    ) -> int | Exception:
+        """Store a batch and return how far the stream is, or why nothing of it is taken."""
+        if isinstance(batch, Exception):
+            return batch
         attempt = standing_of(connection, delivery.attempt_id)
         if attempt is None:
             return IngestRefusedError("the attempt is gone", kind="attempt-over", acked_seq=-1)
@@ -209,15 +222,12 @@ class IngestWriter:
         return position.seq - 1
 
 
-def _read_all(group: Sequence[Delivery]) -> list[tuple[Delivery, Batch]]:
-    """Read the bodies of a group; what is no batch is answered at once."""
-    found = []
-    for one in group:
-        try:
-            found.append((one, read_batch(one.content, one.media_type)))
-        except Exception as error:  # noqa: BLE001 - handed to whoever waits for the answer
-            one.answer.set_exception(_unstorable(error))
-    return found
+def _read(delivery: Delivery) -> Batch | Exception:
+    """Return what a body holds, or what to answer for one that is no batch."""
+    try:
+        return read_batch(delivery.content, delivery.media_type)
+    except Exception as error:  # noqa: BLE001 - handed to whoever waits for the answer
+        return _unstorable(error)
 
 
 def _unstorable(error: Exception) -> Exception:

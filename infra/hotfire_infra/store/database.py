@@ -34,6 +34,8 @@ class Store:
     clock: Clock
     write_engine: Engine
     read_engine: Engine
+    ingest_engine: Engine
+    """On PostgreSQL it is `write_engine`."""
 
     @property
     def attempts(self) -> Path:
@@ -52,6 +54,15 @@ class Store:
         guard the UPDATE, read `with_for_update()`, or queue by `store.postgres.serialise`.
         """
         return transaction(self.write_engine)
+
+    def ingesting(self) -> AbstractContextManager[Connection]:
+        """Begin a write transaction for a batch of records, whose rows name what it has looked up.
+
+        On SQLite the foreign keys of its rows are not looked up again: attempt, variant, messages
+        and environment were read under the same lock, and `ingest` holds the keys of tests, which
+        it remembers, against the table. Nothing may be removed or re-pointed in it.
+        """
+        return transaction(self.ingest_engine)
 
     def reading(self) -> AbstractContextManager[Connection]:
         """Begin a consistent view that never blocks a writer and cannot write."""
@@ -77,6 +88,7 @@ class Store:
     def close(self) -> None:
         """Close the pooled connections."""
         self.write_engine.dispose()
+        self.ingest_engine.dispose()
         self.read_engine.dispose()
         close = getattr(self.clock, "close", None)
         if close is not None:
@@ -101,6 +113,7 @@ def open_store(home: Path, *, database: str | None = None, clock: Clock | None =
         clock=clock or SystemClock(),
         write_engine=writer,
         read_engine=sqlite_engine(path, query_only=True),
+        ingest_engine=sqlite_engine(path, query_only=False, checks_references=False),
     )
 
 
@@ -126,4 +139,5 @@ def _open_postgres(home: Path, database: str, clock: Clock | None) -> Store:
         clock=clock or PostgresClock(url),
         write_engine=writer,
         read_engine=postgres_engine(url, query_only=True),
+        ingest_engine=writer,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,13 +13,12 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Engine, Select, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute
-from sqlalchemy.sql.dml import ReturningInsert
 
 from hotfire_infra.store.models import Environment, Variant
 from hotfire_infra.store.names import SHORT_NAME, fault_of_test
 from hotfire_infra.store.postgres import is_postgres
 from hotfire_infra.store.prepared import Prepared, prepare
-from hotfire_infra.store.results import TEST, insert_many, without_nul
+from hotfire_infra.store.results import MESSAGE, TEST, insert_many, without_nul
 from hotfire_testframework.contract.canonical import canonical_json
 from hotfire_testframework.contract.variants import variant_hash
 
@@ -30,7 +29,15 @@ def split_test(identifier: str) -> tuple[str, str, str]:
     return module, scheme, name
 
 
-_KEYS: WeakKeyDictionary[Engine, dict[str, int]] = WeakKeyDictionary()
+@dataclass(slots=True)
+class _Kept:
+    """Keys of tests that were found in a database."""
+
+    keys: dict[str, int] = field(default_factory=dict)
+    highest: int = 0
+
+
+_KEYS: WeakKeyDictionary[Engine, _Kept] = WeakKeyDictionary()
 _ADDED: WeakKeyDictionary[Connection, set[int]] = WeakKeyDictionary()
 KEYS_KEPT = 200_000
 """Of tests, per database: a nightly run asks for the same ones again and again."""
@@ -42,8 +49,8 @@ def keys_of_tests(connection: Connection, identifiers: Sequence[str]) -> list[in
     A test is never removed, so its key is remembered; but only once a transaction found it that did
     not add it, for what a transaction adds may yet be rolled back.
     """
-    kept = _KEYS.setdefault(connection.engine, {})
-    keys = [*map(kept.get, identifiers)]
+    kept = _kept(connection)
+    keys = [*map(kept.keys.get, identifiers)]
     if None not in keys:
         return keys
     unknown = dict.fromkeys(
@@ -52,12 +59,35 @@ def keys_of_tests(connection: Connection, identifiers: Sequence[str]) -> list[in
     new = _look_up_tests(connection, _storable(unknown))
     added = _ADDED.get(connection) or set()
     found = {name: key for name, key in new.items() if key not in added}
-    if len(kept) + len(found) > KEYS_KEPT:
-        kept.clear()
-    kept.update(found)
+    if len(kept.keys) + len(found) > KEYS_KEPT:
+        kept.keys.clear()
+    kept.keys.update(found)
+    kept.highest = max(kept.highest, *found.values(), 0)
     return [
         new.get(name) if key is None else key for name, key in zip(identifiers, keys, strict=True)
     ]
+
+
+def _kept(connection: Connection) -> _Kept:
+    kept = _KEYS.get(connection.engine)
+    if kept is None:
+        kept = _KEYS[connection.engine] = _Kept()
+    return kept
+
+
+def forget_keys_beyond(connection: Connection) -> None:
+    """Forget the keys of tests if their table, on SQLite, does not reach as far as they do.
+
+    Tests are never removed: whoever put another database into this one's place did that. Asked once
+    in a transaction that does not look its foreign keys up.
+    """
+    kept = _kept(connection)
+    if kept.keys and not is_postgres(connection):
+        driver: Any = connection.connection.driver_connection
+        (last,) = driver.execute(_LAST_TEST).fetchone()
+        if last < kept.highest:
+            kept.keys.clear()
+            kept.highest = 0
 
 
 def _storable(identifiers: Iterable[str]) -> list[str]:
@@ -217,16 +247,22 @@ RECENT_SIGNS = 4_000
 
 def _message_of(text: str) -> tuple[str, str]:
     """Return the digest of a text and the text as it is stored: half a character is none."""
-    content = text.encode("utf-8", "replace")
-    return hashlib.sha256(content).hexdigest(), content.decode()
+    try:
+        return hashlib.sha256(text.encode()).hexdigest(), text
+    except UnicodeEncodeError:
+        content = text.encode("utf-8", "replace")
+        return hashlib.sha256(content).hexdigest(), content.decode()
 
 
 _recent_message = lru_cache(maxsize=RECENT_MESSAGES)(_message_of)
 
 
-_FIND_MESSAGES = "SELECT sha256, id FROM message WHERE sha256 IN (SELECT value FROM json_each(?))"
+# The order of a CROSS JOIN is kept: a look-up by index for each that is wanted.
+_FIND_MESSAGES = (
+    "SELECT sha256, message.id FROM json_each(?) AS wanted"
+    " CROSS JOIN message ON sha256 = wanted.value"
+)
 _LAST_MESSAGE = "SELECT coalesce(max(id), 0) FROM message"
-_ADD_MESSAGES = "INSERT INTO message (id, sha256, text) VALUES (?, ?, ?)"
 
 
 def add_messages(connection: Connection, rows: Sequence[tuple[str, str]]) -> dict[str, int]:
@@ -245,7 +281,7 @@ def add_messages(connection: Connection, rows: Sequence[tuple[str, str]]) -> dic
         # Whoever writes is alone (BEGIN IMMEDIATE), so the next keys are known beforehand.
         (last,) = driver.execute(_LAST_MESSAGE).fetchone()
         added = [(key, *row) for key, row in enumerate(new.items(), last + 1)]
-        driver.executemany(_ADD_MESSAGES, added)
+        insert_many(connection, MESSAGE, added)
         found.update((digest, key) for key, digest, _ in added)
     return found
 
@@ -253,13 +289,13 @@ def add_messages(connection: Connection, rows: Sequence[tuple[str, str]]) -> dic
 def intern_variant(connection: Connection, axes: Mapping[str, str]) -> int:
     """Return the key of a variant, adding it if it was never seen."""
     digest = variant_hash(axes)
-    return _intern_one(connection, _VARIANT, digest, {"axes": dict(axes)})
+    return _intern_one(connection, _VARIANT, digest, axes)
 
 
 def intern_environment(connection: Connection, fields: Mapping[str, Any]) -> int:
     """Return the key of an environment, stored once per digest of its canonical JSON."""
     digest = _digest_of(json.dumps(fields, sort_keys=True))
-    return _intern_one(connection, _ENVIRONMENT, digest, {"fields": dict(fields)})
+    return _intern_one(connection, _ENVIRONMENT, digest, fields)
 
 
 @lru_cache(maxsize=256)
@@ -275,33 +311,35 @@ class _Statements:
     key: InstrumentedAttribute[str]
     find: Select[Any]
     known: Prepared
-    add: ReturningInsert[Any]
+    add: Prepared
 
 
-def _statements(key: InstrumentedAttribute[str]) -> _Statements:
-    model: Any = key.class_
-    find = select(model.id).where(key == bindparam("digest"))
-    return _Statements(key, find, prepare(find), insert(model).returning(model.id))
+def _statements(key: InstrumentedAttribute[str], rest: InstrumentedAttribute[Any]) -> _Statements:
+    table: Any = key.class_.__table__
+    find = select(table.c.id).where(key == bindparam("digest"))
+    add = insert(table).values({key.key: bindparam("digest"), rest.key: bindparam("rest")})
+    return _Statements(key, find, prepare(find), prepare(add))
 
 
-_VARIANT = _statements(Variant.hash)
-_ENVIRONMENT = _statements(Environment.sha256)
+_VARIANT = _statements(Variant.hash, Variant.axes)
+_ENVIRONMENT = _statements(Environment.sha256, Environment.fields)
 
 
 def _intern_one(
     connection: Connection, statements: _Statements, digest: str, rest: Mapping[str, Any]
 ) -> int:
-    wanted = {"digest": digest}
     known = statements.known.row(connection, digest=digest)
     if known is not None:
         return int(known[0])
-    row = {statements.key.key: digest, **rest}
     if not is_postgres(connection):
         # Whoever writes is alone (BEGIN IMMEDIATE).
-        return int(connection.execute(statements.add, row).scalar_one())
+        statements.add.run(connection, digest=digest, rest=dict(rest))
+        added = statements.known.row(connection, digest=digest)
+        assert added is not None
+        return int(added[0])
     try:
         with connection.begin_nested():
-            connection.execute(statements.add, row)
+            statements.add.run(connection, digest=digest, rest=dict(rest))
     except IntegrityError:
         pass  # Another writer interned it between the two statements.
-    return int(connection.execute(statements.find, wanted).scalar_one())
+    return int(connection.execute(statements.find, {"digest": digest}).scalar_one())

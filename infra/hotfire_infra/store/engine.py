@@ -28,7 +28,7 @@ Pages that are written again until then are brought once, and there are fewer wa
 """
 
 
-def _pragmas(connection: Any, *, query_only: bool) -> None:
+def _pragmas(connection: Any, *, query_only: bool, checks_references: bool) -> None:
     # The driver must not begin transactions on its own; our `begin` event does.
     connection.isolation_level = None
     cursor = connection.cursor()
@@ -40,13 +40,16 @@ def _pragmas(connection: Any, *, query_only: bool) -> None:
         cursor.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
     # With WAL, NORMAL loses nothing committed when a process is killed, only when power fails.
     cursor.execute("PRAGMA synchronous = NORMAL")
-    cursor.execute("PRAGMA foreign_keys = 1")
+    cursor.execute(f"PRAGMA foreign_keys = {checks_references:d}")
     cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     cursor.close()
 
 
-def sqlite_engine(path: Path, *, query_only: bool) -> Engine:
-    """Return an engine on the SQLite file at `path`, for reading only or for writing."""
+def sqlite_engine(path: Path, *, query_only: bool, checks_references: bool = True) -> Engine:
+    """Return an engine on the SQLite file at `path`, for reading only or for writing.
+
+    Without `checks_references` whoever writes has to know that what rows point to is there.
+    """
     engine = create_engine(
         f"sqlite:///{path}",
         connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
@@ -56,12 +59,16 @@ def sqlite_engine(path: Path, *, query_only: bool) -> Engine:
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:
-        _pragmas(connection, query_only=query_only)
+        _pragmas(connection, query_only=query_only, checks_references=checks_references)
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
         if query_only:
             connection.exec_driver_sql("BEGIN")
+            return
+        if not checks_references:
+            # Its statements keep nothing aside.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
             return
         driver: Any = connection.connection.dbapi_connection
         # A statement of many rows keeps the pages it changes, to take itself back if a row is

@@ -52,11 +52,11 @@ def _quoted(columns: Sequence[str]) -> str:
 def _insert(table: str, columns: str, *, repeats: bool = False) -> Insertion:
     names = tuple(columns.split())
 
-    def statement(mark: str) -> str:
+    def statement(mark: str, verb: str = "INSERT") -> str:
         marks = ", ".join(mark for _ in names)
         return " ".join(
             [
-                "INSERT INTO",
+                f"{verb} INTO",
                 table,
                 f"({_quoted(names)})",
                 f"VALUES ({marks})",
@@ -68,7 +68,9 @@ def _insert(table: str, columns: str, *, repeats: bool = False) -> Insertion:
         table=table,
         columns=names,
         repeats=repeats,
-        sqlite=statement("?"),
+        # A wrong row ends the transaction, in which nothing of its statement needs to be taken
+        # back: SQLite keeps no copies of the pages that a statement of many rows changes.
+        sqlite=statement("?", "INSERT OR FAIL"),
         postgres=statement("%s"),
     )
 
@@ -81,6 +83,13 @@ RESULT = _insert(
     "attempt_id seq test_id variant_id try_number outcome failure_class duration_ns"
     " message_id detail_id environment_class params metrics",
 )
+_OF_MOST = (
+    "attempt_id variant_id seq test_id try_number outcome failure_class duration_ns message_id"
+    " environment_class"
+)
+"""Attempt and variant first: they are the same for a whole batch."""
+PLAIN_RESULT = _insert("result", _OF_MOST)
+WHOLE_RESULT = _insert("result", f"{_OF_MOST} detail_id params metrics")
 MEASUREMENT = _insert(
     "measurement",
     "month attempt_id seq test_id variant_id metric version unit value estimator replicates"
@@ -95,6 +104,7 @@ COVERAGE = _insert(
     "run_id attempt_id suite platform language path file_sha256 executable hit",
 )
 TEST = _insert("test", "id module scheme name")
+MESSAGE = _insert("message", "id sha256 text")
 BLOB = _insert("blob", "sha256 size", repeats=True)
 ARTIFACT = _insert("artifact", "attempt_id name sha256 size media_type")
 LOG_CHUNK = _insert("log_chunk", "attempt_id stream offset size sha256")
@@ -106,40 +116,53 @@ VERDICT = _insert(
 
 
 def insert_rows(
-    connection: Connection, insertion: Insertion, rows: Iterable[tuple[Any, ...]]
+    connection: Connection,
+    insertion: Insertion,
+    rows: Iterable[tuple[Any, ...]],
+    shared: tuple[Any, ...] = (),
 ) -> None:
-    """Write rows with one of the insertions above."""
+    """Write rows with one of the insertions above; `shared` are the first values of every row."""
     values = rows if isinstance(rows, list) else list(rows)
     if not values:
         return
     if not is_postgres(connection):
-        insert_many(connection, insertion, values)
+        insert_many(connection, insertion, values, shared)
         return
+    if shared:
+        values = [shared + row for row in values]
     if insertion.repeats or len(values) < COPY_FROM:
         connection.exec_driver_sql(insertion.postgres, [_storable(row) for row in values])
     elif not _copy(connection, insertion, values):
         _copy_and_merge(connection, insertion, [_storable(row) for row in values])
 
 
-def insert_many(connection: Connection, insertion: Insertion, rows: Rows) -> int:
+def insert_many(
+    connection: Connection, insertion: Insertion, rows: Rows, shared: tuple[Any, ...] = ()
+) -> int:
     """Write rows on SQLite and return how many were not there yet."""
     driver: Any = connection.connection.driver_connection
-    flatten, written, start = chain.from_iterable, 0, 0
-    for count in (AT_ONCE, *FEWER):
+    flatten, written, start, common = chain.from_iterable, 0, 0, len(shared)
+    for count in (AT_ONCE, *FEWER, 1):
         while len(rows) - start >= count:
-            values = [*flatten(rows[start : start + count])]
-            written += driver.execute(_many(insertion, count), values).rowcount
+            values = [*shared, *flatten(rows[start : start + count])]
+            written += driver.execute(_many(insertion, count, common), values).rowcount
             start += count
-    if start < len(rows):
-        written += driver.executemany(insertion.sqlite, rows[start:]).rowcount
     return written
 
 
 @lru_cache
-def _many(insertion: Insertion, count: int) -> str:
-    """Return the statement for so many rows; one text each, by which the driver knows it again."""
-    head, marks, tail = insertion.sqlite.partition(f"({', '.join('?' for _ in insertion.columns)})")
-    return f"{head}{', '.join([marks] * count)}{tail}"
+def _many(insertion: Insertion, count: int, common: int) -> str:
+    """Return the statement for so many rows; one text each, by which the driver knows it again.
+
+    The first values, `common` to all rows, are given once.
+    """
+    head, _, tail = insertion.sqlite.partition(f"({', '.join('?' for _ in insertion.columns)})")
+    width = len(insertion.columns) - common
+    rows = []
+    for place in range(count):
+        own = range(common + 1 + place * width, common + 1 + (place + 1) * width)
+        rows.append(", ".join(f"?{number}" for number in (*range(1, common + 1), *own)))
+    return f"{head}({'), ('.join(rows)}){tail}"
 
 
 def without_nul(text: str) -> str:

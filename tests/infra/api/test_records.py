@@ -2,6 +2,7 @@
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from hotfire_infra.api.routers import records
 from hotfire_testframework.contract.stream import encode_record
@@ -89,4 +90,43 @@ def test_both_ways_give_the_same_answer(post, monkeypatch, content, changed):
     monkeypatch.setattr(records, "_plainly", lambda _request: None)
     longer = post(content, **changed)
     assert (shorter.status_code, shorter.content) == (longer.status_code, longer.content)
-    assert shorter.headers.items() - longer.headers.items() <= {("date", shorter.headers["date"])}
+    # The pages say on the longer way what a page may load; this answer is none.
+    policy = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+    assert shorter.headers.items() - longer.headers.items() <= {
+        ("date", shorter.headers["date"]), ("content-security-policy", policy)
+    }  # fmt: skip
+
+
+def test_a_batch_is_counted_under_its_route_whichever_way_it_took(
+    make_service, live_attempt, served
+):
+    ulid, token, fence = live_attempt
+    headers = {"Content-Type": "application/x-ndjson", "Authorization": f"Bearer {token}"}
+    with served(make_service()) as address, httpx.Client(base_url=address, timeout=30) as client:
+        for number in (str(fence), "none"):
+            client.post(
+                f"/api/v1/attempts/{ulid}/records",
+                content=LINE,
+                headers={**headers, "Hotfire-Fence": number},
+            )
+        figures = client.get("/metrics").text
+    route = 'route="/api/v1/attempts/{ulid}/records"'
+    assert f'hotfire_http_request_seconds_count{{method="POST",{route}}} 2.0' in figures
+
+
+def test_what_rows_point_to_is_there_although_ingest_does_not_look_again(post, store):
+    kinds = [
+        ("environment", {"values": {"cpu": "Zen 5"}}),
+        ("collected", {"harness": "cases", "tests": ["m/s/t", "m/s/new"]}),
+        ("test_start", {"test": "m/s/t", "try": 1}),
+        ("test_attempt", {"test": "m/s/t", "try": 1, "outcome": "failed", "duration_ns": 1,
+                          "message": "wrong", "detail": "by one"}),
+        ("test_attempt", {"test": "m/s/new", "try": 1, "outcome": "failed", "duration_ns": 1,
+                          "message": "wrong"}),
+    ]  # fmt: skip
+    lines = [encode_record(seq, kind, 7, body) for seq, (kind, body) in enumerate(kinds, 1)]
+    assert post(b"".join(lines)).json() == {"acked_seq": len(lines)}
+    with store.reading() as connection:
+        pointing = text("SELECT count(*) FROM result WHERE message_id IS NOT NULL")
+        assert connection.execute(pointing).scalar_one() == 2
+        assert connection.execute(text("PRAGMA foreign_key_check")).all() == []

@@ -10,7 +10,12 @@ from sqlalchemy import delete, select
 
 from hotfire_infra.store import dictionaries
 from hotfire_infra.store.database import open_store
-from hotfire_infra.store.dictionaries import intern_messages, intern_tests, keys_of_tests
+from hotfire_infra.store.dictionaries import (
+    forget_keys_beyond,
+    intern_messages,
+    intern_tests,
+    keys_of_tests,
+)
 from hotfire_infra.store.models import Message
 from hotfire_infra.store.models import Test as StoredTest
 from hotfire_infra.store.results import AT_ONCE
@@ -98,7 +103,21 @@ def test_no_more_keys_are_remembered_than_may_be(store, monkeypatch):
         names = [f"m/s/{number}" for number in range(begin, begin + 4)]
         for _ in range(2):
             intern(store, *names)
-        assert 0 < len(dictionaries._KEYS[store.write_engine]) <= 10
+        assert 0 < len(dictionaries._KEYS[store.write_engine].keys) <= 10
+
+
+def test_keys_are_forgotten_when_the_table_does_not_reach_so_far(store):
+    for _ in range(2):
+        intern(store, "m/s/a", "m/s/b")
+    kept = dictionaries._KEYS[store.write_engine]
+    with store.writing() as connection:
+        forget_keys_beyond(connection)
+        assert kept.keys == {"m/s/a": 1, "m/s/b": 2}
+        # As if an older database had been put in this one's place.
+        connection.execute(delete(StoredTest).where(StoredTest.name == "b"))
+        forget_keys_beyond(connection)
+        assert kept.keys == {}
+    assert intern(store, "m/s/c", "m/s/b") == {"m/s/c": 2, "m/s/b": 3}
 
 
 def test_what_is_no_identifier_has_no_key_and_is_not_stored(store):

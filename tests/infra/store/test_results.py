@@ -54,3 +54,17 @@ def test_no_statement_has_more_values_than_sqlite_takes():
         len(one.columns) for one in vars(results).values() if isinstance(one, results.Insertion)
     )
     assert widest * results.AT_ONCE <= 32_766
+
+
+@pytest.mark.parametrize("count", SIZES)
+def test_values_that_all_rows_share_are_given_once(any_store, count):
+    link = results.Insertion(
+        table="verdict_of_test", columns=("a", "b", "c"), repeats=False,
+        sqlite="INSERT OR FAIL INTO verdict_of_test (a, b, c) VALUES (?, ?, ?)",
+        postgres="INSERT INTO verdict_of_test (a, b, c) VALUES (%s, %s, %s)",
+    )  # fmt: skip
+    with any_store.writing() as connection:
+        connection.exec_driver_sql("CREATE TEMPORARY TABLE verdict_of_test (a INT, b INT, c INT)")
+        results.insert_rows(connection, link, [(n, -n) for n in range(count)], (7,))
+        found = connection.exec_driver_sql("SELECT a, b, c FROM verdict_of_test ORDER BY b")
+        assert [tuple(row) for row in found] == [(7, n, -n) for n in range(count)]

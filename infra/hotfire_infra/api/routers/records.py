@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import Response
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hotfire_infra.api.access import AttemptScope, Principal, require_attempt
 from hotfire_infra.api.bodies import binary_body, read_inflated
 from hotfire_infra.api.documents import with_example
 from hotfire_infra.api.limits import Limited
-from hotfire_infra.api.problems import ApiError
+from hotfire_infra.api.problems import ApiError, response_of
 from hotfire_infra.api.routers.ingest import Fence
 from hotfire_infra.api.service import Service, Serviced
 from hotfire_infra.api.usage import check_room, usage_of
+from hotfire_infra.errors import InfraError
 from hotfire_infra.executors.spool import Spool
 from hotfire_infra.ingest.wire import JSON_DOCUMENT, JSON_LINES, MSGPACK, WireError
 from hotfire_infra.ingest.writer import (
@@ -28,13 +28,12 @@ from hotfire_infra.ingest.writer import (
     QueueFullError,
 )
 from hotfire_infra.sections.limits import LimitsSection
+from hotfire_infra.store.credentials import AttemptCredential
 
 RETRY_SECONDS = 1
 FENCE_DIGITS = 18
 _STATUS = {"unstorable": 422, "broken-record": 422}
 _RECORDS = '{"v":1,"seq":1,"kind":"test_start","mono_ns":5,"test":"m/s/n","try":1}\n'
-
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class Acknowledgement(BaseModel):
@@ -45,42 +44,7 @@ class Acknowledgement(BaseModel):
     acked_seq: int = Field(description="Last record of the contiguous prefix that is committed")
 
 
-class DirectRoute(APIRoute):
-    """Takes a batch that plainly is as described without resolving each parameter of the route.
-
-    FastAPI needs as long for that as for all else before a batch is queued. Whatever is not plain
-    goes its way, so that there is one place for each refusal.
-    """
-
-    def get_route_handler(self) -> Handler:
-        """Return what answers a request."""
-        described = super().get_route_handler()
-
-        async def handle(request: Request) -> Response:
-            known = _plainly(request)
-            return await described(request) if known is None else await _take(request, *known)
-
-        return handle
-
-
-router = APIRouter(prefix="/attempts/{ulid}", tags=["ingest"], route_class=DirectRoute)
-
-
-def _plainly(request: Request) -> tuple[Principal, Service, int, LimitsSection] | None:
-    """Return what the route asks for; None: FastAPI has to look, and may refuse."""
-    principal = request.scope.get("state", {}).get("principal")
-    # The gatekeeper leaves it once it has compared the token.
-    if not isinstance(principal, Principal) or principal.attempt is None:
-        return None
-    fence = request.headers.get("hotfire-fence", "")
-    if not (fence.isascii() and fence.isdigit() and len(fence) <= FENCE_DIGITS):
-        return None
-    state = request.app.state
-    service, limits = getattr(state, "service", None), getattr(state, "limits", None)
-    is_own = principal.attempt.ulid == request.path_params.get("ulid")
-    if not is_own or not isinstance(service, Service) or not isinstance(limits, LimitsSection):
-        return None
-    return principal, service, int(fence), limits
+router = APIRouter(prefix="/attempts/{ulid}", tags=["ingest"])
 
 
 @router.post(
@@ -112,19 +76,72 @@ async def append(
     return await _take(request, principal, service, fence, limits)
 
 
+class DirectRecords:
+    """Middleware behind the gatekeeper: takes a batch that plainly is as the route describes it.
+
+    To find the route and to resolve its parameters takes FastAPI as long as all else before a batch
+    is queued. Whatever is not plain goes its way, so that there is one place for each refusal.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a plain batch; pass on all else."""
+        is_one = scope["type"] == "http" and scope["path"].endswith("/records")
+        known = _plainly(scope) if is_one else None
+        if known is None:
+            await self._app(scope, receive, send)
+            return
+        scope["route"] = _ROUTE
+        scope["path_params"] = {"ulid": _attempt_in(known[0]).ulid}
+        try:
+            answer = await _take(Request(scope, receive), *known)
+        except (InfraError, HTTPException) as error:
+            answer = response_of(error)
+        await answer(scope, receive, send)
+
+
+def _plainly(scope: Scope) -> tuple[Principal, Service, int, LimitsSection] | None:
+    """Return what the route asks for; None: FastAPI has to look, and may refuse."""
+    # The gatekeeper leaves it once it has compared the token.
+    principal = scope.get("state", {}).get("principal")
+    if (
+        scope["method"] != "POST"
+        or not isinstance(principal, Principal)
+        or principal.attempt is None
+    ):
+        return None
+    if scope["path"] != f"/api/v1/attempts/{principal.attempt.ulid}/records":
+        return None
+    fences = [value for name, value in scope["headers"] if name == b"hotfire-fence"]
+    if len(fences) != 1 or not fences[0].isdigit() or len(fences[0]) > FENCE_DIGITS:
+        return None
+    state = scope["app"].state
+    service, limits = getattr(state, "service", None), getattr(state, "limits", None)
+    if not isinstance(service, Service) or not isinstance(limits, LimitsSection):
+        return None
+    return principal, service, int(fences[0]), limits
+
+
+def _attempt_in(principal: Principal) -> AttemptCredential:
+    assert principal.attempt is not None
+    return principal.attempt
+
+
 async def _take(
     request: Request, principal: Principal, service: Service, fence: int, limits: LimitsSection
 ) -> Response:
-    assert principal.attempt is not None
+    attempt = _attempt_in(principal)
     check_room(service.store.home, limits)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     content = await read_inflated(
         request, limit=limits.records_bytes, inflated=limits.inflated_bytes
     )
-    spool = Spool(service.store.attempts / principal.attempt.ulid)
+    spool = Spool(service.store.attempts / attempt.ulid)
     usage_of(request).add(spool.root, limits, size=len(content))
     delivery = Delivery(
-        attempt_id=principal.attempt.attempt_id,
+        attempt_id=attempt.attempt_id,
         fence=fence,
         spool=spool,
         content=content,
@@ -144,6 +161,10 @@ async def _take(
         raise _refused(error) from error
     # Written out: FastAPI would check our own number against the model, for each batch.
     return Response(b'{"acked_seq":%d}' % acked, media_type=JSON_DOCUMENT)
+
+
+_ROUTE = router.routes[0]
+"""What the figures of the service count a plain batch under."""
 
 
 def _refused(error: IngestRefusedError) -> ApiError:
