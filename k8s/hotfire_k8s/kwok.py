@@ -174,6 +174,7 @@ def stages() -> list[Stage]:
     pending = {"key": in_phase, "operator": "In", "values": ["Pending"]}
     ready = '.status.conditions.[] | select( .type == "Ready" ) | .status'
     is_ready = {"key": ready, "operator": "In", "values": ["True"]}
+    was_lost = {"key": ready, "operator": "In", "values": ["Unknown", "False"]}
     is_new = {"key": in_phase, "operator": "NotIn", "values": ["Running"]}
     beat = {"durationMilliseconds": HEARTBEAT_MS, "jitterDurationMilliseconds": HEARTBEAT_MS + 1000}
     is_free = {"key": _annotation("hold"), "operator": "NotIn", "values": ["true"]}
@@ -187,6 +188,8 @@ def stages() -> list[Stage]:
         _stage(
             "node-heartbeat", "Node", [running, is_ready], {"statusTemplate": NODE_CONDITIONS}, beat
         ),
+        # A machine that slept, or a KWOK that hung: as a kubelet says it, when it is back.
+        _stage("node-return", "Node", [running, was_lost], {"statusTemplate": NODE_CONDITIONS}),
         _stage(
             "pod-ready",
             "Pod",
