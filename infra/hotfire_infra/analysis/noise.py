@@ -187,7 +187,12 @@ def against_noise(found: Comparison, floor: NoiseFloor | None) -> Comparison:
     """Take a change back that measuring the same code again makes as well, and say so."""
     if found.change not in {Change.REGRESSED, Change.IMPROVED} or found.interval is None:
         return found
-    if floor is None or abs(found.interval.estimate) > floor.spread.limit(_earlier(found)):
+    # The noise of other series is said, and acquits nothing: this one may be far calmer.
+    if (
+        floor is None
+        or not floor.is_own
+        or abs(found.interval.estimate) > floor.spread.limit(_earlier(found))
+    ):
         return found
     return replace(
         found, change=Change.INCONCLUSIVE, reason=f"{_INSIDE}{noise_words(found, floor)}"

@@ -176,3 +176,15 @@ def test_the_step_can_be_repeated(branch):
     before = reports(branch)
     watch_noise(branch.store, branch.runs[-1])
     assert reports(branch)[0].runs == before[0].runs
+
+
+def test_the_noise_of_other_series_acquits_no_calm_one(branch):
+    wide = [(a**3 / 1e4, b**3 / 1e4) for a, b in PAIRS]
+    for commit, values in enumerate(wide, start=1):
+        for value in values:
+            branch.run(commit, {"noisy": value}, purpose="noise")
+    for commit in range(1, 7):
+        branch.run(commit, {"decode": 100.0 + commit / 100})
+    _, (line,), found = gated_change(branch, 96.5)
+    assert found.outcome == Change.REGRESSED
+    assert ", all series of the metric" in line
