@@ -30,7 +30,7 @@ STRIDE = 5
 SHORTEST = 3
 """Observations of a segment; a shorter excursion is a spike."""
 _LEVELS = 4_000
-FIRST_PENALTY, PENALTY = 2.5, 1.7
+FIRST_PENALTY, PENALTY = 2.4, 1.6
 """Times the logarithm of the length: of the first pass, that makes the residuals, and of the others."""
 _GROWTH_POWER = 0.7
 

@@ -31,6 +31,9 @@ NOMINAL = 20_000.0
 _SHORTEST_SERIES = 8
 _LEVELS_UNKNOWN = 1.2
 """Widens the interval of a position for the levels, which are estimated: 95 % in simulations."""
+_SAVED = 0.55
+"""Share of the penalty of each further step that one slope in their place is spared; with all of it two
+real steps in one direction are too often one slope."""
 _SHARP = 5.0
 """Scales from which one step is no slope: that would miss it by more than it could gain."""
 
@@ -126,7 +129,8 @@ def _drift(found: Segmentation, first: int, last: int, *, is_logged: bool) -> Ch
     if ramp is None:
         return None
     steps = sum(level_cost(z[a - begin : b - begin]) for a, b in parts)
-    spared = (last - first) * PENALTY * math.log(found.values.size) * found.growth
+    saved = _SAVED * (last - first) * PENALTY
+    spared = saved * math.log(found.values.size) * found.growth
     if ramp.cost + DRIFT_MARGIN * found.growth >= steps + spared:
         return None
     return Changepoint(
