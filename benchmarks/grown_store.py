@@ -108,15 +108,13 @@ def _grow_postgres(store: Store, *, results: int) -> int:
 
 
 def _statements(runs: int, words: Words) -> list[str]:
+    return [*_of_plans(runs, words), *_of_results(runs * PER_RUN, words)]
+
+
+def _of_plans(runs: int, words: Words) -> list[str]:
     counted, hexed, padded = words.counted.format, words.hexed.format, words.padded.format
     empty = words.json.format("{}")
     native = words.json.format('{"execution":"native"}')
-    rows = runs * PER_RUN
-    month = words.month.format(f"{BEGIN_NS} + run * {HOURS_NS}")
-    run, cell, test = f"i / {PER_RUN}", f"i / {TESTS}", f"i % {TESTS}"
-    mixed = _MIX.format("i")
-    outcome = f"CASE WHEN {mixed} % 50 = 0 THEN 'failed' ELSE 'passed' END"
-    point = f"i / {PER_RUN} AS run, i / {TESTS} AS cell, i % {TESTS} AS test"
     return [
         ("INSERT INTO source_stamp (id, repository, revision, patch_digest, subject)"
         " VALUES (1, 'here', 'r', '', 'Subject')"),
@@ -147,6 +145,18 @@ def _statements(runs: int, words: Words) -> list[str]:
         f" SELECT i + 1, {padded('i')}, i + 1, 1, 'failed', '', 'local', 'local', 1, '0', 'b',"
         f" 0, {BEGIN_NS}, 0, 0, {words.json.format('[]')}, 'result'"
         f" FROM {counted(count=runs * CELLS)}"),
+    ]  # fmt: skip
+
+
+def _of_results(rows: int, words: Words) -> list[str]:
+    counted, hexed = words.counted.format, words.hexed.format
+    empty = words.json.format("{}")
+    month = words.month.format(f"{BEGIN_NS} + run * {HOURS_NS}")
+    run, cell, test = f"i / {PER_RUN}", f"i / {TESTS}", f"i % {TESTS}"
+    mixed = _MIX.format("i")
+    outcome = f"CASE WHEN {mixed} % 50 = 0 THEN 'failed' ELSE 'passed' END"
+    point = f"i / {PER_RUN} AS run, i / {TESTS} AS cell, i % {TESTS} AS test"
+    return [
         ("INSERT INTO result (attempt_id, seq, test_id, variant_id,"
         " try_number, outcome, duration_ns, message_id)"
         f" SELECT {cell} + 1, {test} + 1, {test} + 1, ({cell}) % {CELLS} + 1, 1,"
