@@ -110,7 +110,9 @@ def test_operation_ids_differ(whole):
     ids=lambda model: model.__name__,
 )  # fmt: skip
 def test_examples_of_models_fit_their_model(model):
-    for example in model.model_config["json_schema_extra"]["examples"]:
+    examples = model.model_config["json_schema_extra"]["examples"]
+    assert examples
+    for example in examples:
         model.model_validate(example)
 
 

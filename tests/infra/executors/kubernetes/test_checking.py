@@ -106,7 +106,8 @@ def test_a_job_that_kueue_overlooks_though_nothing_is_missing_says_where_to_look
     queues: FakeApiServer, start: Start
 ):
     executor = start()
-    hears(executor, suspended(queues, executor), "does its controller run?")
+    seen = hears(executor, suspended(queues, executor), "does its controller run?")
+    assert REMEDY not in seen.waiting
 
 
 def test_the_priority_classes_are_asked_for_once_for_all_that_wait(
