@@ -94,6 +94,18 @@ def open_desk(
         store.close()
 
 
+def wait_for_run(session: Session, run: str) -> None:
+    """Return once a run is over."""
+    events = session.client.watch(run)
+    try:
+        for _ in events:
+            pass
+    finally:
+        close: Callable[[], None] | None = getattr(events, "close", None)
+        if close is not None:
+            close()
+
+
 @contextlib.contextmanager
 def _service(settings: Settings) -> Iterator[Session]:
     from hotfire_infra.client.http import HttpClient

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 
 from hotfire_infra.analysis.confirmations import ConfirmationReport
 from hotfire_infra.cli.console import data, progress
 from hotfire_infra.cli.exit_codes import CliExit
-from hotfire_infra.cli.session import Session, open_session
+from hotfire_infra.cli.session import Session, open_session, wait_for_run
 from hotfire_infra.client.changes_desk import ChangesDesk, ServiceDesk, StoreDesk
 from hotfire_infra.client.embedded import EmbeddedClient
 from hotfire_infra.client.http import HttpClient
@@ -60,7 +59,7 @@ def _follow(
                 if report.state == "open":
                     time.sleep(POLL_SECONDS)
                 continue
-            _watch(session, str(report.live_run))
+            wait_for_run(session, str(report.live_run))
             report = desk.advance(report.id)
             if report.words != said:
                 said = report.words
@@ -70,14 +69,3 @@ def _follow(
         progress("next:  the same command goes on from here")
         return None
     return report
-
-
-def _watch(session: Session, run: str) -> None:
-    events = session.client.watch(run)
-    try:
-        for _ in events:
-            pass
-    finally:
-        close: Callable[[], None] | None = getattr(events, "close", None)
-        if close is not None:
-            close()

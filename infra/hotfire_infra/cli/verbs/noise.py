@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 
 from hotfire_infra.analysis.noise import NoiseReport, component_words
 from hotfire_infra.cli.console import data, progress
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.following import detach
-from hotfire_infra.cli.session import Session, open_reports, open_session
+from hotfire_infra.cli.session import Session, open_reports, open_session, wait_for_run
 from hotfire_infra.client.embedded import EmbeddedClient
 from hotfire_infra.client.http import HttpClient
 from hotfire_infra.client.noise_desk import NoiseDesk, ServiceNoiseDesk, StoreNoiseDesk
@@ -41,24 +40,13 @@ def measure(run: str, runs: int, *, rebuild: bool, wait: bool, as_json: bool) ->
             return CliExit.OK
         try:
             for number in numbers:
-                _watch(session, str(number))
+                wait_for_run(session, str(number))
                 progress(f" run {number} is over")
         except KeyboardInterrupt:
             progress("interrupted; what was started goes on")
             progress("next:  hotfire run --resume")
             return CliExit.INTERRUPTED
     return show(as_json=as_json)
-
-
-def _watch(session: Session, run: str) -> None:
-    events = session.client.watch(run)
-    try:
-        for _ in events:
-            pass
-    finally:
-        close: Callable[[], None] | None = getattr(events, "close", None)
-        if close is not None:
-            close()
 
 
 def _desk(session: Session) -> NoiseDesk:

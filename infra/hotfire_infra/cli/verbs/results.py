@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
 import time
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 
 from hotfire_infra.analysis.quantities import count, utc
@@ -14,10 +13,8 @@ from hotfire_infra.cli.console import data, progress
 from hotfire_infra.cli.durations import parse_duration
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.problems import CliError
-from hotfire_infra.client.connection import Connection, read_token
+from hotfire_infra.cli.session import open_desk
 from hotfire_infra.client.results_care import Care, ResultsCare, ServiceCare
-from hotfire_infra.settings import read_settings
-from hotfire_infra.store.database import open_store
 from hotfire_infra.store.invalidations import Predicate
 
 SHOWN_RUNS = 12
@@ -36,20 +33,8 @@ class Wish:
     until: str | None
 
 
-@contextlib.contextmanager
-def _care() -> Iterator[Care]:
-    settings = read_settings()
-    if settings.server:
-        with contextlib.closing(
-            Connection(settings.server, read_token(settings.token_file))
-        ) as connection:
-            yield ServiceCare(connection)
-        return
-    store = open_store(settings.home, database=settings.database)
-    try:
-        yield ResultsCare(store, settings.user)
-    finally:
-        store.close()
+def _care() -> AbstractContextManager[Care]:
+    return open_desk(ResultsCare, ServiceCare)
 
 
 def invalidate(wish: Wish, reason: str, *, dry_run: bool, as_json: bool) -> int:
