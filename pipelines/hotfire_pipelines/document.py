@@ -15,6 +15,7 @@ from hotfire_pipelines.errors import (
     InvalidValueError,
     Location,
 )
+from hotfire_pipelines.yaml_blanks import BlankScanner
 
 Place = tuple[str | int, ...]
 
@@ -124,7 +125,9 @@ def parse_document(text: str, *, file: str) -> Document:
 
 def _compose(text: str, file: str) -> Node | None:
     try:
-        node: Node | None = YAML(typ="safe", pure=True).compose(text)
+        yaml = YAML(typ="safe", pure=True)
+        yaml.Scanner = BlankScanner
+        node: Node | None = yaml.compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = _location(file, mark)

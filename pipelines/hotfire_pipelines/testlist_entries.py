@@ -14,13 +14,14 @@ from hotfire_testframework.contract.listing import is_of
 
 _TOKEN = re.compile(
     r"""-(?P<option>[km])(?:\s+|=)(?P<value>"[^"]*"|'[^']*'|[^\s,"']+)
-      | TIMEOUT\s*\(\s*(?P<minutes>\d+)\s*\)
+      | TIMEOUT\s*\(\s*(?P<minutes>[0-9]+)\s*\)
       | (?P<isolation>ISOLATION)
       | (?P<waiver>(?:XFAIL|SKIP|UNSTABLE)\b.*)""",
     re.VERBOSE,
 )
 _BETWEEN = re.compile(r"[\s,]+")
 _WORD = re.compile(r"\S+")
+_GLUED = re.compile(r"[\],](ISOLATION\b|TIMEOUT\s*\()")
 _CLOSED = re.compile(r"\](?=\s|$)")
 
 
@@ -107,6 +108,7 @@ def parse_entry(line: str, source: Location) -> TestEntry:
                 )
             fields[name] = value
         position = token.end()
+    _refuse_test(line[:end], line, source)
     if fields.get("timeout") is not None and int(fields["timeout"]) < 1:
         raise InvalidValueError(source, f"no minutes in {line!r}", "Write at least TIMEOUT (1).")
     return TestEntry(
@@ -135,7 +137,7 @@ def _is_over(line: str, position: int) -> bool:
 
 def _refuse(word: str, line: str, source: Location) -> None:
     """A mark or option that lost its value must not become part of a test's name in silence."""
-    if word.startswith(("TIMEOUT", "ISOLATION")):
+    if word.upper().startswith(("TIMEOUT", "ISOLATION")):
         raise InvalidValueError(
             source,
             f"{word} in {line!r} is no mark, or has no minutes",
@@ -144,6 +146,17 @@ def _refuse(word: str, line: str, source: Location) -> None:
     if word in ("-k", "-m"):
         raise InvalidValueError(
             source, f"{word} in {line!r} has no value", 'Write it in quotes: -k "a and not b".'
+        )
+
+
+def _refuse_test(test: str, line: str, source: Location) -> None:
+    if test.startswith("-") or _TOKEN.fullmatch(test):
+        raise InvalidValueError(source, f"{line!r} names no test", "Start with its path.")
+    if glued := _GLUED.search(re.sub(r"\[.*\]", "]", test)):
+        raise InvalidValueError(
+            source,
+            f"{glued[1]!r} in {line!r} stands right behind the test",
+            "Put a blank before it.",
         )
 
 

@@ -16,11 +16,17 @@ from hotfire_pipelines.errors import WaiverError
 MARKS = ("SKIP", "XFAIL", "UNSTABLE")
 MAXIMUM_BYTES = 16 << 20
 
-_ENTRY = re.compile(rf"^(?P<id>\S.*?)\s+(?P<mark>{'|'.join(MARKS)})\b\s*(?P<rest>.*)$")
+_STEP = re.compile(rf"(?P<sign>[\[\]])|\s(?P<mark>{'|'.join(MARKS)})\b")
+_MARKED = re.compile(rf"\s(?:{'|'.join(MARKS)})\b")
+_LISTED = re.compile(r"\s(?:TIMEOUT\s*\(|ISOLATION\b)")
 _SCOPE = re.compile(r"^full:(?P<scope>[^/\s]+)/(?P<test>.+)$")
 _BUG = re.compile(
-    r"nvbugs(?:pro\.nvidia\.com/bug)?/(\d+)|github\.com/([\w.-]+/[\w.-]+)/(?:issues|pull)/(\d+)"
+    r"nvbugs?(?:pro)?(?:\.nvidia\.com)?(?:/bug)?[/ #:-]+([0-9]+)"
+    r"|github\.com/([\w.-]+/[\w.-]+)/(?:issues|pull)/([0-9]+)",
+    re.IGNORECASE,
 )
+_LINE_END = re.compile("\r\n|\n|\r")
+_CLASS = re.compile(r"Test[A-Z0-9_]\w*$")
 _SELECTION = re.compile(r"\s-[km]\s")
 
 
@@ -38,6 +44,8 @@ class ImportedWaiver:
     reason: str
     """Empty where there is none, or where a comment ate it."""
     line: int
+    behind: str = ""
+    """A further entry that the line holds behind this one, which no tool reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +81,7 @@ def read_waives_txt(path: Path | str, platforms: Collection[str] | None = None) 
             continue
         waiver = _parse(kept.strip(), number)
         if waiver is None:
-            message = f"{text.strip()!r} is no entry: write `TEST SKIP (reason)`"
-            findings.append(Finding(kind="malformed", line=number, message=message))
+            findings.append(_unread(text.strip(), comment, number))
             continue
         waivers.append(waiver)
         findings += _findings(waiver, comment.strip(), platforms)
@@ -96,7 +103,8 @@ def _lines(path: Path) -> list[str]:
         raise WaiverError(str(path), 1, f"has {len(raw)} bytes", "16 MiB is the limit; split it.")
     try:
         # A byte order mark is no part of the first test's name.
-        return raw.decode("utf-8-sig").splitlines()
+        # Nor does a line end at a form feed or at another of the signs that str.splitlines knows.
+        return _LINE_END.split(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         problem = f"byte {raw[error.start]:#04x} is not UTF-8"
@@ -104,22 +112,58 @@ def _lines(path: Path) -> list[str]:
 
 
 def _parse(text: str, line: int) -> ImportedWaiver | None:
-    entry = _ENTRY.match(text)
-    if entry is None:
+    mark = _mark(text)
+    if mark is None:
         return None
-    scoped = _SCOPE.match(entry["id"])
-    reason = entry["rest"].strip()
-    if reason.startswith("("):
-        reason = reason[1:].removesuffix(")").strip()
+    name, rest = text[: mark.start()].strip(), text[mark.end() :].strip()
+    scoped = _SCOPE.match(name)
+    reason, others = _reason(rest)
     bugs = (number or f"{repository}#{issue}" for number, repository, issue in _BUG.findall(reason))
     return ImportedWaiver(
-        test=scoped["test"] if scoped else entry["id"],
+        test=scoped["test"] if scoped else name,
         scope=scoped["scope"] if scoped else None,
-        mark=entry["mark"],
+        mark=mark["mark"],
         bugs=tuple(dict.fromkeys(bugs)),
         reason=reason,
         line=line,
+        behind=others,
     )
+
+
+def _mark(text: str) -> re.Match[str] | None:
+    """Find the first mark outside of brackets, where parameters may hold the word; else the first."""
+    depth, first = 0, None
+    for step in _STEP.finditer(text):
+        if step["sign"]:
+            depth = max(0, depth + (1 if step["sign"] == "[" else -1))
+        elif step.start() and not depth:
+            return step
+        elif step.start():
+            first = first or step
+    return first
+
+
+def _reason(rest: str) -> tuple[str, str]:
+    """Return the reason without its brackets, and what stands behind an entry that ends there."""
+    if not rest.startswith("("):
+        return rest, ""
+    depth = 0
+    for index, sign in enumerate(rest):
+        depth += (sign == "(") - (sign == ")")
+        if not depth:
+            behind = rest[index + 1 :].strip()
+            if not behind or _MARKED.search(behind):
+                return rest[1:index].strip(), behind
+            break
+    return rest[1:].removesuffix(")").strip(), ""
+
+
+def _unread(text: str, comment: str, line: int) -> Finding:
+    if _MARKED.search(f" {comment}"):
+        message = f"{text!r} is no entry: its mark stands after `#` and is lost"
+        return Finding(kind="comment-eaten", line=line, message=message)
+    message = f"{text!r} is no entry: write `TEST SKIP (reason)`"
+    return Finding(kind="malformed", line=line, message=message)
 
 
 def _findings(
@@ -132,8 +176,16 @@ def _findings(
         )
     elif not waiver.reason:
         found.append(("bare", f"{waiver.test!r} is waived without a reason or a bug"))
-    if what := _several(waiver.test):
+    if waiver.behind:
+        found.append(("multi-target", f"{waiver.behind!r} stands behind an entry and is lost"))
+    elif what := _several(waiver.test):
         found.append(("multi-target", f"{waiver.test!r} names {what}, not one test"))
+    if waiver.test[:5].lower() == "full:":
+        message = f"{waiver.test!r} has no scope that is read: write `full:SCOPE/TEST`"
+        found.append(("malformed", message))
+    if listed := _LISTED.search(waiver.test):
+        message = f"{listed[0].strip()!r} is of a test list, and no part of a test's name"
+        found.append(("malformed", message))
     if platforms is not None and waiver.scope is not None and waiver.scope not in platforms:
         found.append(
             ("unreachable", f"no platform is called {waiver.scope!r}: the line never waives")
@@ -148,5 +200,7 @@ def _several(test: str) -> str:
     if "::" in test:
         # Behind the parameters of the first test stands another one.
         rest = re.sub(r"\[[^\]]*\]", "", test)
-        return "several tests" if re.search(r"[\s,]+\S+\.py", rest) else ""
+        if re.search(r"[\s,]+\S+\.py", rest):
+            return "several tests"
+        return "a whole class" if _CLASS.match(rest.rpartition("::")[2]) else ""
     return "a whole file" if test.endswith(".py") else "a whole folder"

@@ -211,6 +211,18 @@ def test_line_ends_and_marks_of_editors_change_nothing(tmp_path, invented, chang
         assert [str(entry) for entry in one.entries] == [str(entry) for entry in two.entries]
 
 
+def test_tabs_of_editors_change_nothing(tmp_path):
+    path = tmp_path / "tabs.yml"
+    path.write_text(
+        "version:\t0.0.1\t# of the format\nx:\t\n- condition:\t{terms:\t{a:\tb\t}}\t\n"
+        "\t# a comment behind a tab\n  tests:\t# those\n\t\n  - y.py::f[a]\tTIMEOUT (9)\t# late\n"
+        "  - z.py \t\n\t"
+    )
+    assert [str(entry) for entry in read(path).select({"a": "b"})] == [
+        "y.py::f[a] TIMEOUT (9)", "z.py"
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("name", ["l0_a10.yml", "l0_sanity_check.yml", "invented"])
 def test_a_list_in_our_notation_is_the_same_list(tmp_path, invented, name):
     lists = invented if name == "invented" else read(REAL / name)
@@ -238,6 +250,8 @@ def test_a_list_in_our_notation_is_the_same_list(tmp_path, invented, name):
         ("x.py::f[a[b] TIMEOUT (2)", "x.py::f[a[b]", {"timeout_minutes": 2}),
         ("a folder/x.py -m gpu", "a folder/x.py", {"marker": "gpu"}),
         ("ISOLATION.py", "ISOLATION.py", {}),
+        ("x.py::f[a,ISOLATION] -k b", "x.py::f[a,ISOLATION]", {"keyword": "b"}),
+        ("x.py::f[a]\tTIMEOUT\t(9)", "x.py::f[a]", {"timeout_minutes": 9}),
         ("x.py TIMEOUT (9) SKIP (https://nvbugs/1)", "x.py",
          {"timeout_minutes": 9, "waiver": "SKIP (https://nvbugs/1)"}),
     ],
@@ -260,6 +274,12 @@ def test_a_line_is_cut_where_its_test_ends(line, test, rest):
         ("x.py -m", "-m in .* has no value"),
         ("x.py -m a -m b", "-m is given twice.*`and`"),
         ("x.py -k a rest", "'rest' in .* is neither"),
+        ("x.py timeout (9)", "timeout in .* is no mark"),
+        ("x.py TIMEOUT (\u0669)", "no minutes"),
+        ("x.py::f[a]ISOLATION", "right behind the test"),
+        ("x.py,TIMEOUT (9)", "right behind the test"),
+        ("-k a", "names no test"),
+        ("ISOLATION", "names no test"),
     ],
 )
 def test_a_mark_that_lost_its_value_is_no_part_of_a_name(line, message):

@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -159,6 +160,14 @@ def test_a_real_list_is_read_line_by_line():
         ("a.py::t[x, y.py] SKIP (slow)", []),
         ("full:H20/a.py::t SKIP (slow)", []),
         ("full:H2/a.py::t SKIP (slow)", ["unreachable"]),
+        ("a.py::t SKIP (slow) b.py::u SKIP (slow)", ["multi-target"]),
+        ("a.py::TestModel SKIP (slow)", ["multi-target"]),
+        ("a.py::t[TestModel] SKIP (slow)", []),
+        ("a.py::t[a#b] SKIP (slow)", ["comment-eaten"]),
+        ("full: H20/a.py::t SKIP (slow)", ["multi-target", "malformed"]),
+        ("Full:H20/a.py::t SKIP (slow)", ["malformed"]),
+        ("full:H20/full:H20/a.py::t SKIP (slow)", ["malformed"]),
+        ("a.py::t TIMEOUT (90) SKIP (slow)", ["malformed"]),
         ("a.py::t", ["malformed"]),
         ("# only a comment", []),
     ],
@@ -173,6 +182,37 @@ def test_scopes_are_not_judged_without_known_platforms(tmp_path):
     assert findings == []
     assert (found.waivers[0].scope, found.waivers[0].test) == ("H2", "a.py::t")
     assert found.waivers[0].bugs == ("1", "2")
+
+
+@pytest.mark.parametrize(
+    ("line", "test", "reason", "bugs"),
+    [
+        ("a.py::t[x SKIP (y)] SKIP (z)", "a.py::t[x SKIP (y)]", "z", ()),
+        ("a.py::t[x SKIP (y)", "a.py::t[x", "y", ()),
+        ("a.py::t SKIP (a (b) c)", "a.py::t", "a (b) c", ()),
+        ("a.py::t SKIP (a) (b)", "a.py::t", "a) (b", ()),
+        ("a.py::t SKIP (nvbugs/1) b.py::u SKIP (nvbugs/2)", "a.py::t", "nvbugs/1", ("1",)),
+        ("a.py::t\tSKIP\t(https://nvbugs.nvidia.com/bug/7)", "a.py::t",
+         "https://nvbugs.nvidia.com/bug/7", ("7",)),
+        ("a.py::t SKIP (NVBug 5123456)", "a.py::t", "NVBug 5123456", ("5123456",)),
+        ("a.py::t[x\fy\u2028z] SKIP (r)", "a.py::t[x\fy\u2028z]", "r", ()),
+    ],
+)  # fmt: skip
+def test_a_line_is_read_as_far_as_it_is_one_entry(tmp_path, line, test, reason, bugs):
+    for end in ("\n", "\r\n", "\r"):
+        path = tmp_path / "waives.txt"
+        path.write_bytes(f"\ufeff{line}{end}{end}".encode())
+        (found,) = read_waives_txt(path).waivers
+        assert (found.test, found.reason, found.bugs, found.line) == (test, reason, bugs, 1)
+
+
+@pytest.mark.parametrize(
+    "line", ["a" + "[x] " * 50_000, "a SKIP (" + "(x) SKIP" * 50_000, "a" + "[x" * 50_000 + " SKIP"]
+)
+def test_a_hostile_line_takes_no_time(tmp_path, line):
+    began = process_time()
+    waives(tmp_path, line)
+    assert process_time() - began < 3
 
 
 def test_the_second_line_for_a_test_is_said(tmp_path):
