@@ -18,12 +18,14 @@ from hotfire_infra.analysis.changepoints.noise import Floats, median
 from hotfire_infra.analysis.changepoints.records import ChangeKind, Changepoint
 from hotfire_infra.analysis.changepoints.shape import (
     DRIFT_MARGIN,
+    SHORTEST_RAMP,
     best_ramp,
     confidence,
+    cost_of_steps,
     is_positive,
     level_cost,
-    mixture,
-    position_interval,
+    origin_near,
+    step_between,
 )
 from hotfire_infra.analysis.changepoints.spread import spread_change
 
@@ -51,7 +53,7 @@ def detect(
     A larger `arl0`, observations per false alarm when watched one by one, asks for more evidence.
     ValueError: a value is not a finite number, or `machine` has another length.
     """
-    kept, is_logged = _kept(values)
+    kept, origin = _kept(values)
     if machine is not None and len(machine) != kept.size:
         raise ValueError(f"{len(machine)} machines for {kept.size} values")
     if kept.size < _SHORTEST_SERIES or np.ptp(kept) == 0:
@@ -59,29 +61,39 @@ def detect(
     if machine is not None:
         kept = without_machines(kept, machine)
     found = segment(kept, extra=math.log(arl0 / NOMINAL))
-    return describe(found, is_logged=is_logged)
+    return describe(found, origin=origin)
 
 
-def _kept(values: Sequence[float]) -> tuple[Floats, bool]:
+def _kept(values: Sequence[float]) -> tuple[Floats, float | None]:
+    """Return the values as they are looked at, and the origin of logarithms: None, they are none."""
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.ndim != 1:
         raise ValueError(f"values have {numbers.ndim} dimensions; a series has one")
     if not np.isfinite(numbers).all():
         place = int(np.flatnonzero(~np.isfinite(numbers))[0])
         raise ValueError(f"observation {place} is {numbers[place]}, not a finite number")
-    is_logged = is_positive(numbers)
-    return (np.log(numbers) if is_logged else numbers.copy()), is_logged
+    if numbers.size == 0 or not is_positive(numbers):
+        return numbers.copy(), None
+    origin = origin_near(median(numbers))
+    with np.errstate(over="ignore"):
+        shares = numbers / origin
+    if np.isfinite(shares).all() and shares.all():
+        return np.log(shares), origin
+    return np.log(numbers), 1.0
 
 
-def describe(found: Segmentation, *, is_logged: bool) -> list[Changepoint]:
-    """Say of each cut what it is; cuts along one slope become one drift."""
+def describe(found: Segmentation, *, origin: float | None) -> list[Changepoint]:
+    """Say of each cut what it is; cuts along one slope become one drift.
+
+    `origin` is the value whose logarithm counts as 0; None: the values are no logarithms.
+    """
     points = []
-    for first, last in _runs(found.levels()):
-        drift = _drift(found, first, last, is_logged=is_logged)
+    for first, last in _runs(found.levels):
+        drift = _drift(found, first, last, origin)
         if drift is not None:
             points.append(drift)
         else:
-            points += [_step(found, k, is_logged=is_logged) for k in range(first, last + 1)]
+            points += [_step(found, k, origin) for k in range(first, last + 1)]
     points += _spread(found)
     return sorted(points, key=lambda point: point.index)
 
@@ -116,57 +128,50 @@ def _runs(levels: Sequence[float]) -> list[tuple[int, int]]:
     return runs
 
 
-def _drift(found: Segmentation, first: int, last: int, *, is_logged: bool) -> Changepoint | None:
+def _drift(found: Segmentation, first: int, last: int, origin: float | None) -> Changepoint | None:
     """Return the slope that explains cuts `first` … `last` better than steps do, if one does."""
-    parts = found.segments()[first : last + 2]
-    begin, end = parts[0][0], parts[-1][1]
-    levels = found.levels()
-    if first == last and abs(levels[last + 1] - levels[first]) > _SHARP * found.scale:
+    if first == last and abs(found.levels[last + 1] - found.levels[first]) > _SHARP * found.scale:
         return None
-    centre = median(found.values[begin:end])
-    z = (found.values[begin:end] - centre) / found.scale
+    ends = found.ends[first : last + 3]
+    begin, size = int(ends[0]), int(ends[-1] - ends[0])
+    if size < SHORTEST_RAMP + 4:
+        return None
+    centre = median(found.values[begin : ends[-1]])
+    z = (found.values[begin : ends[-1]] - centre) / found.scale
     ramp = best_ramp(z)
     if ramp is None:
         return None
-    steps = sum(level_cost(z[a - begin : b - begin]) for a, b in parts)
     saved = _SAVED * (last - first) * PENALTY
     spared = saved * math.log(found.values.size) * found.growth
-    if ramp.cost + DRIFT_MARGIN * found.growth >= steps + spared:
+    if ramp.cost + DRIFT_MARGIN * found.growth >= cost_of_steps(z, ends) + spared:
         return None
     return Changepoint(
         index=begin + ramp.start,
         low=begin + ramp.low,
         high=begin + ramp.high,
         kind=ChangeKind.DRIFT,
-        before=_unit(centre + ramp.before * found.scale, is_logged=is_logged),
-        after=_unit(centre + ramp.after * found.scale, is_logged=is_logged),
+        before=_unit(centre + ramp.before * found.scale, origin),
+        after=_unit(centre + ramp.after * found.scale, origin),
         confidence=confidence(level_cost(z) - ramp.cost, found.values.size, found.growth),
     )
 
 
-def _step(found: Segmentation, cut: int, *, is_logged: bool) -> Changepoint:
-    (begin, middle), (_, end) = found.segments()[cut : cut + 2]
-    z = (found.values[begin:end] - median(found.values[begin:middle])) / found.scale
-    size = middle - begin
-    after = median(z[size:])
-    growth = _LEVELS_UNKNOWN * found.growth
-    best, low, high = position_interval(z, 0.0, after, found.table, growth)
-    gain = level_cost(z) - level_cost(z[:size]) - level_cost(z[size:])
-    modes = mixture(z[:best], z[best:])
-    old, new = (
-        _unit(median(part), is_logged=is_logged)
-        for part in (found.values[begin : begin + best], found.values[begin + best : end])
+def _step(found: Segmentation, cut: int, origin: float | None) -> Changepoint:
+    begin, middle, end = found.ends[cut : cut + 3].tolist()
+    growth = found.growth
+    best, low, high, gain, is_mix, old, new = step_between(
+        found.values[begin:end], middle - begin, found.scale, _LEVELS_UNKNOWN * growth, found.table
     )
     return Changepoint(
         index=begin + best,
         low=begin + low,
         high=begin + high,
-        kind=ChangeKind.MIX if modes else ChangeKind.STEP,
-        before=modes.before if modes else old,
-        after=modes.after if modes else new,
-        confidence=confidence(gain, found.values.size, found.growth),
+        kind=ChangeKind.MIX if is_mix else ChangeKind.STEP,
+        before=old if is_mix else _unit(old, origin),
+        after=new if is_mix else _unit(new, origin),
+        confidence=confidence(gain, found.values.size, growth),
     )
 
 
-def _unit(value: float, *, is_logged: bool) -> float:
-    return math.exp(value) if is_logged else value
+def _unit(value: float, origin: float | None) -> float:
+    return value if origin is None else math.exp(value) * origin

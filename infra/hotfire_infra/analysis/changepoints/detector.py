@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import asdict, replace
+from math import isfinite, log
 from typing import Any
 
 import numpy as np
@@ -36,11 +37,14 @@ from hotfire_infra.analysis.changepoints.recursion import (
     MODELLED,
     NEXT_FIT,
     NOMINAL,
+    NOTHING,
+    REVIEWS,
     SINCE,
     SPREAD,
     STATISTIC,
     VALUES,
     append,
+    extend,
     locate,
     replay,
     threshold,
@@ -51,14 +55,13 @@ from hotfire_infra.analysis.changepoints.shape import (
     confidence,
     level_cost,
     mixture,
+    origin_near,
     position_interval,
 )
 from hotfire_infra.analysis.changepoints.spread import late_spread_change
 
-VERSION = 3
+VERSION = 4
 """Of the state."""
-_REVIEWS = (12, 24, 48)
-"""Ages of a change, in observations, at which its position and its being are looked at again."""
 _LONG = 10
 """Observations behind a change from which a slope can be told from a step."""
 _IN_DOUBT = 0.6
@@ -100,6 +103,7 @@ class Detector:
         self.arl0 = arl0
         self._next = 0
         self._is_logged = True
+        self._origin = 1.0
         self._changes: list[Changepoint] = []
         self._levels: list[tuple[float, float]] = []
         """Of each change the levels before and after, as kept."""
@@ -129,13 +133,17 @@ class Detector:
 
         ValueError: the value is not finite; the detector is as it was.
         """
-        if not math.isfinite(value):
+        if not isfinite(value):
             raise ValueError(f"observation {self._next} is {value}, not a finite number")
         place = self._next
         self._next += 1
         if self._is_logged:
             if value > 0:
-                value = math.log(value)
+                if place == 0:
+                    self._origin = origin_near(value)
+                share = value / self._origin
+                is_in_range = 0.0 < share < math.inf
+                value = log(share) if is_in_range else log(value) - log(self._origin)
             else:
                 self._unlog()
         if machine is not None:
@@ -143,19 +151,18 @@ class Detector:
             if offset is None:
                 return []
             value -= offset
-        seen = self._append(value, place)
+        seen = append(value, place, self.arl0, self._floats, self._integers, self._carried)
+        if seen == NOTHING:
+            return []
         if seen == SPREAD:
             return self._look_at_spread()
         if seen == LEVEL:
             split = locate(self._changed, self._since, self._fit)
             if self._fit[STATISTIC] > threshold(self._fit, self.arl0) * self._unrest(split):
                 return self._changed_at(split)
-        if self._changes and self._fit[COUNT] in _REVIEWS:
+        if self._changes and int(self._fit[COUNT]) in REVIEWS:
             return self._review()
         return []
-
-    def _append(self, value: float, place: int) -> int:
-        return append(value, place, self.arl0, self._floats, self._integers, self._carried)
 
     @property
     def _table(self) -> Floats:
@@ -185,11 +192,14 @@ class Detector:
         """A value that is not positive came: keep the series as it is, not its logarithms."""
         self._is_logged = False
         count = int(self._fit[COUNT])
-        level = math.exp(self._fit[CENTRE])
-        self._values[:count] = np.exp(self._values[:count])
-        self._before = np.exp(self._before)
+        origin = self._origin
+        level = math.exp(self._fit[CENTRE]) * origin
+        self._values[:count] = np.exp(self._values[:count]) * origin
+        self._before = np.exp(self._before) * origin
         self._carried = self._carried * level
-        self._levels = [(math.exp(old), math.exp(new)) for old, new in self._levels]
+        self._levels = [
+            (math.exp(old) * origin, math.exp(new) * origin) for old, new in self._levels
+        ]
         self._machines.scale(level)
         self._fit[NEXT_FIT] = 0 if self._fit[MODELLED] else self._fit[NEXT_FIT]
 
@@ -224,7 +234,7 @@ class Detector:
         if self._changes[-1].kind not in (ChangeKind.STEP, ChangeKind.MIX):
             return False
         scale, limit = float(self._fit[SCALE]), threshold(self._fit, self.arl0)
-        centre = float(np.median(self._before))
+        centre = float(median(self._before))
         before, spell, after = (
             (part - centre) / scale for part in (self._before, values[:split], values[split:])
         )
@@ -272,8 +282,8 @@ class Detector:
     ) -> tuple[Changepoint, tuple[float, float]]:
         scale = float(self._fit[SCALE])
         growth = inflation(self._fit[RHO], int(self._fit[MODELLED]))
-        old = float(np.median(values[:split]))
-        new = float(np.median(values[split:]))
+        old = float(median(values[:split]))
+        new = float(median(values[split:]))
         z = (values - old) / scale
         best, low, high = position_interval(z, 0.0, (new - old) / scale, self._table, growth)
         gain = level_cost(z) - level_cost(z[:split]) - level_cost(z[split:])
@@ -299,7 +309,7 @@ class Detector:
         if not self._changes or self._before.size < _LONG:
             return False
         old, new = self._levels[-1]
-        levels = np.median(values[:split]), np.median(values[split:])
+        levels = median(values[:split]), median(values[split:])
         if (new > old) != (levels[1] > levels[0]):
             return False
         if abs(levels[1] - levels[0]) > _SHARP * scale:
@@ -315,10 +325,10 @@ class Detector:
         return ramp is not None and ramp.cost < steps + _SECOND_STEP * growth
 
     def _unit(self, value: float) -> float:
-        return math.exp(value) if self._is_logged else value
+        return math.exp(value) * self._origin if self._is_logged else value
 
     def _carry(self, values: Floats) -> None:
-        left = values - np.median(values)
+        left = values - median(values)
         self._carried = np.concatenate([self._carried, left])[-CARRIED:]
 
     def _restart(self, values: Floats, places: Any) -> None:
@@ -328,8 +338,7 @@ class Detector:
         self._fit[STATISTIC] = 0.0
         if self._carried.size < KNOWN:
             self._fit[MODELLED] = 0
-        for value, place in zip(values.tolist(), places.tolist(), strict=True):
-            self._append(value, place)
+        extend(values, places, self.arl0, self._floats, self._integers, self._carried)
 
     def _look_at_spread(self) -> list[Alert]:
         """Say so if the noise of the segment has changed; its new part goes on as a segment."""
@@ -368,7 +377,7 @@ class Detector:
         places = np.concatenate([self._before_places, self._places[:count]])
         scale = float(self._fit[SCALE])
         growth = inflation(self._fit[RHO], int(self._fit[MODELLED]))
-        old, new = float(np.median(self._before)), float(np.median(self._values[:count]))
+        old, new = float(median(self._before)), float(median(self._values[:count]))
         z = (values - old) / scale
         gain = level_cost(z) - level_cost(z[:old_count]) - level_cost(z[old_count:])
         slope = _ramp_over_step(z, old_count) / growth
@@ -402,6 +411,7 @@ class Detector:
             "arl0": self.arl0,
             "next": self._next,
             "logged": self._is_logged,
+            "origin": self._origin,
             "alerted": self._alerted,
             "changes": [asdict(one) for one in self._changes],
             "levels": [list(pair) for pair in self._levels],
@@ -426,7 +436,7 @@ class Detector:
             )
         made = cls(arl0=state["arl0"])
         made._next, made._alerted = state["next"], state["alerted"]
-        made._is_logged = state["logged"]
+        made._is_logged, made._origin = state["logged"], state["origin"]
         made._changes = [
             Changepoint(**{**one, "kind": ChangeKind(one["kind"])}) for one in state["changes"]
         ]

@@ -46,8 +46,10 @@ _FAR_SIDE, _CHANCE_OF_LEAN = 1.5, 2.0
 """Scales from which a value counts for one side, and standard deviations of chance."""
 _LEANING, _MOST_LEANING = 0.35, 0.04
 """What skewness weighs as unrest, and the most that it may."""
-_SMALLEST = 1e-13
-"""Of the level, about a thousand times what rounding does: smaller noise is none."""
+_SMALLEST = 4e-15
+"""Of the level, about twenty times what rounding does: smaller noise is none."""
+_EMPTY = 1e-9
+"""Of the floor: a density that changes its logarithm by less than 1e-7."""
 _NORMAL = np.exp(-0.5 * (np.arange(-HALF, HALF + 1) * TICK) ** 2) / math.sqrt(2 * math.pi)
 
 
@@ -231,22 +233,31 @@ def fit_loss(values: Floats, carried: Floats, fit: Floats, table: Floats) -> Non
     for i in range(count):
         z = carried[i] if i < old else values[i - old] - fit[CENTRE]
         seen[int(clip(np.rint(z / fit[SCALE] / TICK), HALF)) + HALF] += 1.0
-    density = np.zeros(size)
+    # With room for the kernel beyond both ends, so that nothing is checked in the inner loop.
+    density = np.zeros(size + 2 * reach)
     for k in range(size):
         if seen[k] > 0:
-            low, high = max(0, k - reach), min(size - 1, k + reach)
-            for j in range(low, high + 1):
-                density[j] += seen[k] * kernel[j - k + reach]
+            near, weight = density[k : k + kernel.size], seen[k]
+            for j in range(kernel.size):
+                near[j] += weight * kernel[j]
+    density = density[reach : reach + size]
     floor = (1.0 + fit[OUTLIERS]) / (count + _FLOOR_PRIOR)
     empty = -math.log(floor / _FLOOR_WIDTH)
     least = math.inf
     for k in range(size):
         mixed = (density[k] + _PRIOR * _NORMAL[k]) / (count + _PRIOR)
         # Most of the table is empty, and logarithms are what takes time here.
-        is_empty = mixed < _SMALLEST * floor
+        is_empty = mixed < _EMPTY * floor
         table[k] = empty if is_empty else -math.log((1 - floor) * mixed + floor / _FLOOR_WIDTH)
         least = min(least, table[k])
     table -= least
+
+
+def normal_loss(*, outliers: float, count: int) -> Floats:
+    """Return the loss table of noise of which nothing but the scale is known: normal, above a floor."""
+    floor = (1.0 + outliers) / (count + _FLOOR_PRIOR)
+    table = -np.log((1 - floor) * _NORMAL + floor / _FLOOR_WIDTH)
+    return np.asarray(table - table.min())
 
 
 @compiled

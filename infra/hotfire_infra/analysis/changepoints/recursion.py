@@ -80,7 +80,9 @@ SINCE = slice(CAPACITY, CAPACITY + CHANGED)
 """In its integers, behind the places of the observations."""
 KNOWN = 12
 """Observations behind the noise with which a segment of a few is watched."""
-NOTHING, LEVEL, SPREAD = 0, 1, 2
+NOTHING, LEVEL, SPREAD, AGE = 0, 1, 2, 3
+REVIEWS = (12, 24, 48)
+"""Ages of a change, in observations, at which its position and its being are looked at again."""
 SPREAD_FROM, SPREAD_EVERY = 200, 16
 """Observations of a segment before its spread is looked at, and between two looks."""
 FEWEST = 4
@@ -203,8 +205,9 @@ def replay(
     fit_loss(own, other, fit, table)
     for k in range(HALF):
         table[k], table[2 * HALF - k] = table[2 * HALF - k], table[k]
-    for k in range(2 * HALF + 1):
-        losses[(k % STRIDE) * WIDTH + k // STRIDE] = table[k]
+    for r in range(STRIDE):
+        for q in range((2 * HALF - r) // STRIDE + 1):
+            losses[r * WIDTH + q] = table[STRIDE * q + r]
     steady[:] = 0.0
     changed[:] = math.inf
     since[:] = 0
@@ -217,7 +220,7 @@ def replay(
 def append(
     value: float, place: int, arl0: float, floats: Floats, integers: Integers, carried: Floats
 ) -> int:
-    """Append an observation; return what is to be looked at: LEVEL, SPREAD or NOTHING.
+    """Append an observation; return what is to be looked at: LEVEL, SPREAD, AGE or NOTHING.
 
     A segment that is full drops its older half. `floats` and `integers` hold the arrays of a
     detector one behind the other: each that is handed over by itself costs a tenth of an append.
@@ -243,4 +246,16 @@ def append(
     fewest = FEWEST if carried.size >= KNOWN else EARLIEST
     if count + 1 >= fewest and fit[STATISTIC] > threshold(fit, arl0):
         return LEVEL
-    return SPREAD if count + 1 >= SPREAD_FROM and (count + 1) % SPREAD_EVERY == 0 else NOTHING
+    if count + 1 >= SPREAD_FROM and (count + 1) % SPREAD_EVERY == 0:
+        return SPREAD
+    return AGE if count + 1 in REVIEWS else NOTHING
+
+
+@compiled
+def extend(
+    values: Floats, places: Integers, arl0: float, floats: Floats, integers: Integers,
+    carried: Floats,
+) -> None:  # fmt: skip
+    """Append observations that were looked at before."""
+    for i in range(values.size):
+        append(values[i], places[i], arl0, floats, integers, carried)

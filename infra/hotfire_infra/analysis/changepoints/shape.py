@@ -19,7 +19,7 @@ Places = NDArray[np.int64]
 
 _CLIPPED = 9.0
 _KNOTS = 10
-_SHORTEST_RAMP = 20
+SHORTEST_RAMP = 20
 """A slope over fewer observations than this looks like a step, and is called one."""
 DRIFT_MARGIN = 1.5
 """Log-likelihood by which a ramp, which has a parameter more, must beat a step."""
@@ -60,15 +60,23 @@ def level_cost(z: Floats) -> float:
     return float(cost)
 
 
+@compiled
+def cost_of_steps(z: Floats, ends: Places) -> float:
+    """Return what levels between ends cost, `z` beginning at the first of them."""
+    cost = 0.0
+    for k in range(ends.size - 1):
+        cost += level_cost(z[ends[k] - ends[0] : ends[k + 1] - ends[0]])
+    return cost
+
+
 def best_ramp(z: Floats) -> Ramp | None:
-    """Return the best ramp of at least `_SHORTEST_RAMP` observations, least squares over a grid of knots.
+    """Return the best ramp of at least `SHORTEST_RAMP` observations, least squares over a grid of knots.
 
     None where the series is too short for one.
     """
-    if z.size < _SHORTEST_RAMP + 4:
+    if z.size < SHORTEST_RAMP + 4:
         return None
-    ends = np.unique(np.linspace(0, z.size - 1, _KNOTS + 1).astype(np.int64))
-    best, low, high = _search_ramps(z, ends)
+    best, low, high = _search_ramps(z)
     start, stop, before, rise, cost = best
     return Ramp(
         start=int(start), low=low, high=high, stop=int(stop), before=before, after=before + rise,
@@ -77,12 +85,15 @@ def best_ramp(z: Floats) -> Ramp | None:
 
 
 @compiled
-def _search_ramps(z: Floats, ends: Places) -> tuple[Floats, int, int]:
+def _search_ramps(z: Floats) -> tuple[Floats, int, int]:
     """Return start, stop, level, rise and cost of the best ramp, and the range of likely starts.
 
     Two passes: the second leaves out what is farther than 3 scales from the best of the first.
     """
     count = z.size
+    ends = np.empty(_KNOTS + 1, np.int64)
+    for k in range(ends.size):
+        ends[k] = k * (count - 1) // _KNOTS
     weights = np.ones(count)
     sums = np.empty((5, count + 1))
     best = np.zeros(5)
@@ -92,7 +103,7 @@ def _search_ramps(z: Floats, ends: Places) -> tuple[Floats, int, int]:
         best[4] = np.inf
         for a in range(ends.size):
             for b in range(a + 1, ends.size):
-                if ends[b] - ends[a] < _SHORTEST_RAMP:
+                if ends[b] - ends[a] < SHORTEST_RAMP:
                     continue
                 before, rise = _fit_ramp(sums, ends[a], ends[b])
                 # What costs more by so much is neither the best nor within its interval.
@@ -259,6 +270,23 @@ def _mixture(before: Floats, after: Floats) -> tuple[bool, float, float]:
 
 
 @compiled
+def step_between(
+    values: Floats, split: int, scale: float, growth: float, table: Floats
+) -> tuple[int, int, int, float, bool, float, float]:
+    """Return of a step near `split` place, interval, gain; whether it is a mixture's, and both sides.
+
+    These are levels in the unit of the values, or the shares of the higher mode.
+    """
+    z = (values - median(values[:split])) / scale
+    best, low, high = position_interval(z, 0.0, median(z[split:]), table, growth)
+    gain = level_cost(z) - level_cost(z[:split]) - level_cost(z[split:])
+    is_mix, old, new = _mixture(z[:best], z[best:])
+    if not is_mix:
+        old, new = median(values[:best]), median(values[best:])
+    return best, low, high, gain, is_mix, old, new
+
+
+@compiled
 def _share_above(values: Floats, cut: float) -> float:
     count = 0
     for one in values:
@@ -278,3 +306,12 @@ def confidence(gain: float, count: int, growth: float) -> float:
 def is_positive(values: NDArray[np.float64]) -> bool:
     """Return whether a series is kept as logarithms: all of it is positive."""
     return bool((values > 0).all())
+
+
+def origin_near(value: float) -> float:
+    """Return the origin of logarithms for a positive series that has this value.
+
+    Logarithms are about 1 then, and as exact as the values; from an origin of 1, those of 1e12 have
+    twenty-eight times the rounding. Not about 0, so that rounding is in proportion to the level.
+    """
+    return max(value / math.e, 5e-324)

@@ -136,12 +136,26 @@ def test_a_step_is_found_on_any_scale(scale):
     assert (point.index, point.kind) == (120, "step")
 
 
-@pytest.mark.parametrize("level", [1e9, -1e9, 0.0])
+@pytest.mark.parametrize("level", [1e9, 1e12, -1e9, -1e12, 0.0])
 def test_noise_far_smaller_than_the_level_is_noise_still(level):
     values = level + np.random.default_rng(12).standard_normal(200)
     values[120:] += 5
     (point,) = detect(values.tolist())
     assert abs(point.index - 120) <= 2
+
+
+@pytest.mark.parametrize("level", [1e9, 1e12, -1e12])
+def test_noise_far_smaller_than_the_level_is_no_drift(level):
+    for seed in range(10):
+        z = np.random.default_rng(seed).standard_normal(300)
+        assert detect((level + z).tolist()) == []
+
+
+def test_values_whose_ratio_is_no_number_are_taken_all_the_same():
+    values = np.repeat([1e-308, 1e308], 40) * (noise(17, 80) / 100)
+    (point,) = detect(values.tolist())
+    assert (point.index, point.kind) == (40, "step")
+    assert point.after / 1e308 == pytest.approx(1, abs=0.01)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -217,8 +217,9 @@ def test_an_integer_that_jumps_is_a_step():
     assert (alert.kind, alert.index) == ("step", 120)
 
 
-def test_tiny_noise_on_a_large_level_is_watched():
-    values = 1e9 + np.random.default_rng(2).standard_normal(200)
+@pytest.mark.parametrize("level", [1e9, 1e12])
+def test_tiny_noise_on_a_large_level_is_watched(level):
+    values = level + np.random.default_rng(2).standard_normal(200)
     values[120:] += 5
     ((place, alert),) = alerts_of(values)[1]
     assert place <= 125
