@@ -36,6 +36,7 @@ _NEXT: Mapping[str, str] = {
     "SourceError": "git status",
     "PlanRefusedError": "hotfire plan pre-merge",
     "PlanError": "hotfire plan pre-merge -o json",
+    "WaiverError": "hotfire waivers --help",
     "PipelineError": "hotfire plan --help",
     "RequestRefusedError": "hotfire show latest",
     "ReportRefusedError": "hotfire import --help",

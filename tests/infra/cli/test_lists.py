@@ -78,3 +78,26 @@ def test_without_a_machine_the_condition_is_told(capsys):
 def test_a_wrong_question_is_exit_code_2_and_one_message(capsys, arguments, message):
     assert main(["lists", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_key_that_no_block_asks_for_is_noted(capsys):
+    assert main(["lists", "show", A10, "--where", "gpuu=A10"]) == 0
+    assert "no block asks for 'gpuu'" in (said := capsys.readouterr().err)
+    assert "Did you mean 'gpu'?" in said
+
+
+def test_a_block_that_is_used_twice_is_shown_with_both_conditions(tmp_path, capsys):
+    path = tmp_path / "twice.yml"
+    path.write_text(
+        "one:\n- condition: {terms: {a: b}}\n  tests: &them [x.py]\n"
+        "two:\n- condition: {terms: {a: c}}\n  tests: *them\n"
+    )
+    shown = answer(capsys, "show", str(path))
+    assert [(one["context"], one["condition"]) for one in shown] == [
+        ("one", ["a = b"]), ("two", ["a = c"])
+    ]  # fmt: skip
+
+
+def test_what_is_wrong_names_the_verb_that_was_typed(capsys):
+    assert main(["lists", "show", "/nowhere.yml"]) == 2
+    assert "hotfire lists --help" in capsys.readouterr().err

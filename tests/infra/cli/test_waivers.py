@@ -122,3 +122,15 @@ def test_an_imported_list_gives_findings_and_a_draft_that_waives_nothing_yet(cap
 def test_a_list_that_is_not_there_exits_2(capsys):
     assert main(["waivers", "import", "none.txt"]) == 2
     assert "none.txt:1: cannot be read" in capsys.readouterr().err
+
+
+def test_a_list_in_text_is_linted_as_an_import_reads_it(tmp_path, capsys):
+    path = tmp_path / "waives.txt"
+    path.write_text("a.py::t SKIP (nvbugs/1)\nb.py::t SKIP\n")
+    assert main(["waivers", "lint", str(path), "-o", "json"]) == 1
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["line"], found["kind"]) == (2, "bare")
+    path.write_text("a.py::t SKIP (nvbugs/1)\n")
+    assert main(["waivers", "lint", str(path)]) == 0
+    assert main(["waivers", "lint", str(tmp_path / "none.txt")]) == 2
+    assert "hotfire waivers --help" in capsys.readouterr().err

@@ -23,7 +23,7 @@ def lint(
     what: Annotated[
         str | None,
         typer.Argument(
-            metavar="[PIPELINE|FILE]", help="Name or file; default: all pipelines with waivers."
+            metavar="[PIPELINE|FILE]", help="Name, file or waives.txt; default: all pipelines."
         ),
     ] = None,
     output: Annotated[Output, typer.Option("-o", "--output", help="table or json.")] = Output.TABLE,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hotfire_infra.analysis.quantities import count
 from hotfire_infra.cli.console import data, progress, table
 from hotfire_infra.cli.exit_codes import CliExit
 from hotfire_infra.cli.problems import CliError
-from hotfire_pipelines.errors import Location, UnknownNameError, suggest
+from hotfire_pipelines.errors import Location, PipelineError, UnknownNameError, suggest
 from hotfire_pipelines.testlists import Block, Decision, TestEntry, TestLists, read
 
 LISTED = ("LINE", "LIST", "TEST", "OPTIONS", "CONDITION")
@@ -43,31 +44,40 @@ class Explained:
         return self.decision.reason
 
 
+@contextmanager
+def _named() -> Iterator[None]:
+    """Errors of the planner name the verb that was typed."""
+    try:
+        yield
+    except PipelineError as error:
+        error.add_note("See `hotfire lists --help`.")
+        raise
+
+
+@_named()
 def show(file: Path, context: str | None, where: Sequence[str], *, as_json: bool) -> int:
     """Print every entry, or with `where` those of a machine; an empty selection is an error."""
     lists = read(file)
     query = query_of(where)
+    _note_unasked(lists, query)
     if query:
-        entries = lists.select(query, context)
-    else:
-        blocks = [one.block for one in lists.explain({}, context)]
-        entries = [entry for block in blocks for entry in block.entries]
-    of = {entry.source: block for block in lists.blocks for entry in block.entries}
+        lists.select(query, context)
+    # A block may be written once and used twice, so that a place names no block.
+    entries = [
+        (one.block, entry)
+        for one in lists.explain(query, context)
+        if one.is_selected
+        for entry in one.block.entries
+    ]
     if as_json:
-        data(json.dumps([_entry_document(of[e.source], e) for e in entries], ensure_ascii=False))
+        data(json.dumps([_entry_document(*one) for one in entries], ensure_ascii=False))
         return CliExit.OK
     rows = [
-        (
-            str(e.source.line),
-            of[e.source].context,
-            e.test,
-            options_of(e),
-            condition_of(of[e.source]),
-        )
-        for e in entries
+        (str(e.source.line), block.context, e.test, options_of(e), condition_of(block))
+        for block, e in entries
     ]
     data(table(LISTED, rows, frozenset({0})))
-    blocks_used = {of[entry.source].source for entry in entries}
+    blocks_used = {id(block) for block, _ in entries}
     said = "selected" if query else "listed"
     progress(
         f" {lists.file}: {count(len(entries), 'entry', 'entries')} {said}, in "
@@ -76,12 +86,14 @@ def show(file: Path, context: str | None, where: Sequence[str], *, as_json: bool
     return CliExit.OK
 
 
+@_named()
 def explain(
     file: Path, test: str, context: str | None, where: Sequence[str], *, as_json: bool
 ) -> int:
     """Print for each block whether it lists a test, and whether its condition holds."""
     lists = read(file)
     query = query_of(where)
+    _note_unasked(lists, query)
     found = explained(lists, test, context, query)
     if as_json:
         data(json.dumps([_explained_document(one) for one in found], ensure_ascii=False))
@@ -131,6 +143,12 @@ def query_of(where: Sequence[str]) -> dict[str, str]:
             )
         query[key] = value
     return query
+
+
+def _note_unasked(lists: TestLists, query: dict[str, str]) -> None:
+    """A mistyped key would hold everywhere, and nobody would see it."""
+    for key in sorted(query.keys() - set(lists.keys)):
+        progress(f" no block asks for {key!r}, so it decides nothing. {suggest(key, lists.keys)}")
 
 
 def condition_of(block: Block) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from hotfire_pipelines.plan import Plan
 from hotfire_pipelines.schema import PIPELINE_SCHEMA
 from hotfire_pipelines.waiver_draft import draft
 from hotfire_pipelines.waivers import Remark, Waivers, load, read_waives_txt
+from hotfire_pipelines.waives_txt import WaiveList
 
 HEADER = ("PLACE", "KIND", "MESSAGE")
 
@@ -35,7 +36,12 @@ class Target:
 
 
 def lint(what: str | None, *, as_json: bool) -> int:
-    """Print what is wrong with waivers: 0 nothing that blocks, 1 something, 2 (by its errors)."""
+    """Print what is wrong with waivers: 0 nothing that blocks, 1 something, 2 (by its errors).
+
+    A list in text (`waives.txt`) is held against what an import would find in it.
+    """
+    if what is not None and Path(what).suffix == ".txt":
+        return _lint_list(Path(what), as_json=as_json)
     found: list[tuple[str, Remark]] = []
     for target in _targets(what):
         plan = None if target.pipeline is None else _plan(target.pipeline)
@@ -49,6 +55,18 @@ def lint(what: str | None, *, as_json: bool) -> int:
         rows = [(f"{file}:{one.line}", one.kind, one.message) for file, one in found]
         data(table(HEADER, rows, frozenset()))
     return CliExit.RED if any(one.blocks for _, one in found) else CliExit.OK
+
+
+def _lint_list(file: Path, *, as_json: bool) -> int:
+    found = read_waives_txt(file)
+    progress(f" {found.file}: {count(len(found.waivers), 'waiver')}, {_tally(found)}")
+    if as_json:
+        rows = [{**asdict(one), "file": found.file, "blocks": True} for one in found.findings]
+        data(json.dumps(rows, ensure_ascii=False))
+    elif found.findings:
+        cells = [(f"{found.file}:{one.line}", one.kind, one.message) for one in found.findings]
+        data(table(HEADER, cells, frozenset()))
+    return CliExit.RED if found.findings else CliExit.OK
 
 
 def remarks_of(waivers: Waivers, plan: Plan | None, today: date) -> tuple[Remark, ...]:
@@ -75,14 +93,17 @@ def import_list(file: Path, platforms: tuple[str, ...]) -> int:
     found = read_waives_txt(file, platforms or None)
     for finding in found.findings:
         progress(f"   {found.file}:{finding.line}: {finding.kind}: {finding.message}")
-    kinds = Counter(finding.kind for finding in found.findings)
-    said = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items())) or "no findings"
-    progress(f" {found.file}: {count(len(found.waivers), 'waiver')}, {said}")
+    progress(f" {found.file}: {count(len(found.waivers), 'waiver')}, {_tally(found)}")
     progress(
         " owner, signature and expiry of each are open: fill them in, then hotfire waivers lint"
     )
     data(draft(found, _today()).rstrip("\n"))
     return CliExit.OK
+
+
+def _tally(found: WaiveList) -> str:
+    kinds = Counter(finding.kind for finding in found.findings)
+    return ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items())) or "no findings"
 
 
 def _targets(what: str | None) -> Iterator[Target]:
