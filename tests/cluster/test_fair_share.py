@@ -270,18 +270,23 @@ def wait(what: Any, pause: float = 0.05) -> None:
 
 
 def assert_urgent_first(every: Mapping[str, list[Order]], quota: Quota) -> None:
-    """Before the last of what is more urgent no more began than there are devices.
+    """Before the last of what is more urgent hardly anything began that also kept its devices.
 
-    Kueue sets a task aside that does not fit now and looks at the next one, so a few may cross: up to
-    7 of 52 were seen. The least urgent were made first: without priorities all of them would.
+    Kueue sets a task aside that does not fit now and looks at the next one, which may fit a moment
+    later: up to 15 of 92 began so, and all but one were taken back for the one set aside. The least
+    urgent were made first: without priorities all of them would begin first, and keep what they got.
     """
     for team, orders_of_team in every.items():
-        began: defaultdict[int, list[float]] = defaultdict(list)
+        began: defaultdict[int, list[tuple[float, bool]]] = defaultdict(list)
         for order in orders_of_team:
-            began[ORDER.index(order.priority)].append(quota.began.get(order.attempt, float("inf")))
+            moment = quota.began.get(order.attempt, float("inf"))
+            kept = 0 not in quota.lost.get(order.attempt, ())
+            began[ORDER.index(order.priority)].append((moment, kept))
         for place in range(len(ORDER) - 1):
-            crossed = sum(one < max(began[place]) for one in began[place + 1])
+            last = max(moment for moment, _ in began[place])
+            crossed = [kept for moment, kept in began[place + 1] if moment < last]
             print(
-                f"{team}: {crossed} of {len(began[place + 1])} before {ORDER[place].value} was over"
+                f"{team}: {len(crossed)} of {len(began[place + 1])} began before "
+                f"{ORDER[place].value} was over, {sum(crossed)} of them kept their devices"
             )
-            assert crossed <= GPUS, (team, ORDER[place])
+            assert sum(crossed) <= GPUS / 4, (team, ORDER[place])
