@@ -62,10 +62,7 @@ def priced(
     """
     budget = pipeline.definition.budget
     price = price_of(plan, samples, slots=slots, budget=budget, refused=refused)
-    price = replace(price, suggestions=suggest_devices(plan, pipeline, catalogue))
-    by_task = {task.task: round(task.seconds.expected, 2) for task in price.tasks}
-    wall = round(price.wall_seconds.expected, 1)
-    return replace(plan, price=price, estimate=Estimate(seconds=wall, by_task=by_task))
+    return _with_price(plan, replace(price, suggestions=suggest_devices(plan, pipeline, catalogue)))
 
 
 def price_of(
@@ -103,16 +100,56 @@ def price_of(
         )
         for task in plan.tasks
     )
+    return _summed(plan, tasks, slots, _budget(budget or Budget()))
+
+
+def repriced(plan: Plan, whole: Plan, shares: Mapping[str, float]) -> Plan:
+    """Return a part of a plan with its own price and estimate: those of its tasks in `whole`.
+
+    `shares` says of cells, by key, what part of their time is left (`chosen_share.chosen_share`).
+    """
+    if whole.price is None:
+        return replace(plan, price=None, estimate=None)
+    known = {task.task: task for task in whole.price.tasks}
+    tasks = tuple(
+        _part(known[task.key], shares.get(task.cell, 1.0))
+        for task in plan.tasks
+        if task.key in known
+    )
+    if len(tasks) < len(plan.tasks):
+        return replace(plan, price=None, estimate=None)
+    price = _summed(plan, tasks, whole.price.slots, whole.price.budget)
+    names = {cell.task for cell in plan.cells}
+    left = tuple(one for one in whole.price.suggestions if one.task in names)
+    return _with_price(plan, replace(price, suggestions=left))
+
+
+def _part(task: PricedTask, share: float) -> PricedTask:
+    """A part of what was measured is an estimate too."""
+    seconds = task.seconds
+    if share >= 1 or not seconds.expected:
+        return task
+    factor = max(seconds.high / seconds.expected, FEW_FACTOR)
+    return replace(task, seconds=_around(seconds.expected * share, factor))
+
+
+def _with_price(plan: Plan, price: Price) -> Plan:
+    by_task = {task.task: round(task.seconds.expected, 2) for task in price.tasks}
+    wall = round(price.wall_seconds.expected, 1)
+    return replace(plan, price=price, estimate=Estimate(seconds=wall, by_task=by_task))
+
+
+def _summed(plan: Plan, tasks: tuple[PricedTask, ...], slots: int, budget: PlannedBudget) -> Price:
     nodes = _total(tasks, [task.nodes for task in tasks])
     measured = sum(task.node_hours for task in tasks if task.basis in _RECORDED)
     return Price(
         gpu_hours=_total(tasks, [float(task.gpus) for task in tasks]),
         node_hours=nodes,
-        wall_seconds=_wall(plan, tasks, cells, slots),
+        wall_seconds=_wall(plan, tasks, {cell.key: cell for cell in plan.cells}, slots),
         slots=slots,
         measured=measured / nodes.expected if nodes.expected else 0.0,
         tasks=tasks,
-        budget=_budget(budget or Budget()),
+        budget=budget,
     )
 
 

@@ -54,6 +54,7 @@ from hotfire_infra.store import queries
 from hotfire_infra.store.audit import local_entry, record_audit
 from hotfire_infra.store.database import Store, open_store
 from hotfire_infra.store.rows import AttemptRow, HolderRow, RunRow, RunSnapshot, TestRow
+from hotfire_pipelines.history import Recorded
 from hotfire_pipelines.plan import Plan
 from hotfire_testframework.contract.task import AttemptSpec
 from hotfire_testframework.contract.ulid import Ulid
@@ -129,6 +130,10 @@ class EmbeddedClient:
     def plan_of(self, ref: str) -> Plan:
         """Return the frozen plan of a run."""
         return Plan.from_json(self._store.blobs.read(self._find(ref).plan_sha256))
+
+    def recorded(self, pipeline: str) -> Recorded:
+        """Ask the store what its runs recorded of a cell."""
+        return recorded_knowledge(self._store).history(pipeline)
 
     def not_executable(self, plan: Wanted) -> Mapping[str, str]:
         """Ask the executor which cells it cannot execute now, and why."""

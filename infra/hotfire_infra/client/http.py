@@ -127,7 +127,7 @@ class HttpClient:
                 known, checkout, pipeline, stamp, slots, folder, self._debt,
                 knowledge=Known(
                     coverage=self._coverage, contexts=self._contexts,
-                    samples=self._samples, history=self._history, refusals=self.not_executable,
+                    samples=self._samples, history=self.recorded, refusals=self.not_executable,
                     accuracy=self._accuracy,
                 ),
                 since=since,
@@ -168,14 +168,16 @@ class HttpClient:
         found = self._connection.get(f"/pipelines/{pipeline}/accuracy-tasks")["items"]
         return tuple(from_plain(TaskFacts, one) for one in found)
 
-    def _history(self, pipeline: str) -> Recorded:
-        def recorded(cell: str, task: str, platform: str, definition: str) -> CellHistory | None:
+    def recorded(self, pipeline: str) -> Recorded:
+        """Ask the service what its runs recorded of a cell."""
+
+        def asked_of(cell: str, task: str, platform: str, definition: str) -> CellHistory | None:
             asked = {"cell": cell, "task": task, "platform": platform, "definition": definition}
             found = self._connection.get(f"/pipelines/{pipeline}/cell-durations", **asked)
             history: CellHistory | None = from_plain(CellHistory | None, found["history"])
             return history
 
-        return recorded
+        return asked_of
 
     def _debt(self, pipeline: Pipeline) -> Mapping[str, Sequence[Debt]]:
         newest = self.runs(limit=REMEMBERED_RUNS, pipeline=pipeline.name)

@@ -17,6 +17,7 @@ from hotfire_infra.store.rows import (
     RunSnapshot,
     TestRow,
 )
+from hotfire_pipelines.history import Recorded
 from hotfire_pipelines.plan import Plan
 from hotfire_testframework.contract.task import AttemptSpec
 
@@ -109,6 +110,9 @@ class Client(Protocol):
 
     def plan_of(self, ref: str) -> Plan:
         """Return the frozen plan of a run."""
+
+    def recorded(self, pipeline: str) -> Recorded:
+        """Return the question what the runs of a pipeline recorded of a cell: what its tests take."""
 
     def not_executable(self, plan: Wanted) -> Mapping[str, str]:
         """Return why the machines that would run a plan cannot execute cells of it, by cell key.

@@ -164,6 +164,7 @@ def plan_on(plan: Plan, revision: str, tasks: Collection[str]) -> Plan:
         # Nothing is exonerated there, and what the change took out is no concern of it.
         policy=Policy(),
         estimate=None,
+        price=None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from hotfire_infra.analysis.order_words import UNTRUSTED
@@ -22,12 +23,16 @@ from hotfire_infra.cli.selection_lines import (
 from hotfire_infra.cli.session import Session, open_session
 from hotfire_infra.cli.verbs.plan import print_plan, read_plan
 from hotfire_infra.client.protocol import RunWish
+from hotfire_infra.errors import InfraError
 from hotfire_infra.orchestrator.merge_base import plan_on
 from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.sections.queue import DEFAULT_TEAM
 from hotfire_infra.states import Priority
+from hotfire_pipelines.chosen_share import chosen_share
+from hotfire_pipelines.history import Recorded, definition_of
 from hotfire_pipelines.only import can_leave_out, keeping
 from hotfire_pipelines.plan import Plan
+from hotfire_pipelines.pricing import repriced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +66,7 @@ def run(wish: Wish) -> int:
             return _resume(session, wish)
         plan = _plan(session, wish)
         if wish.only is not None:
-            plan = only_tests(plan, wish.only)
+            plan = only_tests(plan, wish.only, session.client.recorded(plan.pipeline))
         if wish.dry_run:
             print_plan(plan, ask_here(plan, session.client), as_json=wish.as_json)
             return CliExit.OK
@@ -134,8 +139,11 @@ def _plan(session: Session, wish: Wish) -> Plan:
     return session.client.plan(wish.pipeline, is_trusted=wish.is_trusted, since=wish.since)
 
 
-def only_tests(plan: Plan, words: str) -> Plan:
-    """Return the part of a plan whose tests' names hold some words, with what it needs."""
+def only_tests(plan: Plan, words: str, recorded: Recorded | None = None) -> Plan:
+    """Return the part of a plan whose tests' names hold some words, with what it needs and its price.
+
+    `recorded` tells what each test takes; without it they count alike.
+    """
     cells = {
         cell.key
         for cell in plan.cells
@@ -152,7 +160,24 @@ def only_tests(plan: Plan, words: str) -> Plan:
         )
     cut = plan_on(plan, plan.source.revision, tasks)
     cut = replace(cut, source=plan.source, policy=plan.policy)
-    return keeping(cut, dict.fromkeys(cells, lambda test: words in test))
+    kept = keeping(cut, dict.fromkeys(cells, lambda test: words in test))
+    shares = {key: _share(plan, key, words, recorded) for key in cells}
+    return repriced(kept, plan, shares)
+
+
+def _share(plan: Plan, key: str, words: str, recorded: Recorded | None) -> float:
+    """Return what part of a cell's time the named tests take."""
+    cell = next(cell for cell in plan.cells if cell.key == key)
+    task = next(task for task in plan.tasks if task.cell == key)
+    tests = plan.expected(cell) or ()
+    chosen = [test for test in tests if words in test]
+    history = None
+    if recorded is not None:
+        definition = definition_of(task.spec.to_json())
+        # What a run costs is good to know, and no reason not to run.
+        with suppress(InfraError):
+            history = recorded(key, cell.task, cell.platform, definition)
+    return chosen_share(chosen, set(tests) - set(chosen), history)
 
 
 def _typed(wish: Wish) -> str:
