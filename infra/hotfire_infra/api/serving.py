@@ -17,6 +17,7 @@ from hotfire_infra.analysis.history import Reports
 from hotfire_infra.api.app import create_app
 from hotfire_infra.api.drain import GRACE_SECONDS
 from hotfire_infra.api.probes import Watched, probes_router
+from hotfire_infra.api.routers.plain import PlainRequests
 from hotfire_infra.api.routers.records import DirectRecords
 from hotfire_infra.api.security.listening import check_listening, secure, secure_literals
 from hotfire_infra.api.service import Service
@@ -83,6 +84,7 @@ def application(reports: Reports, service: Service | None = None, host: str = ""
         app.include_router(probes_router(_watched(service, metrics)))
         # Added first: the gatekeeper stands before it.
         app.add_middleware(DirectRecords)
+        app.add_middleware(PlainRequests)
         secure(
             app,
             service.store,

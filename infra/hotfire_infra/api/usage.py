@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -16,6 +19,9 @@ from hotfire_infra.errors import StorageFullError
 from hotfire_infra.sections.limits import LimitsSection
 
 REMEMBERED = 4096
+ROOM_SECONDS = 0.25
+PLENTY_BYTES = 1 << 30
+"""Beyond what is kept back: more than comes in ROOM_SECONDS, for which nobody asks again."""
 
 
 @dataclass(slots=True)
@@ -30,6 +36,21 @@ class Usage:
 
     _sums: OrderedDict[str, _Sum] = field(default_factory=OrderedDict)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
+    clock: Callable[[], float] = time.monotonic
+    _roomy_until: float = -math.inf
+
+    def check_room(self, folder: Path, limits: LimitsSection) -> None:
+        """Raise StorageFullError where less is free than is kept back.
+
+        While there is plenty the file system is asked four times a second, not for each batch: its
+        answer comes at once, but who asks gives the interpreter away and gets it back much later.
+        """
+        now = self.clock()
+        if now < self._roomy_until:
+            return
+        free = check_room(folder, limits)
+        plenty = free >= limits.free_disk_bytes + PLENTY_BYTES
+        self._roomy_until = now + ROOM_SECONDS if plenty else -math.inf
 
     def add(self, spool: Path, limits: LimitsSection, *, files: int = 0, size: int = 0) -> None:
         """Count what is about to come to an attempt; ApiError 413 when it would be too much."""
@@ -71,10 +92,11 @@ def _measured(spool: Path) -> _Sum:
     return found
 
 
-def check_room(folder: Path, limits: LimitsSection) -> None:
-    """Raise StorageFullError (507) while less is free than is kept back for what runs."""
+def check_room(folder: Path, limits: LimitsSection) -> int:
+    """Return the bytes that are free; StorageFullError (507) where less than is kept back."""
     free = shutil.disk_usage(folder).free
     if free < limits.free_disk_bytes:
         raise StorageFullError(
             f"{free} bytes are free, {limits.free_disk_bytes} are kept back; nothing was stored"
         )
+    return free

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Audit, Run
+from hotfire_infra.store.prepared import prepare
 
 TEXT_LIMIT = 1024
 """Of every name in a row; a request may carry longer ones."""
@@ -90,19 +91,34 @@ class AuditRow:
 
 def record_audit(connection: Connection, entry: AuditEntry, at_ns: int) -> None:
     """Write one line, in the transaction of what it tells of where there is one."""
-    connection.execute(
-        insert(Audit).values(
-            at_ns=at_ns,
-            actor=_clean(entry.actor),
-            action=_clean(entry.action),
-            target=_clean(entry.target),
-            outcome=entry.outcome.value,
-            address=_clean(entry.address),
-            detail=dict(entry.detail),
-            run_id=entry.run_id,
-            reason=_clean(entry.reason),
-        )
+    _LINE.run(
+        connection,
+        the_time=at_ns,
+        the_actor=_clean(entry.actor),
+        the_action=_clean(entry.action),
+        the_target=_clean(entry.target),
+        the_outcome=entry.outcome.value,
+        the_address=_clean(entry.address),
+        the_detail=dict(entry.detail),
+        the_run_id=entry.run_id,
+        the_reason=_clean(entry.reason),
     )
+
+
+# One comes with every claim: building it costs more than executing it.
+_LINE = prepare(
+    insert(Audit).values(
+        at_ns=bindparam("the_time"),
+        actor=bindparam("the_actor"),
+        action=bindparam("the_action"),
+        target=bindparam("the_target"),
+        outcome=bindparam("the_outcome"),
+        address=bindparam("the_address"),
+        detail=bindparam("the_detail"),
+        run_id=bindparam("the_run_id"),
+        reason=bindparam("the_reason"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from hotfire_infra.api.problems import ApiError
 from hotfire_infra.api.service import Service, Serviced
 from hotfire_infra.api.usage import check_room, usage_of
 from hotfire_infra.errors import StorageFullError
+from hotfire_infra.executors.protocol import Remote
 from hotfire_infra.executors.spool import Spool, read_object, write_object
 from hotfire_infra.ingest.confinement import name_problem
 from hotfire_infra.ingest.logs import append_redacted
@@ -29,6 +30,7 @@ from hotfire_infra.ingest.redaction import holds_secret
 from hotfire_infra.orchestrator.attendance import GRANTED, LEASE_SECONDS, grant_claim
 from hotfire_infra.states import AttemptState
 from hotfire_infra.store import queries_lists
+from hotfire_infra.store.audit import AuditEntry, record_audit
 from hotfire_infra.store.rows import AttemptRow
 
 router = APIRouter(prefix="/attempts/{ulid}", tags=["ingest"])
@@ -118,10 +120,19 @@ def claim(asked: ClaimRequest, principal: Claiming, service: Serviced) -> ClaimA
 
     The same holder asking again gets the same fence, since the first answer may have been lost.
     """
+    return take_claim(asked, principal, service)
+
+
+def take_claim(
+    asked: ClaimRequest, principal: Principal, service: Service, audit: AuditEntry | None = None
+) -> ClaimAnswer:
+    """Grant a claim or raise ApiError (409); `audit` is written with a claim that is granted."""
     assert principal.attempt is not None
     attempt_id = principal.attempt.attempt_id
     with service.store.writing() as connection:
         status, fence = grant_claim(connection, service.store, attempt_id, asked.holder)
+        if status == GRANTED and audit is not None:
+            record_audit(connection, audit, service.store.clock.wall_ns())
     if status != GRANTED or fence is None:
         raise ApiError(
             409,
@@ -276,12 +287,14 @@ def end(asked: EndRequest, principal: Appending, service: Serviced, fence: Fence
     """
     attempt = _attempt(service, principal)
     if attempt.state is AttemptState.STARTED:
-        _live(service, principal, fence)
+        _check_fence(attempt, fence)
         spool = _spool(service, principal)
         with _named_full(spool.root):
             aside = spool.root / f"exit.{os.getpid()}.tmp"
             aside.write_text(f"{asked.exit_code}\n", encoding="ascii")
             aside.replace(spool.root / "exit")
+        if isinstance(service.executor, Remote):
+            service.executor.nudge()
     return BeatAnswer(cancel=False, grace_seconds=None, acked_seq=attempt.acked_seq)
 
 
@@ -376,6 +389,11 @@ def _attempt(service: Service, principal: Principal) -> AttemptRow:
 def _live(service: Service, principal: Principal, fence: int) -> AttemptRow:
     """Return the attempt if it runs under this fence, else refuse with 409."""
     attempt = _attempt(service, principal)
+    _check_fence(attempt, fence)
+    return attempt
+
+
+def _check_fence(attempt: AttemptRow, fence: int) -> None:
     if attempt.state is not AttemptState.STARTED or attempt.fence != fence:
         is_over = attempt.state is not AttemptState.STARTED
         raise ApiError(
@@ -386,7 +404,6 @@ def _live(service: Service, principal: Principal, fence: int) -> AttemptRow:
             remedy="stop: nothing of this runner is taken any more",
             kind="attempt-over" if is_over else "fence",
         )
-    return attempt
 
 
 def _beat(service: Service, spool: Spool, beat: Beat, fence: int) -> None:

@@ -17,7 +17,7 @@ from hotfire_infra.api.limits import Limited
 from hotfire_infra.api.problems import ApiError, response_of
 from hotfire_infra.api.routers.ingest import Fence
 from hotfire_infra.api.service import Service, Serviced
-from hotfire_infra.api.usage import check_room, usage_of
+from hotfire_infra.api.usage import usage_of
 from hotfire_infra.errors import InfraError
 from hotfire_infra.executors.spool import Spool
 from hotfire_infra.ingest.wire import JSON_DOCUMENT, JSON_LINES, MSGPACK, WireError
@@ -133,13 +133,14 @@ async def _take(
     request: Request, principal: Principal, service: Service, fence: int, limits: LimitsSection
 ) -> Response:
     attempt = _attempt_in(principal)
-    check_room(service.store.home, limits)
+    usage = usage_of(request)
+    usage.check_room(service.store.home, limits)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     content = await read_inflated(
         request, limit=limits.records_bytes, inflated=limits.inflated_bytes
     )
     spool = Spool(service.store.attempts / attempt.ulid)
-    usage_of(request).add(spool.root, limits, size=len(content))
+    usage.add(spool.root, limits, size=len(content))
     delivery = Delivery(
         attempt_id=attempt.attempt_id,
         fence=fence,

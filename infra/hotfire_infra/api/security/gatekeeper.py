@@ -37,7 +37,7 @@ from hotfire_infra.errors import InfraError
 from hotfire_infra.operations.context import about
 from hotfire_infra.sections.access import AccessSection
 from hotfire_infra.sections.limits import LimitsSection
-from hotfire_infra.store.audit import AuditEntry
+from hotfire_infra.store.audit import AuditEntry, AuditOutcome
 from hotfire_infra.store.credentials import TOKEN_PREFIX
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,8 @@ class Visit:
     status: int = 0
     refusal: str = ""
     began: float = field(default_factory=time.perf_counter)
+    is_audited: bool = False
+    """What it did was written into the audit log where it was done, in the same transaction."""
 
     @property
     def path(self) -> str:
@@ -95,6 +97,21 @@ class Visit:
         """The secret after `Bearer`."""
         kind, _, value = self.headers.get("authorization", "").partition(" ")
         return value.strip() if kind.lower() == "bearer" else None
+
+    def entry(self, outcome: AuditOutcome, status: int) -> AuditEntry:
+        """Return its line of the audit log."""
+        principal, state = self.principal, self.scope.get("state", {})
+        attempt = principal.attempt if principal else None
+        return AuditEntry(
+            actor=principal.actor if principal else "anonymous",
+            action=f"{self.method} {declared_path(self.scope) or self.path}",
+            target=self.path,
+            outcome=outcome,
+            address=self.origin.address,
+            detail={"status": status},
+            run_id=attempt.run_id if attempt else state.get("audit_run_id"),
+            reason=self.refusal,
+        )
 
     @property
     def is_public(self) -> bool:
@@ -185,7 +202,7 @@ class Gatekeeper:
             raise
         visit.principal = principal
         visit.by_token = visit.token is not None
-        visit.scope.setdefault("state", {})["principal"] = principal
+        visit.scope.setdefault("state", {}).update(principal=principal, visit=visit)
         if principal.attempt is not None:
             self._slow_down(self._attempts, principal.actor)
         elif self.access.embedded_user is None:
@@ -248,19 +265,9 @@ class Gatekeeper:
         outcome = outcome_of(visit.method, visit.status, is_stream=is_stream)
         if outcome is None or self.auditor is None:
             return
-        state = visit.scope.get("state", {})
-        attempt = principal.attempt if principal else None
-        entry = AuditEntry(
-            actor=principal.actor if principal else "anonymous",
-            action=f"{visit.method} {route or visit.path}",
-            target=visit.path,
-            outcome=outcome,
-            address=visit.origin.address,
-            detail={"status": visit.status},
-            run_id=attempt.run_id if attempt else state.get("audit_run_id"),
-            reason=visit.refusal,
-        )
-        await to_thread.run_sync(self.auditor.record, entry)
+        if visit.is_audited and outcome is AuditOutcome.ALLOWED:
+            return
+        await to_thread.run_sync(self.auditor.record, visit.entry(outcome, visit.status))
 
 
 def declared_path(scope: Scope) -> str | None:
