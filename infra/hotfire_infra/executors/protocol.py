@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from hotfire_infra.executors.spool import Spool
 from hotfire_infra.states import Priority
@@ -148,15 +148,27 @@ class Connected(Protocol):
         """Let the connection go; what was submitted goes on."""
 
 
+class Mark(NamedTuple):
+    """What is another as soon as there is something else to see of an attempt."""
+
+    acts: Hashable
+    """As soon as there is something to be done: it has ended, or never will begin."""
+    words: Hashable = None
+    """As soon as there is something else to be said; that may wait for a second."""
+
+
 @runtime_checkable
 class Remote(Protocol):
     """What an executor offers beside the contract whose attempts are many, far away and mostly wait."""
 
-    def mark(self, attempt: Ulid) -> Hashable:
+    def mark(self, attempt: Ulid) -> Mark:
         """Return what is another as soon as `attach` or the spool would show another picture.
 
         Cheap. What changes by the clock alone, heartbeats and output may lag behind by seconds.
         """
+
+    def nudge(self) -> None:
+        """Let `wait` return: the ingest routes have heard the end of an attempt."""
 
 
 class Executor(Protocol):

@@ -11,19 +11,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from hotfire_infra.clock import Clock
-from hotfire_infra.executors.protocol import Executor, Remote
+from hotfire_infra.executors.protocol import Executor, Mark, Remote
 from hotfire_infra.orchestrator.attendance import Look
 from hotfire_infra.store.rows import AttemptRow
 from hotfire_testframework.contract.ulid import Ulid
 
 GOOD_NS = 5 * 10**9
 """How long a look may be used: short beside every lease, and beside whatever people wait for."""
-SHORTEST_SECONDS, LONGEST_SECONDS = 0.1, 0.25
+WORDS_NS = 10**9
+"""How long a look may be used when only words have changed: people read them, nothing is decided."""
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.05, 0.3
 """Between the rounds of a remote executor: its news come in crowds, and one round serves them all."""
+CROWD = 100
+"""So many live attempts are one; of a few each is waited for by somebody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class _Kept:
     look: Look
     row: AttemptRow
     """Of the store, as it was looked at: the very object."""
-    mark: Hashable
+    mark: Mark
     at_ns: int
 
 
@@ -46,7 +50,8 @@ class LookMemory:
     _looks: dict[int, _Kept] = field(default_factory=dict)
     _remote: Remote | None = field(init=False)
     _took_seconds: float = 0.0
-    _mark: Hashable = None
+    _live: int = 0
+    _mark: Mark | None = None
     """Of the attempt that `recall` was last asked for: from before the look, so that it is not missed
     what changes meanwhile."""
 
@@ -59,10 +64,11 @@ class LookMemory:
         if self._remote is None:
             return None
         mark, kept = self._remote.mark(Ulid(attempt.ulid)), self._looks.get(attempt.id)
-        is_same = kept is not None and kept.row is attempt and kept.mark == mark
-        if kept is not None and is_same and 0 <= self.clock.mono_ns() - kept.at_ns < GOOD_NS:
-            self.all.append(kept.look)
-            return kept.look
+        if kept is not None and kept.row is attempt and kept.mark.acts == mark.acts:
+            good_ns = GOOD_NS if kept.mark.words == mark.words else WORDS_NS
+            if 0 <= self.clock.mono_ns() - kept.at_ns < good_ns:
+                self.all.append(kept.look)
+                return kept.look
         self._mark = mark
         return None
 
@@ -78,6 +84,7 @@ class LookMemory:
     def begin(self, live: Sequence[AttemptRow]) -> Sequence[AttemptRow]:
         """Begin to look at all of them, and forget those that are over; return what was given."""
         self.all = []
+        self._live = len(live)
         if len(self._looks) > len(live):
             ids = {row.id for row in live}
             self._looks = {key: kept for key, kept in self._looks.items() if key in ids}
@@ -96,7 +103,8 @@ class LookMemory:
             self.executor.wait(idle_seconds)
         elif self._remote is not None:
             # As long as the round took: half of the processor is for what the next one is about.
-            stop.wait(min(max(self._took_seconds, SHORTEST_SECONDS), LONGEST_SECONDS))
+            crowd = SHORTEST_SECONDS + LONGEST_SECONDS * min(1.0, self._live / CROWD)
+            stop.wait(min(max(self._took_seconds, crowd), LONGEST_SECONDS))
 
     def forget(self) -> None:
         """Trust nothing any more."""

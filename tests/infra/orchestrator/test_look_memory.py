@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 import pytest
 
 from hotfire_infra.executors.fake import Script
-from hotfire_infra.executors.protocol import Capacity, Remote
+from hotfire_infra.executors.protocol import Capacity, Mark, Remote
 from hotfire_infra.orchestrator import facts
 from hotfire_infra.orchestrator.attendance import GRANTED, grant_claim
-from hotfire_infra.orchestrator.look_memory import GOOD_NS
+from hotfire_infra.orchestrator.look_memory import GOOD_NS, WORDS_NS
 from hotfire_infra.orchestrator.queue_keeper import MOST_AT_ONCE
 from hotfire_infra.orchestrator.requests import RequestBook
 from hotfire_infra.states import AttemptState, RequestKind
@@ -27,11 +26,15 @@ class Marks:
     """Tells that nothing has changed, until told."""
 
     value: int = 0
+    words: int = 0
     asked: list[Ulid] = field(default_factory=list)
 
-    def mark(self, attempt: Ulid) -> Hashable:
+    def mark(self, attempt: Ulid) -> Mark:
         self.asked.append(attempt)
-        return self.value
+        return Mark(self.value, self.words)
+
+    def nudge(self) -> None:
+        pass
 
 
 @pytest.fixture
@@ -75,6 +78,33 @@ def test_an_attempt_of_which_nothing_changed_is_not_looked_at_again(
     clock.advance(GOOD_NS / 1e9 + 0.1)
     far.rounds(2)
     assert len(looked) == 2
+
+
+def test_words_alone_have_an_attempt_looked_at_once_a_second(far, looked, marks, make_plan, clock):
+    far.start(make_plan({"kernels": [ONE]}))
+    far.rounds(4)
+    looked.clear()
+    for _ in range(3):
+        marks.words += 1
+        far.rounds(1)
+    assert not looked
+    clock.advance(WORDS_NS / 1e9 + 0.01)
+    far.rounds(2)
+    assert len(looked) == 1
+
+
+@pytest.mark.parametrize(("live", "least", "most"), [(1, 0.05, 0.06), (300, 0.3, 0.3)])
+def test_rounds_pause_for_a_crowd_and_hardly_for_a_few(far, live, least, most):
+    memory = far.orchestrator._memory
+    paused = []
+
+    class Stop:
+        def wait(self, seconds):
+            paused.append(seconds)
+
+    memory.begin([object()] * live)
+    memory.pause(Stop(), 0.2, has_changed=True)
+    assert least <= paused[0] <= most
 
 
 def cancel(far, run_id: int) -> None:

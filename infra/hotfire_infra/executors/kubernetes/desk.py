@@ -115,8 +115,11 @@ class Desk:
             self.sightings.version(attempt),
             attempt in self._made_ns,
             self._troubles.get(attempt),
-            attempt in self._failures,
         )
+
+    def has_failed(self, attempt: Ulid) -> bool:
+        """Whether this process was told that an attempt will never get its Job."""
+        return attempt in self._failures
 
     # Starting and ending.
 

@@ -17,7 +17,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ from hotfire_infra.executors.protocol import (
     DeviceReport,
     Figure,
     Life,
+    Mark,
     Observation,
     Order,
     Probe,
@@ -177,16 +178,24 @@ class KubernetesExecutor:
             return _ended(seen, None, (failed,))
         return self._by_cluster(attempt, spool, seen, is_claimed=is_claimed)
 
-    def mark(self, attempt: Ulid) -> Hashable:
-        """Return what changes with what is known of an attempt: files of its own, and the news."""
+    def mark(self, attempt: Ulid) -> Mark:
+        """Return what changes with what is known of an attempt: files of its own, and the news.
+
+        A claim shows in the store; that of one that was not seen to claim brings no news here.
+        """
         root = f"{self.root}/{attempt}"
+        acts = self._desk.sightings.urgency(attempt)
+        failed = self._desk.has_failed(attempt)
         if attempt not in self._claimed:
-            return (_state_of(root), *self._desk.mark(attempt))
-        # Its heartbeats change the directory all the time.
+            return Mark((acts, failed), (_state_of(root), *self._desk.mark(attempt)))
+        # Its heartbeats change the directory all the time, and words nobody waits for any more.
         ended = _state_of(f"{root}/exit")
         patience = self.clock.mono_ns() // 10**9 if ended else 0
-        stream = _state_of(f"{root}/stream.jsonl")
-        return (ended, patience, stream, *self._desk.mark(attempt))
+        return Mark((acts, failed, ended, patience), _state_of(f"{root}/stream.jsonl"))
+
+    def nudge(self) -> None:
+        """Let `wait` return."""
+        self._news.set()
 
     def _avoid(self, order: Order) -> tuple[str, ...]:
         """Return the nodes that an order is to keep off: those that spoiled its task before.

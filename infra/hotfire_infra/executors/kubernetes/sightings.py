@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -293,6 +293,18 @@ class Sightings:
     def version(self, attempt: Ulid) -> int:
         """Return what is another one as soon as anything else is known of an attempt."""
         return self._seen.get(attempt, NOTHING).version
+
+    def urgency(self, attempt: Ulid) -> Hashable:
+        """Return what is another as soon as what is known of an attempt may end it."""
+        seen = self._seen.get(attempt)
+        if seen is None:
+            return None
+        pod, job = seen.pod, seen.job
+        return (
+            None if pod is None else (pod.is_over, pod.is_deleted, pod.exit_code),
+            seen.evicted is not None,
+            seen.was_there if job is None else job.condition("Failed") is not None,
+        )
 
     def is_urgent(self, attempt: Ulid) -> bool:
         """Whether what is known of an attempt that is asked about may end it; words may wait."""
