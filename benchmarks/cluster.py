@@ -1,10 +1,13 @@
 """What it costs to carry attempts out as Jobs, beside a bare client on the same control plane.
 
-    python -m benchmarks.cluster [--quick] [--tasks N]
+    python -m benchmarks.cluster [--quick] [--tasks N] [--blocks N] [--only plain|kueue]
 
 Ours is the whole service: store, orchestrator, ingest by HTTP, executor. The peer (`cluster_bare`)
 makes the same Jobs and Secrets with as many threads, hears of their ends by one watch and deletes
-them; it keeps no books. Batches of both alternate, first without Kueue, then with it. Pods are
+them; it keeps no books. A block is a batch of each, ours first in every other one; what the rate is
+judged by is the median of the blocks' ratios, whose interval is said with it: a control plane on two
+cores differs from itself by a tenth. First without Kueue, then with it. A batch of ours begins
+before its run is stored, and ends with the answer to its last DELETE and with the run's verdict. Pods are
 simulated and held until the load, which runs beside both, lets them end; for ours it plays their
 runners before (claim, specification, stream, end), all of which comes on top for the same two cores.
 The Secret of each pod is read for both, as a kubelet reads it. Limits are those of the product.
@@ -24,11 +27,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+from benchmarks.cluster_figures import Measured, in_words, p99, plain_row, rate_rows
 from benchmarks.cluster_pods import HOLD, Runner, StandIn, end_pod, token_of
 from benchmarks.cluster_service import TOLD
 from benchmarks.dispatch import make_plan
@@ -57,10 +61,10 @@ KUEUE = "kueue.x-k8s.io/v1beta2"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """How much is done; tasks of a mode are cut into batches."""
+    """How much is done; tasks of a mode are cut into blocks."""
 
     tasks: int
-    batches: int
+    blocks: int
     nodes: int
     failing: int
     """Attempts that end without their runner's word, so that only the watch tells."""
@@ -69,28 +73,9 @@ class Sizes:
     """Of the narrow queue: so many of `queued` run at once."""
 
 
-FULL = Sizes(tasks=5000, batches=5, nodes=1000, failing=500, queued=300, quota=20)
-QUICK = Sizes(tasks=200, batches=2, nodes=100, failing=20, queued=24, quota=6)
-
-
-@dataclass(slots=True, kw_only=True)
-class Measured:
-    """Sums over the batches of one mode."""
-
-    tasks: int = 0
-    ours_seconds: float = 0.0
-    bare_seconds: float = 0.0
-    service_cpu: float = 0.0
-    executor_cpu: float = 0.0
-    bare_cpu: float = 0.0
-    requests: int = 0
-    bare_requests: int = 0
-    peak_mib: float = 0.0
-    end_lags: list[float] = field(default_factory=list)
-    """From the runner's last word to its end in the store, in seconds."""
-    watch_lags: list[float] = field(default_factory=list)
-    quota_gaps: list[float] = field(default_factory=list)
-    bare_quota_gaps: list[float] = field(default_factory=list)
+FULL = Sizes(tasks=5000, blocks=10, nodes=1000, failing=500, queued=300, quota=20)
+QUICK = Sizes(tasks=200, blocks=2, nodes=100, failing=20, queued=24, quota=6)
+PLAIN, WITH_KUEUE = "plain", "kueue"
 
 
 class Load(StandIn):
@@ -217,15 +202,19 @@ class Bench:
         request = RunRequest(
             plan=plan, source=source, requested_by="benchmark", order=RunOrder(team=team)
         )
-        began = time.perf_counter()
+        began_ns = time.time_ns()
         run_id = create_run(self.store, request)
         wanted = deleted(before) + count
         until(lambda: self.over(run_id) and deleted(self.told()) >= wanted, 0.2)
-        seconds = time.perf_counter() - began
-        _say(f"{count} of ours in {seconds:.1f} s")
         after = self.told()
+        seconds = (max(after["deleted_ns"], self.verdict_ns(run_id)) - began_ns) / 1e9
         self.check(difference(after["requests"], before["requests"]), seen)
         return seconds, {"before": before, "after": after}, run_id
+
+    def verdict_ns(self, run_id: int) -> int:
+        """Return when a run got its verdict."""
+        with self.store.reading() as connection:
+            return queries.run_by_id(connection, run_id).ended_ns or 0
 
     def over(self, run_id: int) -> bool:
         """Whether a run has its verdict."""
@@ -276,7 +265,6 @@ class Bench:
         if not said:
             raise RuntimeError("the bare client broke off")
         found: dict[str, float] = json.loads(said)
-        _say(f"{count} of the bare client in {found['seconds']:.1f} s")
         return found
 
     def ended_ns(self, run_id: int) -> dict[str, int]:
@@ -286,37 +274,49 @@ class Bench:
         return {row.ulid: row.ended_ns or 0 for row in rows}
 
 
-def measure(bench: Bench, sizes: Sizes) -> Measured:
-    """Measure one mode."""
+def measure(bench: Bench, sizes: Sizes, mode: str) -> Iterator[list[Row]]:
+    """Measure one mode; yield rows as soon as they stand."""
     found = Measured()
     bench.ours(10)
     bench.bare(10)
-    size = sizes.tasks // sizes.batches
-    for number in range(sizes.batches):
-        for is_ours in (True, False) if number % 2 else (False, True):
-            if is_ours:
-                _batch_of_ours(bench, size, found)
-            else:
-                told = bench.bare(size)
-                found.bare_seconds += told["seconds"]
-                found.bare_cpu += told["cpu"]
-                found.bare_requests += int(told["requests"])
+    size = sizes.tasks // sizes.blocks
+    for number in range(sizes.blocks):
+        if number % 2:
+            ours, bare = _ours(bench, size, found), _bare(bench, size, found)
+        else:
+            bare, ours = _bare(bench, size, found), _ours(bench, size, found)
         found.tasks += size
+        found.ratios.append(bare / ours)
+        _say(
+            f"{mode}: block {number + 1} of {sizes.blocks}, {size} tasks: {size / ours:.2f} a "
+            f"second, bare {size / bare:.2f}; {in_words(found.ratios)}"
+        )
+    yield rate_rows(mode, found)
     bench.load.fails = True
     _, took, run_id = bench.ours(sizes.failing)
     bench.load.fails = False
     heard = took["after"]["heard"]
-    ended = bench.ended_ns(run_id)
-    found.watch_lags = [(at - heard[ulid]) / 1e9 for ulid, at in ended.items()]
+    lags = [(at - heard[ulid]) / 1e9 for ulid, at in bench.ended_ns(run_id).items()]
+    yield [plain_row(f"watch to store, p99, {mode}", 1e3 * p99(lags), None, "ms")]
     if bench.with_kueue:
         bench.ours(sizes.queued, team=NARROW)
-        found.quota_gaps = bench.load.gaps(sizes.quota)
+        ours = 1e3 * statistics.median(bench.load.gaps(sizes.quota))
         bench.bare(sizes.queued, local_queue=NARROW)
-        found.bare_quota_gaps = bench.bare_load.gaps(sizes.quota)
-    return found
+        bare = 1e3 * statistics.median(bench.bare_load.gaps(sizes.quota))
+        yield [plain_row("freed quota to next start, median", ours, bare, "ms")]
 
 
-def _batch_of_ours(bench: Bench, size: int, found: Measured) -> None:
+def _bare(bench: Bench, size: int, found: Measured) -> float:
+    """Let the peer do a batch; seconds."""
+    told = bench.bare(size)
+    found.bare_seconds += told["seconds"]
+    found.bare_cpu += told["cpu"]
+    found.bare_requests += int(told["requests"])
+    return told["seconds"]
+
+
+def _ours(bench: Bench, size: int, found: Measured) -> float:
+    """Do a batch; seconds."""
     seconds, took, run_id = bench.ours(size)
     before, after = took["before"], took["after"]
     found.ours_seconds += seconds
@@ -326,6 +326,7 @@ def _batch_of_ours(bench: Bench, size: int, found: Measured) -> None:
     found.peak_mib = after["peak_mib"]
     ended = bench.ended_ns(run_id)
     found.end_lags += [(ended[ulid] - at) / 1e9 for ulid, at in bench.load.told_ns.items()]
+    return seconds
 
 
 def executor_cpu(told: Mapping[str, Any]) -> float:
@@ -354,54 +355,15 @@ def until(what: Callable[[], object], pause: float) -> None:
         time.sleep(pause)
 
 
-def make_rows(mode: str, found: Measured) -> list[Row]:
-    """Return the rows of a mode."""
-    rate = Row(
-        name=f"{found.tasks} Jobs, created to harvested, {mode}",
-        ours=found.tasks / found.ours_seconds, peer=found.tasks / found.bare_seconds,
-        peer_name="bare client, no bookkeeping", unit="1/s", goal=0.9, better="higher",
-    )  # fmt: skip
-    per_thousand = 1000 / found.tasks
-    requests = found.requests / found.tasks
-    rows = [
-        rate,
-        _row(f"processor of the executor's threads, {mode}", found.executor_cpu * per_thousand,
-             found.bare_cpu * per_thousand, "s per 1,000"),
-        _row(f"processor of the whole service, {mode}", found.service_cpu * per_thousand,
-             found.bare_cpu * per_thousand, "s per 1,000"),
-        Row(name=f"requests to the API server, {mode}", ours=requests,
-            peer=found.bare_requests / found.tasks, peer_name="bare client", unit="per task",
-            goal="at most 6", better="lower", met=requests <= 6),
-        _row(f"watch to store, p99, {mode}", 1e3 * p99(found.watch_lags), None, "ms"),
-        _row(f"runner's last word to store, p99, {mode}", 1e3 * p99(found.end_lags), None, "ms"),
-        _row(f"peak memory of the service, {mode}", found.peak_mib, None, "MiB"),
-    ]  # fmt: skip
-    if found.quota_gaps:
-        peer = statistics.median(found.bare_quota_gaps)
-        ours = statistics.median(found.quota_gaps)
-        rows.append(_row("freed quota to next start, median", 1e3 * ours, 1e3 * peer, "ms"))
+def _told(parts: Iterator[list[Row]]) -> list[Row]:
+    """Return all rows, and say each part as soon as it stands: it may take long to the end."""
+    rows: list[Row] = []
+    for part in parts:
+        rows += part
+        for row in part:
+            peer = "" if row.peer is None else f", {row.peer_name} {row.peer:.4g}"
+            _say(f"{row.name}: {row.ours:.4g} {row.unit}{peer}")
     return rows
-
-
-def _told(mode: str, found: Measured) -> list[Row]:
-    """Return the rows of a mode, and say them at once: the other one takes as long again."""
-    rows = make_rows(mode, found)
-    for row in rows:
-        peer = "" if row.peer is None else f", {row.peer_name} {row.peer:.4g}"
-        _say(f"{row.name}: {row.ours:.4g} {row.unit}{peer}")
-    return rows
-
-
-def _row(name: str, ours: float, peer: float | None, unit: str) -> Row:
-    return Row(
-        name=name, ours=ours, peer=peer, peer_name=None if peer is None else "bare client",
-        unit=unit, goal=None, better="lower",
-    )  # fmt: skip
-
-
-def p99(values: Sequence[float]) -> float:
-    """Return the 99th percentile."""
-    return sorted(values)[int(0.99 * (len(values) - 1))]
 
 
 def add_queues(client: ApiClient, quota: int) -> None:
@@ -441,9 +403,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="200 tasks on 100 nodes")
     parser.add_argument("--tasks", type=int, metavar="N", help="so many instead, of each side")
+    parser.add_argument("--blocks", type=int, metavar="N", help="so many, at least 5 to decide")
+    parser.add_argument("--only", choices=(PLAIN, WITH_KUEUE), help="one mode, not both")
     options = parser.parse_args(arguments)
     sizes = QUICK if options.quick else FULL
-    sizes = replace(sizes, tasks=options.tasks or sizes.tasks)
+    sizes = replace(
+        sizes, tasks=options.tasks or sizes.tasks, blocks=options.blocks or sizes.blocks
+    )
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="hotfire-cluster-") as name:
         folder = Path(name)
@@ -454,14 +420,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with handle.client() as client:
                 place = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": BARE}}
                 client.create(place)
-                with benching(handle, folder, with_kueue=False) as bench:
-                    rows += _told("without Kueue", measure(bench, sizes))
-                began = time.perf_counter()
-                lifecycle.up(handle.home, Request(kueue=True, queues=True), _say)
-                _say(f"Kueue up after {time.perf_counter() - began:.1f} s")
-                add_queues(client, sizes.quota)
-                with benching(handle, folder, with_kueue=True) as bench:
-                    rows += _told("with Kueue", measure(bench, sizes))
+                if options.only != WITH_KUEUE:
+                    with benching(handle, folder, with_kueue=False) as bench:
+                        rows += _told(measure(bench, sizes, "without Kueue"))
+                if options.only != PLAIN:
+                    began = time.perf_counter()
+                    lifecycle.up(handle.home, Request(kueue=True, queues=True), _say)
+                    _say(f"Kueue up after {time.perf_counter() - began:.1f} s")
+                    add_queues(client, sizes.quota)
+                    with benching(handle, folder, with_kueue=True) as bench:
+                        rows += _told(measure(bench, sizes, "with Kueue"))
         finally:
             handle.end()
     print_report("cluster", rows)
@@ -469,7 +437,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(text: str) -> None:
-    print(f"cluster: {text}", file=sys.stderr, flush=True)
+    print(f"cluster {time.strftime('%H:%M:%S')}: {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

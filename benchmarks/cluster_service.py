@@ -3,7 +3,8 @@
     HOTFIRE_HOME=… python -m benchmarks.cluster_service PORT
 
 It is `hotfire serve`; beside it `told.json` in its home holds processor time by thread, peak memory,
-requests to the API server, and when the watch first said that a pod had ended.
+requests to the API server, when the last Job was deleted, and when the watch first said that a pod
+had ended.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,6 +41,7 @@ def main(port: int) -> None:
     executor = opened.executor
     assert isinstance(executor, KubernetesExecutor)
     heard: dict[str, int] = {}
+    executor.desk.cluster.counts = Counts()
     sightings = executor.desk.sightings
     sightings.on_news = _noting(executor, heard, sightings.on_news)
     listener = bind(service, "127.0.0.1", port)
@@ -47,6 +50,17 @@ def main(port: int) -> None:
         serve_on(service, listener)
     finally:
         opened.close()
+
+
+class Counts(Counter[tuple[str, str, str]]):
+    """Answers of the API server, and when a Job was last deleted."""
+
+    deleted_ns = 0
+
+    def __setitem__(self, key: tuple[str, str, str], count: int) -> None:
+        if key[:2] == ("DELETE", "jobs") and key[2].startswith("20"):
+            self.deleted_ns = time.time_ns()
+        super().__setitem__(key, count)
 
 
 def _noting(
@@ -69,6 +83,7 @@ def _tell(path: Path, executor: KubernetesExecutor, heard: dict[str, int]) -> No
         "peak_mib": usage.ru_maxrss / 1024,
         "threads": {thread.name: _cpu(thread) for thread in threading.enumerate()},
         "requests": {" ".join(key): count for key, count in list(counts.items())},
+        "deleted_ns": counts.deleted_ns if isinstance(counts, Counts) else 0,
         "heard": dict(heard),
     }
     aside = path.with_suffix(".tmp")
