@@ -5,10 +5,17 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from hotfire_infra.analysis.accuracy.tasks import TaskComparison
+from hotfire_infra.analysis.canaries import (
+    CANARIES,
+    CanaryShift,
+    event_words,
+    explaining,
+    loss_of,
+)
 from hotfire_infra.analysis.comparison import (
     CONFIDENCE,
     Change,
@@ -171,9 +178,53 @@ def _metrics(
     for some in (whole, parts):
         judged = [judge_pair(before[key], after[key], floors.get(key)) for key in some]
         found |= dict(zip(some, control_false_discoveries(judged), strict=True))
+    moved = _moved_canaries(after, found)
+    found |= {
+        key: _beside_canaries(after[key], found[key], moved[after[key].environment_class])
+        for key in found
+        if after[key].environment_class in moved
+    }
     return tuple(
         _metric(before[key], after[key], found[key], floors.get(key), explain) for key in shared
     )
+
+
+def _moved_canaries(
+    after: Mapping[str, MeasurementRow], found: Mapping[str, Comparison]
+) -> dict[str, list[CanaryShift]]:
+    """Return the canaries that moved by more than their own noise, by environment class."""
+    moved: dict[str, list[CanaryShift]] = {}
+    for key, one in found.items():
+        row = after[key]
+        if row.metric in CANARIES and _is_sure(one) and one.interval is not None:
+            half_width = (one.interval.high - one.interval.low) / 2
+            shift = CanaryShift(
+                metric=row.metric, shift=one.interval.estimate, half_width=half_width
+            )
+            moved.setdefault(row.environment_class, []).append(shift)
+    return moved
+
+
+def _beside_canaries(
+    row: MeasurementRow, found: Comparison, moved: Sequence[CanaryShift]
+) -> Comparison:
+    """Name the machine beside a change: it explains all of it, or moved as well."""
+    judgement, interval = judgement_of(row.metric), found.interval
+    if not _is_sure(found) or interval is None:
+        return found
+    if is_of_machine(row.metric) or is_part(row.metric) or not judgement.is_log:
+        return found
+    loss, half_width = loss_of(interval.estimate, judgement), (interval.high - interval.low) / 2
+    one = explaining(loss, half_width, judgement.margin, moved)
+    if one is not None:
+        return replace(found, change=Change.ENVIRONMENT, reason=event_words(one))
+    words = ", ".join(canary.words for canary in moved)
+    reason = f"the machine moved too, but does not explain it: {words}"
+    return replace(found, reason="; ".join(part for part in (found.reason, reason) if part))
+
+
+def _is_sure(found: Comparison) -> bool:
+    return found.method == PAIR and found.change in {Change.REGRESSED, Change.IMPROVED}
 
 
 def judge_pair(
@@ -253,7 +304,7 @@ def _metric(
     explain: Explain,
 ) -> MetricChange:
     interval = found.interval
-    is_sure = found.method == PAIR and found.change in {Change.REGRESSED, Change.IMPROVED}
+    is_sure = _is_sure(found)
     return MetricChange(
         test=after.test,
         platform=after.platform,

@@ -24,8 +24,13 @@ class Decoding:
     def __init__(self, branch):
         self.branch, self.draw = branch, random.Random(4)
 
-    def run(self, commit, seconds=SECONDS, **terms):
-        jitter = {name: one * math.exp(self.draw.gauss(0, 0.005)) for name, one in seconds.items()}
+    def run(self, commit, seconds=SECONDS, slower=1.0, **terms):
+        """`slower` is by what the machine is, as its canary tells: operators take that longer."""
+        jitter = {
+            name: slower * one * math.exp(self.draw.gauss(0, 0.005))
+            for name, one in seconds.items()
+        }
+        canary = slower * 5e-3 * math.exp(self.draw.gauss(0, 0.005))
         run_id = self.branch.measure(commit, {"decode": 1 / sum(jitter.values())}, **terms)
         with self.branch.store.writing() as connection:
             query = (
@@ -34,10 +39,12 @@ class Decoding:
                 .join(Task, Task.id == Attempt.task_id)
             )
             whole = connection.execute(query.where(Task.run_id == run_id)).one()
-            for seq, (name, value) in enumerate(jitter.items(), start=100):
+            parts = {f"aestus.decode_time.{name}": value for name, value in jitter.items()}
+            parts["canary.memory_time"] = canary
+            for seq, (name, value) in enumerate(parts.items(), start=100):
                 connection.execute(
                     insert(Measurement).values(
-                        {**whole._mapping, "seq": seq, "metric": f"aestus.decode_time.{name}",
+                        {**whole._mapping, "seq": seq, "metric": name,
                          "unit": "s", "value": value, "replicates": [value], "definition": name}
                     )
                 )  # fmt: skip
@@ -94,6 +101,27 @@ def test_inside_that_noise_nothing_is_called_worse_and_no_operator_is_blamed(dec
     assert decode.operators == ""
 
 
+def test_a_slower_machine_is_named_and_nobody_of_code_blamed(decoding):
+    before = decoding.run(1)
+    decoding.again(1)
+    after = decoding.run(2, slower=1.25)
+    found, decode = decoding.compare(before, after)
+    assert not found.is_worse
+    assert (decode.change, decode.is_sure) == ("environment", False)
+    assert "memory canary +" in decode.why
+
+
+def test_a_machine_that_moved_beside_a_regression_is_named_and_does_not_excuse_it(decoding):
+    before = decoding.run(1)
+    decoding.again(1)
+    seconds = {name: 2 * one for name, one in SECONDS.items()}
+    after = decoding.run(2, seconds, slower=1.25)
+    found, decode = decoding.compare(before, after)
+    assert found.is_worse
+    assert (decode.change, decode.is_sure) == ("regressed", True)
+    assert "does not explain it: memory canary +" in decode.why
+
+
 def test_a_service_says_the_same(branch, served, onlooker):
     decoding = Decoding(branch)
     before = decoding.run(1)
@@ -105,4 +133,4 @@ def test_a_service_says_the_same(branch, served, onlooker):
         far = HttpReports(connection)
         assert far.comparison(before, after) == local.comparison(before, after)
         assert far.noise() == local.noise()
-        assert len(far.noise()) == 1 + len(SECONDS)
+        assert len(far.noise()) == 2 + len(SECONDS)
