@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from hotfire_infra.api.access import require
-from hotfire_infra.operations.health import Level, readiness
+from hotfire_infra.operations.health import Finding, Level, readiness
 from hotfire_infra.operations.metrics import CONTENT_TYPE, Metrics
 from hotfire_infra.orchestrator.lock import LOCK_NAME
 from hotfire_infra.sections.limits import LimitsSection
@@ -26,6 +26,8 @@ class Watched:
     limits: LimitsSection
     is_draining: Callable[[], bool]
     executes: bool
+    others: Callable[[], Sequence[Finding]] = tuple
+    """What is looked at elsewhere."""
 
 
 def probes_router(watched: Watched) -> APIRouter:
@@ -45,6 +47,7 @@ def probes_router(watched: Watched) -> APIRouter:
             free_bytes=watched.limits.free_disk_bytes,
             is_draining=watched.is_draining(),
             executes=watched.executes,
+            others=watched.others(),
         )
         is_ready = all(finding.level is not Level.FAIL for finding in findings)
         # Anybody may ask, so not what was said: that names paths and hosts.

@@ -24,6 +24,7 @@ from hotfire_infra.api.service import Service
 from hotfire_infra.errors import InfraError
 from hotfire_infra.executors.protocol import Connected
 from hotfire_infra.operations.event_log import EventLog
+from hotfire_infra.operations.executor_check import ExecutorCheck
 from hotfire_infra.operations.executor_metrics import ExecutorMetrics
 from hotfire_infra.operations.metrics import Metrics
 from hotfire_infra.operations.upkeep import Upkeep
@@ -103,11 +104,19 @@ def _watched(service: Service, metrics: Metrics) -> Watched:
         limits=service.configuration.limits,
         is_draining=lambda: service.drain.is_draining,
         executes=service.executes,
+        others=lambda: tuple(
+            finding
+            for one in service.companions
+            if isinstance(one, ExecutorCheck)
+            for finding in one.findings()
+        ),
     )
 
 
 def _add_companions(service: Service, address: str) -> None:
     service.companions.append(EventLog(service.store, lambda: service.is_leading))
+    if service.executes and isinstance(service.executor, Connected):
+        service.companions.append(ExecutorCheck(service.executor))
     retention = service.configuration.retention
     service.companions.append(
         Upkeep(

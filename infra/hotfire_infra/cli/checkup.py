@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from hotfire_infra.analysis.appearance import appearance
 from hotfire_infra.analysis.quantities import count
@@ -17,6 +18,7 @@ from hotfire_infra.operations.health import (
     check_clock,
     check_database,
     check_disk,
+    check_executor,
     check_home,
     check_leader,
     check_secret_file,
@@ -87,19 +89,12 @@ def _cluster(settings: Settings, section: KubernetesSection, teams: Iterable[str
     where = f"namespace {section.namespace}"
     executor = KubernetesExecutor(settings.home / "attempts", section, teams=tuple(teams))
     try:
-        missing = executor.check()
-    except InfraError as error:
-        said = " ".join(str(error).split())
-        remedy = "start the cluster, or correct section kubernetes of the configuration"
-        return Finding(name="cluster", level=Level.FAIL, said=said, remedy=remedy)
+        found = check_executor(executor)
     finally:
         executor.close()
-    if missing:
-        level = Level.FAIL if any(one.startswith("may not") for one in missing) else Level.WARN
-        remedy = "see docs/kubernetes.md"
-        return Finding(name="cluster", level=level, said="; ".join(missing), remedy=remedy)
-    said = f"answers; {where} may be used as needed"
-    return Finding(name="cluster", level=Level.OK, said=said)
+    if found.level is not Level.OK:
+        return found
+    return replace(found, said=f"answers; {where} may be used as needed")
 
 
 def _secrets(settings: Settings, configuration: Configuration) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, select, text
 
 from hotfire_infra.clock import Clock
 from hotfire_infra.errors import InfraError
+from hotfire_infra.executors.protocol import Connected
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Lock
 from hotfire_infra.store.schema import HEAD, stored_revision
@@ -46,11 +48,18 @@ class Finding:
 
 
 def readiness(
-    store: Store, *, lock_name: str, free_bytes: int, is_draining: bool, executes: bool
+    store: Store,
+    *,
+    lock_name: str,
+    free_bytes: int,
+    is_draining: bool,
+    executes: bool,
+    others: Sequence[Finding] = (),
 ) -> tuple[Finding, ...]:
     """Return what decides whether a service should be sent requests; it is ready without a FAIL.
 
-    `executes`: this process should lead or stand by, so somebody has to lead.
+    `executes`: this process should lead or stand by, so somebody has to lead. `others`: what was
+    looked at before.
     """
     findings = [check_database(store), check_disk(store.home, free_bytes)]
     if executes and findings[0].level is not Level.FAIL:
@@ -59,7 +68,7 @@ def readiness(
         findings.append(
             Finding(name="drain", level=Level.FAIL, said="this service is ending", remedy="")
         )
-    return tuple(findings)
+    return (*findings, *others)
 
 
 def check_database(store: Store) -> Finding:
@@ -127,6 +136,22 @@ def _heartbeat_age(connection: Connection, clock: Clock, lock_name: str) -> floa
     if row is None or not row.holder or row.boot_id != clock.boot_id:
         return None
     return float(max(0.0, (clock.mono_ns() - row.mono_ns) / 1e9))
+
+
+def check_executor(executor: Connected) -> Finding:
+    """Ask what an executor is connected to whether all may be done there that has to be."""
+    name = "cluster"
+    try:
+        missing = executor.check()
+    except InfraError as error:
+        said = " ".join(str(error).split())
+        remedy = "start the cluster, or correct section kubernetes of the configuration"
+        return Finding(name=name, level=Level.FAIL, said=said, remedy=remedy)
+    if missing:
+        level = Level.FAIL if any(one.startswith("may not") for one in missing) else Level.WARN
+        remedy = "see docs/kubernetes.md"
+        return Finding(name=name, level=level, said="; ".join(missing), remedy=remedy)
+    return Finding(name=name, level=Level.OK, said="answers, and may be used as needed")
 
 
 def check_clock(store: Store, wall_ns: int) -> Finding:
