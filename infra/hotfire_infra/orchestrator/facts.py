@@ -207,6 +207,8 @@ class RunBook:
     """-1: nothing is known yet."""
     is_outdated: bool = False
     """A run was forgotten since the last look."""
+    is_more: bool = True
+    """The last news were not only claims by the ingest routes: runs, requests, holds may be others."""
 
     def forget(self) -> None:
         """Trust nothing any more: what was noted may not have been committed."""
@@ -224,8 +226,13 @@ class RunBook:
         newest = last_event(connection)
         if newest == self.last_event and not self.is_outdated:
             return False
-        self.is_outdated = False
         news = self._news(connection, newest) if self.runs else _News()
+        self.is_more = not self.runs or news.is_more or self.is_outdated
+        if not self.is_more:
+            self._read_claimed(connection, news.attempts)
+            self.last_event = newest
+            return True
+        self.is_outdated = False
         unfinished = {run.id: run for run in queries.unfinished_runs(connection)}
         for run_id in set(self.runs) - set(unfinished) | news.runs:
             self.runs.pop(run_id, None)

@@ -180,7 +180,7 @@ class Orchestrator:
         requests = RequestBook(self.store)
         with self.store.reading() as connection:
             has_news = self._learn(connection)
-            is_asked = has_news and requests.has_open(connection)
+            is_asked = has_news and self.book.is_more and requests.has_open(connection)
         if not is_asked:
             return has_news
         with self.lock.writing() as connection:
@@ -195,7 +195,7 @@ class Orchestrator:
         self._terms.load(connection, self.book.runs)
         for attempt in self.book.others.values():
             self._terms.get(connection, attempt.task_id)
-        if has_news or self.queue.is_stale():
+        if (has_news and self.book.is_more) or self.queue.is_stale():
             self.queue.learn(connection, self.book)
         return has_news
 
