@@ -37,6 +37,7 @@ from benchmarks.cluster_pods import HOLD, Runner, StandIn, end_pod, token_of
 from benchmarks.cluster_service import TOLD
 from benchmarks.dispatch import make_plan
 from benchmarks.report import Row, print_report
+from sqlalchemy import select
 
 from hotfire_infra.executors.kubernetes.cluster import Access, Cluster
 from hotfire_infra.executors.kubernetes.sightings import PodSight
@@ -45,6 +46,7 @@ from hotfire_infra.orchestrator.run_order import RunOrder
 from hotfire_infra.source.stamp import StoredSource
 from hotfire_infra.store import queries
 from hotfire_infra.store.database import Store, open_store
+from hotfire_infra.store.models import Run
 from hotfire_k8s import lifecycle
 from hotfire_k8s.api import ApiClient
 from hotfire_k8s.handle import ClusterHandle
@@ -214,7 +216,11 @@ class Bench:
     def verdict_ns(self, run_id: int) -> int:
         """Return when a run got its verdict."""
         with self.store.reading() as connection:
-            return queries.run_by_id(connection, run_id).ended_ns or 0
+            found = connection.execute(
+                select(Run.finalized_ns).where(Run.id == run_id)
+            ).scalar_one()
+        assert found is not None
+        return found
 
     def over(self, run_id: int) -> bool:
         """Whether a run has its verdict."""
