@@ -1,8 +1,9 @@
 """`python -m benchmarks.lists`: first pages of 100 of every list, on a store of ten million results.
 
 Beside each 95th percentile stands that of a bare lookup by primary key on the same file. How many
-rows a page reads is a test (tests/infra/store/test_pages.py). `--results` names another size;
-`--home` a folder in which the store is kept, and measured again next time.
+rows a page reads is a test (tests/infra/store/test_pages.py, test_pages_postgres.py). `--results` names
+another size, `--postgres` asks a PostgreSQL of its own instead of SQLite. What is kept and measured
+again next time: `--home` a folder with a store, `--database` the address of a database.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.grown_store import CELLS, TESTS, grown
+from benchmarks.postgres_server import PostgresServer
 from benchmarks.report import Row, print_report
 from sqlalchemy import Connection
 
@@ -81,16 +83,16 @@ def _p95_ms(store: Store, ask: Callable[[Connection], Any], trials: int) -> floa
     return statistics.quantiles(took, n=20)[-1]
 
 
-def lookup_of(results: int) -> Callable[[Connection], Any]:
+def lookup_of(results: int, *, is_postgres: bool = False) -> Callable[[Connection], Any]:
     """Return a lookup of one result by its key, another one each time."""
     chance = random.Random(1)
     attempts = max(1, results // TESTS)
+    sign = "%s" if is_postgres else "?"
+    statement = f"SELECT * FROM result WHERE attempt_id = {sign} AND seq = {sign}"
 
     def ask(connection: Connection) -> Any:
-        return connection.exec_driver_sql(
-            "SELECT * FROM result WHERE attempt_id = ? AND seq = ?",
-            (chance.randrange(attempts) + 1, chance.randrange(TESTS) + 1),
-        ).one()
+        key = (chance.randrange(attempts) + 1, chance.randrange(TESTS) + 1)
+        return connection.exec_driver_sql(statement, key).one()
 
     return ask
 
@@ -101,6 +103,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="end within a minute")
     parser.add_argument("--results", type=int, default=None, metavar="N")
     parser.add_argument("--home", type=Path, default=None, metavar="FOLDER")
+    parser.add_argument("--postgres", action="store_true", help="with a server of its own")
+    parser.add_argument("--database", default=None, metavar="ADDRESS", help="postgresql://…")
     chosen = parser.parse_args()
     results = chosen.results or (200_000 if chosen.quick else 10_000_000)
     trials = 20 if chosen.quick else TRIALS
@@ -108,8 +112,16 @@ def main() -> None:
         home = chosen.home or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="hotfire-lists-"))
         )
-        store = stack.enter_context(contextlib.closing(grown(home, results=results)))
-        lookup = _p95_ms(store, lookup_of(results), trials)
+        database = chosen.database
+        if chosen.postgres and database is None:
+            server = PostgresServer()
+            stack.callback(server.close)
+            server.start()
+            database = server.address(server.create_database())
+        store = stack.enter_context(
+            contextlib.closing(grown(home, results=results, database=database))
+        )
+        lookup = _p95_ms(store, lookup_of(results, is_postgres=store.is_shared), trials)
         rows = [
             Row(
                 name=f"{name}, p95", ours=_p95_ms(store, ask, trials), peer=lookup,
@@ -117,7 +129,7 @@ def main() -> None:
             )
             for name, ask in LISTS.items()
         ]  # fmt: skip
-    print_report("lists", rows)
+    print_report("lists on PostgreSQL" if store.is_shared else "lists", rows)
 
 
 if __name__ == "__main__":
