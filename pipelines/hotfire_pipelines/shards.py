@@ -17,6 +17,8 @@ EVEN = 1.03
 and a test that moves cannot be reused."""
 TOO_UNEVEN = 1.05
 """A makespan above this multiple of the bound is worth moving more than a few tests."""
+LONGEST_SECONDS = 3.2e9
+"""A century: a duration beyond it, or none that is a number, says nothing."""
 QUANTILE_90 = 1.2816
 """Standard deviations above the mean that 90 % stay below."""
 
@@ -45,7 +47,8 @@ def split(
     """At most `shards` slices, none empty, order kept inside; a pure function of its arguments.
 
     The order of `tests` and `durations` does not decide who goes where. A test without a duration
-    takes the median of its nearest neighbours. Tests of `isolated` are alone, in shards behind the
+    takes the median of its nearest neighbours, and so does one whose duration is no number, negative
+    or longer than a century. Tests of `isolated` are alone, in shards behind the
     others; there are more than `shards` if they need it. `timeouts` limits single tests, in
     seconds. `previous` are the tests of earlier shards, by number: few leave them, and
     none while the longest shard is within 3 % of the bound.
@@ -53,6 +56,8 @@ def split(
     `durations` may know tests that are not in `tests`, and the reverse. While both are few, the
     shards are those of all tests with a duration, repaired by at most one move per 20 tests.
     """
+    tests = list(tests)
+    durations = {test: float(took) for test, took in durations.items() if _is_known(took)}
     alone = sorted({test for test in tests if test in isolated})
     shared = [test for test in tests if test not in isolated]
     known = {test: Measured(seconds=seconds) for test, seconds in durations.items()}
@@ -68,6 +73,12 @@ def split(
         )
         for part in (*slices, *((test,) for test in alone))
     ]
+
+
+def _is_known(took: object) -> bool:
+    """Real files hold `null` and NaN too: compared with anything they would spoil all shards."""
+    is_number = isinstance(took, (int, float)) and not isinstance(took, bool)
+    return is_number and 0 <= took <= LONGEST_SECONDS  # type: ignore[operator]
 
 
 def _home(

@@ -193,3 +193,17 @@ def test_the_number_of_shards_stays_near_the_target() -> None:
     assert count_for(tests, 600.0, 32) == 4
     assert count_for(tests, 600.0, 32, previous=3) == 3
     assert count_for(tests, 600.0, 32, previous=9) == 4
+
+
+@pytest.mark.parametrize("took", [float("nan"), float("inf"), -5.0, 1e308, None, "5", True])
+def test_a_duration_that_says_nothing_counts_as_none(took: object) -> None:
+    tests = [f"t{number}" for number in range(20)]
+    durations = {test: number + 1.0 for number, test in enumerate(tests)}
+    spoilt = {**durations, "t3": took}
+    del durations["t3"]
+    assert split(tests, spoilt, 3) == split(tests, durations, 3)  # type: ignore[arg-type]
+
+
+def test_tests_that_can_be_read_once_are_all_there() -> None:
+    cut = split((f"t{number}" for number in range(9)), {}, 3)  # type: ignore[arg-type]
+    assert sum(len(shard.tests) for shard in cut) == 9
