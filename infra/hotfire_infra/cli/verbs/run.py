@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from hotfire_infra.analysis.order_words import UNTRUSTED
+from hotfire_infra.analysis.quantities import count
 from hotfire_infra.cli.console import data, progress
 from hotfire_infra.cli.durations import parse_duration
 from hotfire_infra.cli.exit_codes import CliExit
@@ -152,9 +153,16 @@ def only_tests(plan: Plan, words: str, recorded: Recorded | None = None) -> Plan
     }
     tasks = [task.key for task in plan.tasks if task.cell in cells]
     if not tasks:
+        known = {test for cell in plan.cells for test in plan.expected(cell) or ()}
+        others = sum(words in test for test in known)
+        why = (
+            f"{count(others, 'test')} of tasks that pytest does not drive hold these words, and run "
+            "with their whole task"
+            if others
+            else "tests are known once a run has collected them"
+        )
         raise CliError(
-            f"--only {words!r}: no test with such a name is known of a pytest task here; tests are "
-            "known once a run has collected them",
+            f"--only {words!r}: no test with such a name is known of a pytest task here; {why}",
             next_command="hotfire plan",
             code=CliExit.NOTHING_SELECTED,
         )
