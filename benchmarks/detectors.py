@@ -1,4 +1,4 @@
-"""Change points against the best peers: `python -m benchmarks.detectors [--quick]`.
+"""Change points against the best peers: `python -m benchmarks.detectors [--quick] [--alone]`.
 
 On seeded noise with planted changes and on real noise with injected steps, every detector with its
 defaults: a whole series at once, point by point, and the false alarms and delays of our own against
@@ -13,11 +13,11 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from benchmarks.detectors_scores import cusum_delay, matched, score
@@ -39,6 +39,7 @@ from hotfire_infra.analysis.changepoints.__main__ import compile_all
 ARL0 = 20_000
 SERIES = ROOT / "tests" / "data" / "series"
 PEERS = {"pelt": "ruptures PELT, rbf", "otava": "apache-otava", "asv": "asv"}
+Peers = Mapping[str, str]
 WARM = 100
 """Points of history before alarms are counted."""
 
@@ -93,10 +94,10 @@ def our_positions(series: Sequence[list[float]]) -> tuple[list[list[int]], float
     return found, time.process_time() - begin
 
 
-def batch_rows(extent: Extent) -> list[Row]:
+def batch_rows(extent: Extent, beside: Peers) -> list[Row]:
     """Whole series at once: F1, false alarms, time."""
     ours, silent, drifts, peers = [], [], [], dict[str, list[float]]()
-    seconds, points = {"ours": 0.0, **dict.fromkeys(PEERS, 0.0)}, 0
+    seconds, points = {"ours": 0.0, **dict.fromkeys(beside, 0.0)}, 0
     for seed in range(101, 101 + extent.seeds):
         print(f"seed {seed} …", file=sys.stderr, flush=True)
         planted = suite(seed, extent.series)
@@ -107,33 +108,38 @@ def batch_rows(extent: Extent) -> list[Row]:
         result = score(found, planted)
         ours.append(result.f1)
         silent.append(result.false_alarms)
-        for peer in PEERS:
+        for peer in beside:
             theirs, spent = ask_peer(peer, series)
             seconds[peer] += spent
             peers.setdefault(peer, []).append(score(theirs, planted).f1)
         steps = [[p.index for p in detect(one) if p.kind == "step"] for one in series]
         result = score(steps, planted)
         drifts.append(1000 * result.drift_steps / max(1, result.drift_points))
-    mine = statistics.fmean(ours)
-    rows = [
-        Row(name="F1 of steps of 1 sigma and more, whole series", ours=mine,
-            peer=statistics.fmean(values), peer_name=PEERS[peer], unit="1",
-            goal="at least 0.95" if peer == "pelt" else None, better="higher",
-            met=mine >= 0.95 if peer == "pelt" else None)
-        for peer, values in peers.items()
-    ]  # fmt: skip
+    mine, spent = statistics.fmean(ours), seconds["ours"] / points
+    means = {beside[peer]: statistics.fmean(values) for peer, values in peers.items()}
+    rows = _beside("F1 of steps of 1 sigma and more, whole series", mine, means, unit="1",
+                   goal="at least 0.95", better="higher", met=mine >= 0.95)  # fmt: skip
     rows += [
         plain("false alarms per 1000 points, whole series", statistics.fmean(silent), "1/1000"),
         plain("drifts called steps per 1000 points", statistics.fmean(drifts), "1/1000"),
     ]
-    rows += [
-        Row(name="processor time, whole series", ours=seconds["ours"] / points * 1e6,
-            peer=seconds[peer] / points * 1e6, peer_name=name, unit="µs/point",
-            goal="at most 1 µs" if peer == "pelt" else None, better="lower",
-            met=seconds["ours"] / points <= 1e-6 if peer == "pelt" else None)
-        for peer, name in PEERS.items()
-    ]  # fmt: skip
+    times = {name: seconds[peer] / points * 1e6 for peer, name in beside.items()}
+    rows += _beside("processor time, whole series", spent * 1e6, times, unit="µs/point",
+                    goal="at most 1 µs", better="lower", met=spent <= 1e-6)  # fmt: skip
     return rows
+
+
+def _beside(
+    name: str, ours: float, theirs: Mapping[str, float], *, unit: str, goal: str, better: Literal["higher", "lower"],
+    met: bool,
+) -> list[Row]:  # fmt: skip
+    """One row for each peer, the goal in the first; one without a peer where none is asked."""
+    peers: list[tuple[str | None, float | None]] = [*theirs.items()] or [(None, None)]
+    return [
+        Row(name=name, ours=ours, peer=value, peer_name=peer, unit=unit, better=better,
+            goal=None if number else goal, met=None if number else met)
+        for number, (peer, value) in enumerate(peers)
+    ]  # fmt: skip
 
 
 def plain(
@@ -164,7 +170,7 @@ def watch(planted: Planted) -> Watched:
     return Watched(alerts, withdrawn)
 
 
-def online_rows(extent: Extent) -> list[Row]:
+def online_rows(extent: Extent, beside: Peers) -> list[Row]:
     """Point by point: false alarms, recall, alerts taken back, time."""
     planted = suite(201, extent.online)
     watch(planted[0])
@@ -178,22 +184,42 @@ def online_rows(extent: Extent) -> list[Row]:
         raise AssertionError(f"none of {len(planted)} series has a step to be found")
     alerts = sum(len(one.alerts) for one in watched)
     taken_back = sum(one.withdrawn for one in watched) / max(1, alerts)
-    few = enough(planted, extent.peer_steps)
-    theirs, peer_spent = ask_peer("otava", [one.values for one in few], "append")
-    peer = score([[where for _, where in one] for one in theirs], few, tail=TAIL)
-    name = f"apache-otava on {len(few)} of the series, run again on the last 200"
+    peer = _append_peer(extent, planted) if "otava" in beside else Appended()
     return [
         Row(name="false alarms per 1000 points, point by point", ours=result.false_alarms,
-            peer=peer.false_alarms, peer_name=name, unit="1/1000",
+            peer=peer.false_alarms, peer_name=peer.name, unit="1/1000",
             goal="at most 0.05", better="lower", met=result.false_alarms <= 0.05),
         Row(name=f"recall of {result.counted(LARGE)} steps of {LARGE:g} sigma and more",
-            ours=recall, peer=peer.recall(LARGE), peer_name=f"{name}; {peer.counted(LARGE)} steps",
+            ours=recall, peer=peer.recall, peer_name=peer.steps,
             unit="1", goal="at least 0.95", better="higher", met=recall >= 0.95),
         plain("alerts withdrawn later", taken_back, "1", "at most 0.05", met=taken_back <= 0.05),
         Row(name="processor time of an append", ours=spent / points * 1e6,
-            peer=peer_spent / sum(len(one.values) for one in few) * 1e6, peer_name=name,
-            unit="µs", goal="at most 5 µs", better="lower", met=spent / points <= 5e-6),
+            peer=peer.time, peer_name=peer.name, unit="µs", goal="at most 5 µs", better="lower",
+            met=spent / points <= 5e-6),
     ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appended:
+    """What the peer that runs anew at each point reaches; nothing where it was not asked."""
+
+    name: str | None = None
+    steps: str | None = None
+    false_alarms: float | None = None
+    recall: float | None = None
+    time: float | None = None
+
+
+def _append_peer(extent: Extent, planted: Sequence[Planted]) -> Appended:
+    few = enough(planted, extent.peer_steps)
+    found, spent = ask_peer("otava", [one.values for one in few], "append")
+    reached = score([[where for _, where in one] for one in found], few, tail=TAIL)
+    name = f"apache-otava on {len(few)} of the series, run again on the last 200"
+    return Appended(
+        name=name, steps=f"{name}; {reached.counted(LARGE)} steps",
+        false_alarms=reached.false_alarms, recall=reached.recall(LARGE),
+        time=spent / sum(len(one.values) for one in few) * 1e6,
+    )  # fmt: skip
 
 
 def enough(planted: Sequence[Planted], steps: int) -> list[Planted]:
@@ -267,16 +293,19 @@ def _delay(values: Sequence[float], history: int) -> int | None:
     return len(values) - history
 
 
-def real_rows(extent: Extent, folder: Path) -> list[Row]:
+def real_rows(extent: Extent, folder: Path, beside: Peers) -> list[Row]:
     """Real noise: injected steps found, and what else differs from the series without them."""
     chance = np.random.default_rng(501)
     series = real_series(folder)
     picked = [series[int(place)] for place in chance.permutation(len(series))[: extent.real]]
     injected = [with_injected_step(chance, values) for values in picked]
-    rows = []
     mine = _real_score(picked, injected, lambda some: our_positions(some)[0])
-    for peer, name in PEERS.items():
-        theirs = _real_score(picked, injected, partial(_peer_positions, peer))
+    asked: list[tuple[str | None, tuple[float, float] | tuple[None, None]]] = [
+        (name, _real_score(picked, injected, partial(_peer_positions, peer)))
+        for peer, name in beside.items()
+    ]
+    rows = []
+    for name, theirs in asked or [(None, (None, None))]:
         rows += [
             Row(name="real noise: injected steps of 1 to 5 sigma found", ours=mine[0],
                 peer=theirs[0], peer_name=name, unit="1", goal=None, better="higher"),
@@ -310,12 +339,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print the rows."""
     parser = argparse.ArgumentParser(description="Change points against the best peers.")
     parser.add_argument("--quick", action="store_true", help="first figures within a minute")
+    parser.add_argument(
+        "--alone", action="store_true", help="no peers: theirs are most of the time"
+    )
     options = parser.parse_args(arguments)
     extent = QUICK if options.quick else FULL
+    beside = {} if options.alone else PEERS
     # Else the first series that reaches a function pays for its compilation.
     compile_all()
-    rows = batch_rows(extent) + online_rows(extent) + arl_rows(extent) + delay_rows(extent)
-    rows += real_rows(extent, SERIES)
+    rows = batch_rows(extent, beside) + online_rows(extent, beside)
+    rows += arl_rows(extent) + delay_rows(extent) + real_rows(extent, SERIES, beside)
     print_report("detectors", rows)
     return 0
 

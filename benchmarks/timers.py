@@ -1,4 +1,4 @@
-"""What the per-operator timers cost: `python -m benchmarks.timers [--quick] [--threads N]`.
+"""What the per-operator timers cost: `python -m benchmarks.timers [--quick] [--threads N] [--processes N]`.
 
 One process decodes the same tokens without and with timers in blocks A B B A; the difference of a block,
 (B + B - A - A) ÷ 2 in logarithms of the rate, holds no level and no linear drift of the machine. The
@@ -70,8 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="What the per-operator timers of decode cost.")
     parser.add_argument("--quick", action="store_true", help="a first figure within a minute")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=20, help="of about ten seconds each")
     options = parser.parse_args(arguments)
-    processes, tokens = (3, 16) if options.quick else (6, 16)
+    processes, tokens = (3 if options.quick else options.processes), 16
     binaries = build_preset("linux-x86_64") / "bin"
     costs, rates = [], []
     for number in range(processes):
