@@ -7,8 +7,7 @@ problem of its stream; all others are stored.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from operator import itemgetter, lt
+from operator import attrgetter, itemgetter, lt
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, bindparam
@@ -16,7 +15,7 @@ from sqlalchemy import Connection, Table, bindparam
 from hotfire_infra.action_digest import observed_digest
 from hotfire_infra.ingest.columns import json_text
 from hotfire_infra.ingest.context import AttemptContext
-from hotfire_infra.ingest.usual import AnyRecord, Ended, Started
+from hotfire_infra.ingest.usual import Ended, Measured, Observed, Sorted, Started, measured_of
 from hotfire_infra.store import results
 from hotfire_infra.store.dictionaries import intern_environment, intern_messages, keys_of_tests
 from hotfire_infra.store.models import Attempt
@@ -30,6 +29,7 @@ _ENDED = Kind.TEST_ATTEMPT.value
 _OF_A_TEST = (_START, _ENDED)
 _BY_TEST = itemgetter(1)
 """Of a row of `_write_ended`."""
+_BY_SEQ = attrgetter("seq")
 _COLLECTED = Kind.COLLECTED.value
 _ENVIRONMENT = Kind.ENVIRONMENT.value
 
@@ -56,24 +56,6 @@ Problem = tuple[int, str]
 """Number of a record and why it, or a part of it, is not stored."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sorted:
-    """A batch by how its records were decoded, each kind in the order of its coming."""
-
-    started: list[Started]
-    ended: list[Ended]
-    others: list[Record]
-
-
-def sort_records(records: Sequence[AnyRecord]) -> Sorted:
-    """Return the records of a batch; who looks through them again and again spends most on that."""
-    started = [one for one in records if type(one) is Started]
-    ended = [one for one in records if type(one) is Ended]
-    if len(started) + len(ended) == len(records):
-        return Sorted(started, ended, [])
-    return Sorted(started, ended, [one for one in records if type(one) is Record])
-
-
 def write_records(
     connection: Connection, context: AttemptContext, records: Sorted
 ) -> list[Problem]:
@@ -87,19 +69,21 @@ def write_records(
             by_kind[kind] = [record]
     problems: list[Problem] = []
     _write_ended(connection, context, records.ended, problems)
+    told = by_kind.get(Kind.MEASUREMENT.value, ())
+    measured = [*records.measured, *map(measured_of, told)] if told else records.measured
+    _write_measurements(connection, context, measured, problems)
+    seen = [*records.observed, *by_kind.get(_ENVIRONMENT, ())]
+    for environment in sorted(seen, key=_BY_SEQ):
+        _write_environment(connection, context, environment)
     if not by_kind:
         return problems
     _write_kept(connection, context, by_kind, problems)
     _write_collected(connection, context, by_kind.get(_COLLECTED, ()), problems)
     _write_results(connection, context, by_kind.get(_ENDED, ()), problems)
-    measured = by_kind.get(Kind.MEASUREMENT.value, ())
-    _write_measurements(connection, context, measured, problems)
     _write_samples(connection, context, by_kind.get(Kind.ACCURACY_SAMPLE.value, ()), problems)
     for record in by_kind.get(Kind.COVERAGE.value, ()):
         reasons = write_coverage(connection, context, record.body)
         problems.extend((record.seq, reason) for reason in reasons)
-    for record in by_kind.get(_ENVIRONMENT, ()):
-        _write_environment(connection, context, record)
     return problems
 
 
@@ -273,37 +257,38 @@ def _rest_of(one: Ended, key_of: Callable[[str], int | None]) -> tuple[Any, ...]
 def _write_measurements(
     connection: Connection,
     context: AttemptContext,
-    records: Sequence[Record],
+    records: Sequence[Measured],
     problems: list[Problem],
 ) -> None:
-    keys = keys_of_tests(connection, [record.body["test"] for record in records])
+    if not records:
+        return
+    keys = keys_of_tests(connection, [one.test for one in records])
     rows = []
-    for record, test_id in zip(records, keys, strict=True):
-        body = record.body
-        fault = fault_of_names("estimator", body["estimator"])
+    for one, test_id in zip(records, keys, strict=True):
+        fault = fault_of_names("estimator", one.estimator)
         if test_id is None or fault is not None:
-            problems.append((record.seq, fault or fault_of_test(body["test"]) or ""))
+            problems.append((one.seq, fault or fault_of_test(one.test) or ""))
             continue
-        probe = body.get("probe", {})
+        probe = one.probe or {}
         rows.append(
             (
-                record.seq,
+                one.seq,
                 test_id,
                 context.variant_id,
-                body["metric"],
-                body["version"],
-                body["unit"],
-                float(body["value"]),
-                body["estimator"],
-                json_text(body["replicates"]),
-                json_text(body["launches"]),
-                body["inner"],
+                one.metric,
+                one.version,
+                one.unit,
+                float(one.value),
+                one.estimator,
+                json_text(one.replicates),
+                json_text(one.launches),
+                one.inner,
                 probe.get("metric"),
                 probe.get("value"),
-                body.get("canary"),
-                body["valid"],
-                body.get("reason", ""),
-                body["definition"],
+                one.canary,
+                one.valid,
+                one.reason or "",
+                one.definition,
             )
         )
     shared = (context.month, context.attempt_id)
@@ -379,7 +364,9 @@ def write_coverage(
     return faults[:SHOWN_FAULTS]
 
 
-def _write_environment(connection: Connection, context: AttemptContext, record: Record) -> None:
+def _write_environment(
+    connection: Connection, context: AttemptContext, record: Record | Observed
+) -> None:
     """Point the attempt to its environment; a later record of the same attempt replaces it."""
     _OBSERVE.run(
         connection,

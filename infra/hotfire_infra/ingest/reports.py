@@ -19,8 +19,9 @@ from hotfire_infra.executors.spool import Spool
 from hotfire_infra.ingest.context import context_of
 from hotfire_infra.ingest.formats.values import ERRORED, FAILED, Format, Limits, Reading
 from hotfire_infra.ingest.importing import KIND, file_sha256, write_spool
-from hotfire_infra.ingest.records import sort_records, write_records
+from hotfire_infra.ingest.records import write_records
 from hotfire_infra.ingest.redaction import holds_secret
+from hotfire_infra.ingest.usual import sort_records
 from hotfire_infra.store import results
 from hotfire_infra.store.rows import AttemptRow
 from hotfire_testframework.contract.stream import Kind, Record

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Table, bindparam, select
 from hotfire_infra.executors.spool import Spool
 from hotfire_infra.ingest.artifacts import Moved, move_artifacts, write_artifacts
 from hotfire_infra.ingest.context import AnyAttempt, Standing, context_at, standing_of
-from hotfire_infra.ingest.records import in_flight_after, sort_records, write_records
+from hotfire_infra.ingest.records import in_flight_after, write_records
 from hotfire_infra.ingest.redaction import redact_part
+from hotfire_infra.ingest.usual import Sorted, sort_records
 from hotfire_infra.states import ATTEMPT_LIVE
 from hotfire_infra.store import results
 from hotfire_infra.store.database import Store
@@ -67,6 +68,8 @@ class Arrival:
     moved: tuple[Moved, ...]
     lost: tuple[tuple[int, str], ...]
     """(seq, reason) of artifacts whose file did not come."""
+    by_kind: Sorted | None = None
+    """The same records, where they are sorted already."""
 
     @property
     def is_full(self) -> bool:
@@ -141,7 +144,7 @@ def store_arrival(
     if standing.acked_seq != arrival.acked_seq or standing.fence != attempt.fence:
         return None
     part = arrival.part
-    records = sort_records(part.records)
+    records = arrival.by_kind or sort_records(part.records)
     in_flight = in_flight_after(standing.in_flight, records)
     _ACKNOWLEDGE.run(
         connection,

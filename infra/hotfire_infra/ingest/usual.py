@@ -1,16 +1,18 @@
-"""The two kinds of records that make up nearly all of a stream, decoded straight into their fields.
+"""The kinds of records that make up nearly all of a stream, decoded straight into their fields.
 
 A `Record` with a dictionary costs four times as much to make and to read. These say the same: they
 have a record's attributes, and a body for whoever asks for one. What the decoder takes, right or
 wrong, the contract takes with the same values; whatever it does not take is the contract's to judge.
-A measurement, the third most frequent, and an environment are decoded here too, and are each a
-`Record` from then on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Literal
+import io
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import msgspec
 
@@ -21,21 +23,18 @@ from hotfire_testframework.errors import ContractError
 _Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 _Seq = Annotated[int, msgspec.Meta(ge=1, le=LARGEST)]
 _Figure = Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)] | float
-_Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 _ABSENT: Any = None
 """Of a field that need not be there; null is refused where it is, as by the contract."""
 
 
 class _Usual(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind", gc=False):
-    """What both kinds have; nothing in them can point back, so no collector looks at them."""
+    """What all have; nothing in them can point back, so no collector looks at them."""
 
     kind: ClassVar[str]
 
     v: Literal[1]
     seq: _Seq
     mono_ns: int
-    test: str
-    number: _Count = msgspec.field(name="try")
 
     @property
     def body(self) -> dict[str, Any]:
@@ -57,12 +56,17 @@ class Started(_Usual, tag=Kind.TEST_START.value):
 
     kind: ClassVar[str] = Kind.TEST_START.value
 
+    test: str
+    number: _Count = msgspec.field(name="try")
+
 
 class Ended(_Usual, tag=Kind.TEST_ATTEMPT.value):
     """One try of a test has a result."""
 
     kind: ClassVar[str] = Kind.TEST_ATTEMPT.value
 
+    test: str
+    number: _Count = msgspec.field(name="try")
     outcome: Literal["passed", "failed", "skipped", "errored"]
     duration_ns: _Count
     failure_class: str = _ABSENT
@@ -73,13 +77,11 @@ class Ended(_Usual, tag=Kind.TEST_ATTEMPT.value):
     metrics: dict[str, Any] = _ABSENT
 
 
-class _Measured(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind",
-                tag=Kind.MEASUREMENT.value, gc=False):  # fmt: skip
-    """A point of a series; `_whole` makes a `Record` of it."""
+class Measured(_Usual, tag=Kind.MEASUREMENT.value):
+    """A point of a series; whether its parts fit each other is asked apart, by `_check`."""
 
-    v: Literal[1]
-    seq: _Seq
-    mono_ns: int
+    kind: ClassVar[str] = Kind.MEASUREMENT.value
+
     metric: str
     version: _Count
     unit: str
@@ -90,72 +92,110 @@ class _Measured(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind",
     launches: list[Any]
     inner: _Count
     valid: bool
-    definition: _Sha256
+    definition: str
     probe: dict[str, Any] = _ABSENT
     canary: _Figure = _ABSENT
     reason: str = _ABSENT
 
 
-class _Observed(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind",
-                tag=Kind.ENVIRONMENT.value, gc=False):  # fmt: skip
-    """What the machine is; `_whole` makes a `Record` of it."""
+class Observed(_Usual, tag=Kind.ENVIRONMENT.value):
+    """What the machine is."""
 
-    v: Literal[1]
-    seq: _Seq
-    mono_ns: int
+    kind: ClassVar[str] = Kind.ENVIRONMENT.value
+
     values: dict[str, Any]
 
 
-AnyRecord = Record | Started | Ended
+AnyRecord = Record | Started | Ended | Measured | Observed
 """One record, however it was decoded."""
 
-_DECODE: Callable[[bytes], Started | Ended | _Measured | _Observed] = msgspec.json.Decoder(
-    Started | Ended | _Measured | _Observed
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """Records by how they were decoded, each kind in the order of its coming."""
+
+    started: list[Started]
+    ended: list[Ended]
+    measured: list[Measured]
+    observed: list[Observed]
+    others: list[Record]
+
+
+def sort_records(records: Iterable[AnyRecord]) -> Sorted:
+    """Return the records of a batch; who looks through them again and again spends most on that."""
+    by_kind = Sorted([], [], [], [], [])
+    started, ended = by_kind.started.append, by_kind.ended.append
+    for one in records:
+        if type(one) is Started:
+            started(one)
+        elif type(one) is Ended:
+            ended(one)
+        elif type(one) is Measured:
+            by_kind.measured.append(one)
+        elif type(one) is Observed:
+            by_kind.observed.append(one)
+        else:
+            by_kind.others.append(cast("Record", one))
+    return by_kind
+
+
+_DECODE: Callable[[bytes], Started | Ended | Measured | Observed] = msgspec.json.Decoder(
+    Started | Ended | Measured | Observed
 ).decode
 _NONE_OF_THEM = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
-def usual_records(lines: list[bytes]) -> list[AnyRecord] | None:
+def usual_records(content: bytes) -> tuple[list[AnyRecord], Sorted] | None:
     """Return the records of lines that are all right; None: look at each, for one of them is not."""
-    found: list[Any] = []
-    rest = iter(lines)
+    found: list[AnyRecord] = []
+    # One after the other: a line that is gone before the next comes stays in the caches.
+    lines = io.BytesIO(content)
     try:
-        while len(found) < len(lines):
+        while lines.tell() < len(content):
             try:
                 # What comes before a line that is not taken stays in the list.
-                found.extend(map(_DECODE, rest))
+                found.extend(map(_DECODE, lines))
             except _NONE_OF_THEM:
-                found.append(decode_record(lines[len(found)] + b"\n"))
-        return [one if type(one) is Started or type(one) is Ended else _whole(one) for one in found]
+                end = lines.tell()
+                begin = content.rfind(b"\n", 0, end - 1) + 1
+                found.append(decode_record(content[begin:end]))
+        by_kind = sort_records(found)
+        for one in by_kind.measured:
+            _check(one)
     except ContractError:
         return None
+    return found, by_kind
 
 
 def usual_record(line: bytes) -> AnyRecord | None:
     """Return the record of one line; None: ask the contract."""
     try:
         found = _DECODE(line)
-        return _whole(found)
+        if type(found) is Measured:
+            _check(found)
     except (*_NONE_OF_THEM, ContractError):
         return None
+    return found
 
 
-def _whole(one: AnyRecord | _Measured | _Observed) -> AnyRecord:
-    """Return what is not usual enough as its record; ContractError where its parts do not fit."""
-    if isinstance(one, _Observed):
-        body: dict[str, Any] = {"values": one.values}
-        return Record(seq=one.seq, kind=Kind.ENVIRONMENT.value, mono_ns=one.mono_ns, body=body)
-    if not isinstance(one, _Measured):
-        return one
+def _check(one: Measured) -> None:
+    """Raise ContractError where a part of a measurement, or its parts together, are not right."""
     METRICS.check(one.metric, one.unit, one.version)
-    if len(one.launches) != len(one.replicates):
+    if len(one.launches) != len(one.replicates) or not _is_sha256(one.definition):
         raise ContractError("the contract says it in its own words")
-    body = {
-        name: value
-        for name in _MEASURED
-        if (value := getattr(one, name)) is not None
-    }  # fmt: skip
-    return Record(seq=one.seq, kind=Kind.MEASUREMENT.value, mono_ns=one.mono_ns, body=body)
 
 
-_MEASURED = _Measured.__struct_fields__[3:]
+@lru_cache(maxsize=1024)
+def _is_sha256(text: str) -> bool:
+    """Say whether a text is a digest; a benchmark's definition comes with each of its points."""
+    return _SHA256.fullmatch(text) is not None
+
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MEASURED = Measured.__struct_fields__[3:]
+
+
+def measured_of(record: Record) -> Measured:
+    """Return a checked measurement by its fields; what no version knows of it is left out."""
+    fields = {name: record.body[name] for name in _MEASURED if name in record.body}
+    return Measured(v=1, seq=record.seq, mono_ns=record.mono_ns, **fields)

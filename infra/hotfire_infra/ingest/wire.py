@@ -1,12 +1,13 @@
 """Batches of records as they come over HTTP: JSON lines as in the spool, or one encoded document.
 
-A batch that holds nothing but the two usual kinds is decoded in one go; of any other each line is
-looked at, and what the quick decoder does not take, right or wrong, goes to the contract's own, which
+A batch that holds nothing but what is right is decoded in one go; of any other each line is looked
+at, and what the quick decoder does not take, right or wrong, goes to the contract's own, which
 alone says what is refused and why.
 """
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from hotfire_infra.errors import InfraError
-from hotfire_infra.ingest.usual import AnyRecord, usual_record, usual_records
+from hotfire_infra.ingest.usual import AnyRecord, Sorted, usual_record, usual_records
 from hotfire_testframework.contract.stream import (
     LINE_LIMIT,
     decode_record,
@@ -64,6 +65,8 @@ class Batch:
     """The lines of the records, one each, newlines included."""
     problem: str | None = None
     """Why what lies behind them is no record, or does not follow; None: nothing lies there."""
+    by_kind: Sorted | None = None
+    """The same records, where they were sorted as they were read."""
 
     @property
     def first_seq(self) -> int:
@@ -72,7 +75,7 @@ class Batch:
 
     def lines(self) -> list[bytes]:
         """Return the line of each record."""
-        return [line + b"\n" for line in self.content.split(b"\n")[:-1]]
+        return _lines(self.content)
 
 
 def inflate(body: bytes, limit: int) -> bytes:
@@ -134,16 +137,20 @@ def _line_of(record: dict[str, Any], strings: list[str]) -> bytes:
         raise WireError(f"seq {seq}: {error}") from error
 
 
+def _lines(content: bytes) -> list[bytes]:
+    """Return lines with their newlines; a third of the time of `split`."""
+    return io.BytesIO(content).readlines()
+
+
 def _read(content: bytes) -> Batch:
-    lines = content.split(b"\n")
     # Behind the last newline: nothing, or a torn line that is not there yet.
-    if torn := lines.pop():
-        content = content[: -len(torn)]
-    if len(content) <= LINE_LIMIT and (records := usual_records(lines)):
+    content = content[: content.rfind(b"\n") + 1]
+    if len(content) <= LINE_LIMIT and (found := usual_records(content)) and found[0]:
+        records, by_kind = found
         first = records[0].seq
         if [one.seq for one in records] == [*range(first, first + len(records))]:
-            return Batch(records=records, content=content)
-    return _read_each(content, lines)
+            return Batch(records=records, content=content, by_kind=by_kind)
+    return _read_each(content, _lines(content))
 
 
 def _read_each(content: bytes, lines: Sequence[bytes]) -> Batch:
@@ -155,12 +162,12 @@ def _read_each(content: bytes, lines: Sequence[bytes]) -> Batch:
             problem = record
         elif seq is not None and record.seq != seq + 1:
             problem = f"gap: expected seq {seq + 1}, found {record.seq}"
-        elif len(line) >= LINE_LIMIT:
+        elif len(line) > LINE_LIMIT:
             problem = f"seq {record.seq}: a line is longer than {LINE_LIMIT} bytes"
         if isinstance(record, str) or problem is not None:
             return Batch(records=records, content=content[:size], problem=problem)
         records.append(record)
-        size, seq = size + len(line) + 1, record.seq
+        size, seq = size + len(line), record.seq
     return Batch(records=records, content=content)
 
 
@@ -170,7 +177,7 @@ def _decoded(lines: Sequence[bytes]) -> Iterator[AnyRecord | str]:
         found: AnyRecord | None = usual_record(line)
         if found is None:
             try:
-                found = decode_record(line + b"\n")
+                found = decode_record(line)
             except ContractError as error:
                 yield str(error)
                 continue

@@ -21,7 +21,7 @@ from hotfire_infra.ingest.context import Standing, standing_of
 from hotfire_infra.ingest.placing import write_at
 from hotfire_infra.ingest.redaction import redact_records
 from hotfire_infra.ingest.stream import Arrival, store_arrival
-from hotfire_infra.ingest.usual import AnyRecord
+from hotfire_infra.ingest.usual import sort_records
 from hotfire_infra.ingest.wire import Batch, read_batch
 from hotfire_infra.states import ATTEMPT_LIVE, AttemptState
 from hotfire_infra.store.database import Store
@@ -194,14 +194,15 @@ class IngestWriter:
         if refusal is not None:
             return refusal
         skipped = max(0, acked + 1 - batch.first_seq) if batch.records else 0
-        records: Sequence[AnyRecord] = batch.records[skipped:]
         redactor = delivery.spool.redactor()
-        content = batch.content
+        records, content, by_kind = batch.records, batch.content, batch.by_kind
         if skipped or redactor:
             # Line by line: asterisks are as long, so that a line keeps its place.
             content = b"".join(map(redactor.content, batch.lines()[skipped:]))
+            records, by_kind = records[skipped:], None
         if redactor:
             records = redact_records(records, redactor)
+        by_kind = by_kind or sort_records(records)
         _append(delivery.spool.stream, attempt.acked_bytes, content)
         position = Position(
             offset=attempt.acked_bytes + len(content),
@@ -212,9 +213,10 @@ class IngestWriter:
         part = StreamPart(
             records=cast("tuple[Record, ...]", tuple(records)), position=position, problem=problem
         )
-        whole = [one for one in records if type(one) is Record]
-        moved, lost = move_artifacts(self.store.blobs, delivery.spool, whole)
-        arrival = Arrival(acked_seq=acked, part=part, moved=tuple(moved), lost=tuple(lost))
+        moved, lost = move_artifacts(self.store.blobs, delivery.spool, by_kind.others)
+        arrival = Arrival(
+            acked_seq=acked, part=part, moved=tuple(moved), lost=tuple(lost), by_kind=by_kind
+        )
         # Nobody else moves the acknowledgement before this is committed.
         store_arrival(connection, attempt, arrival)
         if batch.problem is not None:

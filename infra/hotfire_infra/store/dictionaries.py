@@ -51,11 +51,10 @@ def keys_of_tests(connection: Connection, identifiers: Sequence[str]) -> list[in
     """
     kept = _kept(connection)
     keys = [*map(kept.keys.get, identifiers)]
-    if None not in keys:
+    places = [place for place, key in enumerate(keys) if key is None]
+    if not places:
         return keys
-    unknown = dict.fromkeys(
-        [name for name, key in zip(identifiers, keys, strict=True) if key is None]
-    )
+    unknown = dict.fromkeys([identifiers[place] for place in places])
     new = _look_up_tests(connection, _storable(unknown))
     added = _ADDED.get(connection) or set()
     found = {name: key for name, key in new.items() if key not in added}
@@ -63,9 +62,9 @@ def keys_of_tests(connection: Connection, identifiers: Sequence[str]) -> list[in
         kept.keys.clear()
     kept.keys.update(found)
     kept.highest = max(kept.highest, *found.values(), 0)
-    return [
-        new.get(name) if key is None else key for name, key in zip(identifiers, keys, strict=True)
-    ]
+    for place in places:
+        keys[place] = new.get(identifiers[place])
+    return keys
 
 
 def _kept(connection: Connection) -> _Kept:

@@ -28,9 +28,9 @@ FEWER = (20, 5)
 """Rows in one statement for what is left over."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Insertion:
-    """One statement of this module, in the words of both drivers."""
+    """One statement of this module, in the words of both drivers; each is only like itself."""
 
     table: str
     columns: tuple[str, ...]
