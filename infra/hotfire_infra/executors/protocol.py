@@ -154,7 +154,7 @@ class Mark(NamedTuple):
     acts: Hashable
     """As soon as there is something to be done: it has ended, or never will begin."""
     words: Hashable = None
-    """As soon as there is something else to be said; that may wait for a second."""
+    """As soon as there is something else to be said; that may wait for a moment."""
 
 
 @runtime_checkable
@@ -166,6 +166,9 @@ class Remote(Protocol):
 
         Cheap. What changes by the clock alone, heartbeats and output may lag behind by seconds.
         """
+
+    def acts(self, attempt: Ulid) -> Hashable:
+        """Return that part of the mark alone, which is cheaper still."""
 
     def nudge(self) -> None:
         """Let `wait` return: the ingest routes have heard the end of an attempt."""

@@ -98,8 +98,15 @@ def read_object(path: Path) -> Mapping[str, Any] | None:
 
 def write_object(path: Path, value: Mapping[str, Any], *, mode: int = 0o644) -> None:
     """Replace a file so that a reader sees the old or the new content."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    # Of texts and numbers alone: an attempt has half a dozen such files, and each is written in the
+    # midst of others' waiting.
+    name = os.fspath(path)
+    temporary = f"{name}.{os.getpid()}.tmp"
+    content = json.dumps(value, separators=(",", ":")).encode() + b"\n"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(json.dumps(value, separators=(",", ":")).encode() + b"\n")
-    temporary.replace(path)
+    try:
+        while content:
+            content = content[os.write(handle, content) :]
+    finally:
+        os.close(handle)
+    os.replace(temporary, name)  # noqa: PTH105  # as above

@@ -57,7 +57,7 @@ _EARLIER = (
     .where(Attempt.task_id == bindparam("the_id"), Attempt.number < bindparam("the_number"))
     .order_by(Attempt.number)
 )
-_INSERT_ATTEMPT = cast("Table", Attempt.__table__).insert().returning(Attempt.id)
+_INSERT_ATTEMPT = cast("Table", Attempt.__table__).insert().inline()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,18 +151,18 @@ class Dispatcher:
             "lease_expires_mono_ns": self._claim_deadline(),
             "created_ns": now,
         }
-        attempt_id = connection.execute(_INSERT_ATTEMPT, row).scalar_one()
+        connection.execute(_INSERT_ATTEMPT, row)
+        attempt = queries.attempt_by_ulid(connection, ulid)
+        assert attempt is not None
         leased = Move(
             entity="attempt",
-            entity_id=attempt_id,
+            entity_id=attempt.id,
             to_state=AttemptState.LEASED,
             reason=f"attempt {number}",
             by=self.lock.holder,
-            **describe_attempt(connection, attempt_id),
+            **describe_attempt(connection, attempt.id),
         )
         record_history(connection, leased, None, now)
-        attempt = queries.attempt_by_ulid(connection, ulid)
-        assert attempt is not None
         return attempt
 
     def renew(

@@ -26,6 +26,7 @@ from hotfire_infra.executors.processes import ProcessIdentity, identify
 from hotfire_infra.store.database import Store
 from hotfire_infra.store.models import Lock
 from hotfire_infra.store.postgres import serialise
+from hotfire_infra.store.prepared import prepare
 
 LOCK_NAME = "executor"
 LEADER_SECONDS = 15.0
@@ -34,7 +35,9 @@ NOBODY = ""
 """Holder of a released lock; the row stays, because its fence must go on counting."""
 
 
-_HOLDER = select(Lock.holder, Lock.fence).where(Lock.name == LOCK_NAME).with_for_update(read=True)
+_HOLDER = prepare(
+    select(Lock.holder, Lock.fence).where(Lock.name == LOCK_NAME).with_for_update(read=True)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,9 @@ class HeldLock:
 
     def check(self, connection: Connection) -> None:
         """Raise unless this process still leads; on PostgreSQL nobody can take over before commit."""
-        found = connection.execute(_HOLDER).one_or_none()
-        if self.is_fenced and (found is None or tuple(found) != (self.holder, self.fence)):
-            who = "nobody" if found is None or found.holder == NOBODY else found.holder
+        found = _HOLDER.row(connection)
+        if self.is_fenced and (found is None or found != (self.holder, self.fence)):
+            who = "nobody" if found is None or found[0] == NOBODY else found[0]
             raise LockLostError(f"this store is executed by {who} now; watching only")
 
     def touch(self, connection: Connection) -> None:

@@ -22,7 +22,7 @@ from hotfire_testframework.contract.ulid import Ulid
 
 GOOD_NS = 5 * 10**9
 """How long a look may be used: short beside every lease, and beside whatever people wait for."""
-WORDS_NS = 10**9
+WORDS_NS = 2 * 10**9
 """How long a look may be used when only words have changed: people read them, nothing is decided."""
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.05, 0.3
 """Between the rounds of a remote executor: its news come in crowds, and one round serves them all."""
@@ -63,13 +63,16 @@ class LookMemory:
         self._mark = None
         if self._remote is None:
             return None
-        mark, kept = self._remote.mark(Ulid(attempt.ulid)), self._looks.get(attempt.id)
-        if kept is not None and kept.row is attempt and kept.mark.acts == mark.acts:
-            good_ns = GOOD_NS if kept.mark.words == mark.words else WORDS_NS
-            if 0 <= self.clock.mono_ns() - kept.at_ns < good_ns:
+        ulid, kept = Ulid(attempt.ulid), self._looks.get(attempt.id)
+        if kept is not None and kept.row is attempt and kept.mark.acts == self._remote.acts(ulid):
+            age_ns = self.clock.mono_ns() - kept.at_ns
+            is_good = 0 <= age_ns < WORDS_NS or (
+                0 <= age_ns < GOOD_NS and kept.mark == self._remote.mark(ulid)
+            )
+            if is_good:
                 self.all.append(kept.look)
                 return kept.look
-        self._mark = mark
+        self._mark = self._remote.mark(ulid)
         return None
 
     def note(self, attempt: AttemptRow, look: Look) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, insert, select
+from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select
 
 from hotfire_infra.orchestrator.folds import TaskFold, fold_test
 from hotfire_infra.orchestrator.gone import Absent, judge_absent, note_gone
@@ -35,6 +35,18 @@ from hotfire_testframework.contract.failure import FailureClass
 from hotfire_testframework.contract.outcomes import UNCOLLECTED, Outcome, Verdict
 
 
+class _Try(NamedTuple):
+    """One result, as it is stored."""
+
+    test_id: int
+    attempt_id: int
+    seq: int
+    outcome: str
+    failure_class: str | None
+    duration_ns: int
+    message_id: int | None
+
+
 @dataclass(slots=True)
 class _Tries:
     """The tries of one test in the attempt that counts."""
@@ -46,7 +58,7 @@ class _Tries:
     duration_ns: int = 0
     message_id: int | None = None
 
-    def add(self, row: Row[*tuple[Any, ...]]) -> None:
+    def add(self, row: _Try) -> None:
         outcome = Outcome(row.outcome)
         self.outcomes.append(outcome)
         self.duration_ns += row.duration_ns
@@ -129,37 +141,61 @@ def _judgement(connection: Connection, folds: Sequence[TaskFold], absent: Absent
 
 def _tries_of(connection: Connection, attempts: Sequence[int]) -> dict[int, _Tries]:
     tries: dict[int, _Tries] = {}
-    for row in connection.execute(_TRIES, {"attempts": attempts}):
+    if len(attempts) == 1:
+        (attempt,) = attempts
+        found = map(_Try._make, _TRIES_OF_ONE.rows(connection, the_attempt=attempt))
+    else:
+        found = map(_Try._make, connection.execute(_TRIES, {"attempts": attempts}))
+    for row in found:
         tries.setdefault(row.test_id, _Tries()).add(row)
     return tries
 
 
 def _collected_by(connection: Connection, attempts: Sequence[int]) -> set[int]:
+    if len(attempts) == 1:
+        (attempt,) = attempts
+        return {key for (key,) in _COLLECTED_OF_ONE.rows(connection, the_attempt=attempt)}
     return set(connection.execute(_COLLECTED, {"attempts": attempts}).scalars())
+
+
+def _names_collected_by(connection: Connection, attempts: Sequence[int]) -> set[str]:
+    if len(attempts) == 1:
+        (attempt,) = attempts
+        found: Iterable[Any] = _NAMES_OF_ONE.rows(connection, the_attempt=attempt)
+    else:
+        found = connection.execute(_COLLECTED_NAMES, {"attempts": attempts})
+    return {"/".join(parts) for parts in found}
 
 
 # Built once: building a statement costs more than executing it, and these come with every cell.
 _ATTEMPTS: BindParameter[Sequence[int]] = bindparam("attempts", expanding=True)
-_TRIES = (
-    select(
-        Result.test_id,
-        Result.attempt_id,
-        Result.seq,
-        Result.outcome,
-        Result.failure_class,
-        Result.duration_ns,
-        Result.message_id,
-    )
-    .where(Result.attempt_id.in_(_ATTEMPTS))
-    .order_by(Result.attempt_id, Result.seq)
+_SELECT_TRIES = select(
+    Result.test_id,
+    Result.attempt_id,
+    Result.seq,
+    Result.outcome,
+    Result.failure_class,
+    Result.duration_ns,
+    Result.message_id,
+)
+_TRIES = _SELECT_TRIES.where(Result.attempt_id.in_(_ATTEMPTS)).order_by(
+    Result.attempt_id, Result.seq
 )
 _COLLECTED = select(Collected.test_id).where(Collected.attempt_id.in_(_ATTEMPTS))
-_COLLECTED_NAMES = (
+_SELECT_NAMES = (
     select(Test.module, Test.scheme, Test.name)
     .join(Collected, Collected.test_id == Test.id)
-    .where(Collected.attempt_id.in_(_ATTEMPTS))
     .distinct()
 )
+_COLLECTED_NAMES = _SELECT_NAMES.where(Collected.attempt_id.in_(_ATTEMPTS))
+# Most cells have one task, and it one attempt.
+_TRIES_OF_ONE = prepare(
+    _SELECT_TRIES.where(Result.attempt_id == bindparam("the_attempt")).order_by(Result.seq)
+)
+_COLLECTED_OF_ONE = prepare(
+    select(Collected.test_id).where(Collected.attempt_id == bindparam("the_attempt"))
+)
+_NAMES_OF_ONE = prepare(_SELECT_NAMES.where(Collected.attempt_id == bindparam("the_attempt")))
 _FORGET_VERDICTS = prepare(
     delete(VerdictTable).where(
         VerdictTable.run_id == bindparam("the_run"), VerdictTable.cell_id == bindparam("the_cell")
@@ -217,8 +253,7 @@ def record_inventory(
     if _PURPOSE.row(connection, the_id=run.id) != ("result",):
         return  # What an old commit collects is no expectation of the next one.
     counted = [attempt.id for attempt in attempts if attempt.state in ATTEMPT_COUNTED]
-    collected = connection.execute(_COLLECTED_NAMES, {"attempts": counted})
-    found = {"/".join(parts) for parts in collected}
+    found = _names_collected_by(connection, counted)
     if Verdict.ERRORED in verdicts:
         found -= _uncollected_of(connection, cell)
     if not found:

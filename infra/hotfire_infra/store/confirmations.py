@@ -18,6 +18,7 @@ from hotfire_infra.store.models import (
     SeriesChange,
     Task,
 )
+from hotfire_infra.store.prepared import prepare
 from hotfire_infra.store.transitions import publish
 
 PURPOSE = "confirm"
@@ -177,8 +178,14 @@ def time_of_launch(
 
 def count_open(connection: Connection) -> int:
     """Return how many confirmations are under way."""
-    query = select(func.count()).select_from(Confirmation).where(Confirmation.state == OPEN)
-    return int(connection.execute(query).scalar_one())
+    (count,) = _COUNT_OPEN.row(connection) or (0,)
+    return int(count)
+
+
+# Asked after whatever happens: building it costs more than executing it.
+_COUNT_OPEN = prepare(
+    select(func.count()).select_from(Confirmation).where(Confirmation.state == OPEN)
+)
 
 
 def _confirmations() -> Select[Any]:

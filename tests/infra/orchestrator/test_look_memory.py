@@ -33,6 +33,10 @@ class Marks:
         self.asked.append(attempt)
         return Mark(self.value, self.words)
 
+    def acts(self, attempt: Ulid) -> int:
+        self.asked.append(attempt)
+        return self.value
+
     def nudge(self) -> None:
         pass
 
@@ -80,7 +84,7 @@ def test_an_attempt_of_which_nothing_changed_is_not_looked_at_again(
     assert len(looked) == 2
 
 
-def test_words_alone_have_an_attempt_looked_at_once_a_second(far, looked, marks, make_plan, clock):
+def test_words_alone_have_an_attempt_looked_at_now_and_then(far, looked, marks, make_plan, clock):
     far.start(make_plan({"kernels": [ONE]}))
     far.rounds(4)
     looked.clear()

@@ -29,7 +29,7 @@ from hotfire_infra.ingest.logs import append_redacted
 from hotfire_infra.ingest.redaction import holds_secret
 from hotfire_infra.orchestrator.attendance import GRANTED, LEASE_SECONDS, grant_claim
 from hotfire_infra.states import AttemptState
-from hotfire_infra.store import queries_lists
+from hotfire_infra.store import queries
 from hotfire_infra.store.audit import AuditEntry, record_audit
 from hotfire_infra.store.rows import AttemptRow
 
@@ -382,8 +382,12 @@ def _spool(service: Service, principal: Principal) -> Spool:
 
 def _attempt(service: Service, principal: Principal) -> AttemptRow:
     assert principal.attempt is not None
+    ulid = principal.attempt.ulid
     with service.store.reading() as connection:
-        return queries_lists.attempt_by_id(connection, principal.attempt.attempt_id)
+        found = queries.attempt_by_ulid(connection, ulid)
+    if found is None:
+        raise ApiError(404, f"there is no attempt {ulid} any more", remedy="stop")
+    return found
 
 
 def _live(service: Service, principal: Principal, fence: int) -> AttemptRow:

@@ -296,12 +296,13 @@ class Sightings:
 
     def urgency(self, attempt: Ulid) -> Hashable:
         """Return what is another as soon as what is known of an attempt may end it."""
-        seen = self._seen.get(attempt)
-        if seen is None:
-            return None
+        # That there is a Job, or a pod, ends nothing.
+        seen = self._seen.get(attempt, NOTHING)
         pod, job = seen.pod, seen.job
         return (
-            None if pod is None else (pod.is_over, pod.is_deleted, pod.exit_code),
+            pod is not None and pod.is_over,
+            pod is not None and pod.is_deleted,
+            None if pod is None else pod.exit_code,
             seen.evicted is not None,
             seen.was_there if job is None else job.condition("Failed") is not None,
         )

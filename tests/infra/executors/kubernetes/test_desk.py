@@ -56,6 +56,33 @@ def test_a_mark_stays_while_nothing_changes_and_not_when_something_does(
     assert executor.mark(work.attempt) != streamed
 
 
+def test_what_acts_stays_the_same_until_an_attempt_may_have_ended(api: FakeApiServer, start: Start):
+    executor = start()
+    work = submitted(api, executor)
+    before = executor.acts(work.attempt)
+    until(lambda: executor.desk.sightings.of(work.attempt).job)
+    name = give_pod(api, work.attempt, phase="Running")
+    until(lambda: executor.desk.sightings.of(work.attempt).pod)
+    assert executor.acts(work.attempt) == before == executor.mark(work.attempt).acts
+    api.change(PODS, name, phase="Failed", reason="Evicted")
+    until(lambda: executor.acts(work.attempt) != before)
+    claim(executor, work.attempt)
+    executor.attach(work.attempt)
+    before = executor.acts(work.attempt)
+    spool = executor.spool(work.attempt)
+    (spool.root / "heartbeat").write_text("{}")
+    assert executor.acts(work.attempt) == before
+    (spool.root / "exit").write_text("0\n")
+    assert executor.acts(work.attempt) != before
+
+
+def test_an_idle_round_is_woken_by_the_end_of_an_attempt(api: FakeApiServer, start: Start):
+    executor = start()
+    executor._news.clear()
+    executor.nudge()
+    assert executor._news.is_set()
+
+
 def test_a_round_is_woken_for_ends_and_not_for_every_word(api: FakeApiServer, start: Start):
     executor = start()
     work = submitted(api, executor)
