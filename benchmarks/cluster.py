@@ -6,8 +6,9 @@ Ours is the whole service: store, orchestrator, ingest by HTTP, executor. The pe
 makes the same Jobs and Secrets with as many threads, hears of their ends by one watch and deletes
 them; it keeps no books. A block is a batch of each, ours first in every other one; what the rate is
 judged by is the median of the blocks' ratios, whose interval is said with it: a control plane on two
-cores differs from itself by a tenth. First without Kueue, then with it. A batch of ours begins
-before its run is stored, and ends with the answer to its last DELETE and with the run's verdict. Pods are
+cores differs from itself by a tenth. First without Kueue, then with it. A batch of ours begins when
+its run is stored, as the peer's when its manifests are built, and ends with the answer to its last
+DELETE and the run's verdict. Pods are
 simulated and held until the load, which runs beside both, lets them end; for ours it plays their
 runners before (claim, specification, stream, end), all of which comes on top for the same two cores.
 The Secret of each pod is read for both, as a kubelet reads it. Limits are those of the product.
@@ -204,8 +205,8 @@ class Bench:
         request = RunRequest(
             plan=plan, source=source, requested_by="benchmark", order=RunOrder(team=team)
         )
-        began_ns = time.time_ns()
         run_id = create_run(self.store, request)
+        began_ns = time.time_ns()
         wanted = deleted(before) + count
         until(lambda: self.over(run_id) and deleted(self.told()) >= wanted, 0.2)
         after = self.told()
