@@ -5,6 +5,13 @@ acknowledged after its commit, while two processes read pages. Each server is on
 schema with its index of history, under the same uvicorn; the load and the readers are beside it on
 the machine. Both leave the same number of rows, or nothing is said.
 
+Both servers live at the same time and get the same batches in turn, block by block of a third of a
+second; who begins changes from pair to pair, the other one has nothing to do meanwhile, and the
+readers read the store of the one whose turn it is. What else the machine does meets both blocks of a
+pair about alike, so that the median of the pairs' ratios says more than a ratio of whole runs; its
+interval of 95 % is that of the order statistics. The full run begins three times with new processes
+and stores.
+
 The bare server decodes, numbers tests and messages, inserts, commits, answers. Ours besides: compares
 token and fence, counts what the attempt has sent, asks for room on the disk, holds each record against
 the contract, keeps the spool's copy, the tests in flight and the environment's digest, looks messages
@@ -13,19 +20,20 @@ up in the table (retention may have removed them), counts and audits the request
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import http.client
 import json
+import math
 import os
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,80 +65,112 @@ WARM = 4
 """Batches of each connection before anything is timed: what is asked or compiled once has been."""
 TOKEN = "t" * 43
 REVISION = "0" * 40
+PEER = "uvicorn + msgspec + sqlite3"
+SIDES = ("ours", "bare")
+
+Bodies = Sequence[Sequence[bytes]]
+"""What is sent: batches by connection."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """One trial: records a second, how long a batch took, what it cost."""
+class Block:
+    """What one server did with a few batches of each connection."""
 
-    rate: float
-    p50_ms: float
-    p99_ms: float
-    cpu_us: float
-    """Of the server, per record: it does not depend on what else the machine does."""
-    rows: dict[str, int]
-    """What was stored, by table."""
+    records: int
+    seconds: float
+    cpu_seconds: float
+    """Of the server's processes, which does not depend on what else the machine does."""
+    took: list[float]
+    """Seconds of each batch."""
+
+    @property
+    def rate(self) -> float:
+        """Records a second."""
+        return self.records / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two blocks of the same batches, one behind the other."""
+
+    ours: Block
+    bare: Block
+
+    @property
+    def ratio(self) -> float:
+        """Of the rates."""
+        return self.ours.rate / self.bare.rate
 
 
 def http_rows(readers: Readers, *, quick: bool) -> list[Row]:
     """Measure both servers in turn and return the rows."""
-    batches, trials = (15, 3) if quick else (60, 5)
-    bodies = streams(CONNECTIONS, WARM + batches)
-    ours: list[Outcome] = []
-    bare: list[Outcome] = []
-    for trial in range(trials):
-        for which in ("ours", "bare") if trial % 2 == 0 else ("bare", "ours"):
-            (ours if which == "ours" else bare).append(_trial(which, bodies, readers))
-    stored = [one.rows for one in ours + bare]
-    if any(rows != stored[0] for rows in stored):
-        raise AssertionError(f"the servers did not store the same: {stored}")
-    mine, limit = _median(ours), _median(bare)
-    name = "uvicorn + msgspec + sqlite3"
+    sessions, blocks, batches = (1, 20, 4) if quick else (3, 20, 6)
+    bodies = streams(CONNECTIONS, WARM + blocks * batches)
+    pairs = [pair for _ in range(sessions) for pair in _session(bodies, readers, blocks, batches)]
+    ratios = sorted(pair.ratio for pair in pairs)
+    low, high = _interval(ratios)
+    name = f"HTTP ingest, median of {len(ratios)} pairs of blocks, 95 % {low:.3f} to {high:.3f}"
+    ours, bare = ([getattr(pair, side) for pair in pairs] for side in SIDES)
+    (mine, mine_99, cpu), (limit, limit_99, limit_cpu) = _figures(ours), _figures(bare)
     return [
-        Row(name="HTTP ingest", ours=mine.rate, peer=limit.rate, peer_name=name, unit="records/s",
+        Row(name=name, ours=statistics.median(ratios), peer=1.0, peer_name=PEER, unit="ratio",
             goal=0.8, better="higher"),
-        Row(name="HTTP ingest, p50 of a batch", ours=mine.p50_ms, peer=limit.p50_ms,
-            peer_name=name, unit="ms", goal=None, better="lower"),
-        Row(name="HTTP ingest, p99 of a batch", ours=mine.p99_ms, peer=limit.p99_ms,
-            peer_name=name, unit="ms", goal=None, better="lower"),
-        Row(name="HTTP ingest, CPU of the server", ours=mine.cpu_us, peer=limit.cpu_us,
-            peer_name=name, unit="µs/record", goal=1.25, better="lower"),
+        Row(name="HTTP ingest, all blocks", ours=_rate(ours), peer=_rate(bare), peer_name=PEER,
+            unit="records/s", goal=0.8, better="higher"),
+        Row(name="HTTP ingest, p50 of a batch", ours=mine, peer=limit, peer_name=PEER, unit="ms",
+            goal=None, better="lower"),
+        Row(name="HTTP ingest, p99 of a batch", ours=mine_99, peer=limit_99, peer_name=PEER,
+            unit="ms", goal=None, better="lower"),
+        Row(name="HTTP ingest, CPU of the server", ours=cpu, peer=limit_cpu, peer_name=PEER,
+            unit="µs/record", goal=1.25, better="lower"),
     ]  # fmt: skip
 
 
-def _median(outcomes: Sequence[Outcome]) -> Outcome:
-    return Outcome(
-        rate=statistics.median(one.rate for one in outcomes),
-        p50_ms=statistics.median(one.p50_ms for one in outcomes),
-        p99_ms=statistics.median(one.p99_ms for one in outcomes),
-        cpu_us=statistics.median(one.cpu_us for one in outcomes),
-        rows=outcomes[0].rows,
-    )
+def _interval(ratios: Sequence[float]) -> tuple[float, float]:
+    """Return what holds the median of sorted figures in 95 of 100 cases, whatever they are like."""
+    count = len(ratios)
+    tail, cut = 0.5**count, 0
+    # So many of the smallest and of the largest may be left out.
+    while tail <= 0.025 and cut < count // 2:
+        cut += 1
+        tail += math.comb(count, cut) * 0.5**count
+    place = max(0, cut - 1)
+    return ratios[place], ratios[count - 1 - place]
 
 
-def _trial(which: str, bodies: Sequence[Sequence[bytes]], readers: Readers) -> Outcome:
-    with tempfile.TemporaryDirectory(prefix="hotfire-bench-") as folder:
-        home = Path(folder)
-        attempts = _prepare(home)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        server = _start(which, home, port)
-        try:
-            with readers.reading(home, None):
-                span, spent, took = _load(which, (server.pid, port), attempts, bodies)
-        finally:
-            server.terminate()
-            server.wait()
-        rows = _stored(home)
-    took.sort()
-    records = sum(_count(body) for mine in bodies for body in mine[WARM:])
-    return Outcome(
-        rate=records / span,
-        p50_ms=took[len(took) // 2] * 1000,
-        p99_ms=took[min(len(took) - 1, int(len(took) * 0.99))] * 1000,
-        cpu_us=spent / records * 1e6,
-        rows=rows,
-    )
+def _rate(blocks: Sequence[Block]) -> float:
+    return sum(one.records for one in blocks) / sum(one.seconds for one in blocks)
+
+
+def _figures(blocks: Sequence[Block]) -> tuple[float, float, float]:
+    """Return p50 and p99 of a batch in milliseconds, and microseconds of the server a record."""
+    took = sorted(second for one in blocks for second in one.took)
+    spent = sum(one.cpu_seconds for one in blocks) / sum(one.records for one in blocks)
+    p99 = took[min(len(took) - 1, int(len(took) * 0.99))]
+    return took[len(took) // 2] * 1000, p99 * 1000, spent * 1e6
+
+
+def _session(bodies: Bodies, readers: Readers, blocks: int, batches: int) -> list[Pair]:
+    """Start both servers on new stores and give them the batches in turn, block by block."""
+    with tempfile.TemporaryDirectory(prefix="hotfire-bench-") as folder, ExitStack() as open_:
+        homes = {side: Path(folder) / side for side in SIDES}
+        servers = {side: open_.enter_context(_server(side, homes[side])) for side in SIDES}
+        open_.enter_context(readers.reading(homes["ours"], None))
+        pairs = []
+        for block in range(-1, blocks):
+            # The first is for warmth.
+            first = WARM + block * batches if block >= 0 else 0
+            last = first + batches if block >= 0 else WARM
+            sent = [mine[first:last] for mine in bodies]
+            done = {}
+            for side in SIDES if block % 2 else reversed(SIDES):
+                readers.turn_to(homes[side], None)
+                done[side] = servers[side].take(sent)
+            pairs.append(Pair(ours=done["ours"], bare=done["bare"]))
+        stored = [_stored(home) for home in homes.values()]
+    if stored[0] != stored[1]:
+        raise AssertionError(f"the servers did not store the same: {stored}")
+    return pairs[1:]
 
 
 def _count(body: bytes) -> int:
@@ -157,9 +197,77 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _start(which: str, home: Path, port: int) -> subprocess.Popen[bytes]:
+class Sender:
+    """One connection, which brings the batches of one attempt."""
+
+    def __init__(self, port: int, path: str) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self.connection.connect()
+        self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._path = path
+        self._sent = 0
+
+    def send(self, batches: Sequence[bytes]) -> list[float]:
+        """Send one batch after the other, each once the one before is acknowledged; return seconds."""
+        headers = {
+            "Content-Type": "application/x-ndjson",
+            "Authorization": f"Bearer {TOKEN}",
+            "Hotfire-Fence": "1",
+        }
+        took = []
+        for body in batches:
+            began = time.perf_counter()
+            self.connection.request("POST", self._path, body, headers)
+            answer = json.loads(self.connection.getresponse().read())
+            took.append(time.perf_counter() - began)
+            self._sent += _count(body)
+            if answer.get("acked_seq") != self._sent:
+                raise RuntimeError(f"{self._path} refused a batch: {answer}")
+        return took
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that runs, and what it is loaded by."""
+
+    pid: int
+    senders: Sequence[Sender]
+    threads: ThreadPoolExecutor
+
+    def take(self, bodies: Bodies) -> Block:
+        """Send these batches over all connections at once."""
+        before, began = _cpu_seconds(self.pid), time.perf_counter()
+        pieces = [*self.threads.map(Sender.send, self.senders, bodies)]
+        span, spent = time.perf_counter() - began, _cpu_seconds(self.pid) - before
+        records = sum(_count(body) for mine in bodies for body in mine)
+        return Block(records, span, spent, [second for piece in pieces for second in piece])
+
+
+@contextmanager
+def _server(side: str, home: Path) -> Iterator[Server]:
+    """Run a server on a new store, with a connection for each of its attempts."""
+    home.mkdir()
+    attempts = _prepare(home)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = _start(side, home, port)
+    senders = [
+        Sender(port, f"/{key}" if side == "bare" else f"/api/v1/attempts/{ulid}/records")
+        for key, ulid in attempts
+    ]
+    try:
+        with ThreadPoolExecutor(CONNECTIONS) as threads:
+            yield Server(process.pid, senders, threads)
+    finally:
+        for sender in senders:
+            sender.connection.close()
+        process.terminate()
+        process.wait()
+
+
+def _start(side: str, home: Path, port: int) -> subprocess.Popen[bytes]:
     program = ["-m", "benchmarks.ingest_http_bare", str(home), str(port)]
-    if which == "ours":
+    if side == "ours":
         program = [
             "-m", "hotfire_infra.cli.main", "serve", "--no-execute", "--port", str(port)
         ]  # fmt: skip
@@ -181,7 +289,8 @@ def _start(which: str, home: Path, port: int) -> subprocess.Popen[bytes]:
             return server
         finally:
             connection.close()
-    raise RuntimeError(f"the server {which} does not answer on port {port}")
+    server.kill()
+    raise RuntimeError(f"the server {side} does not answer on port {port}")
 
 
 def _prepare(home: Path) -> list[tuple[int, str]]:
@@ -233,64 +342,6 @@ def _claim(store: Store, run_id: int) -> list[tuple[int, str]]:
             key = connection.execute(row.returning(Attempt.id)).scalar_one()
             claimed.append((int(key), ulid))
     return claimed
-
-
-def _load(
-    which: str,
-    server: tuple[int, int],
-    attempts: Sequence[tuple[int, str]],
-    bodies: Sequence[Sequence[bytes]],
-) -> tuple[float, float, list[float]]:
-    """Send all batches to a server (process, port), each connection its own attempt's.
-
-    Return seconds, those of the server's processor, and those of each batch, the warm ones apart.
-    """
-    pid, port = server
-    took: list[float] = []
-    failures: list[str] = []
-    gate = threading.Barrier(CONNECTIONS + 1)
-
-    def send(attempt: tuple[int, str], mine: Sequence[bytes]) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        connection.connect()
-        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        path = f"/{attempt[0]}" if which == "bare" else f"/api/v1/attempts/{attempt[1]}/records"
-        headers = {
-            "Content-Type": "application/x-ndjson",
-            "Authorization": f"Bearer {TOKEN}",
-            "Hotfire-Fence": "1",
-        }
-        sent = 0
-        for place, body in enumerate(mine):
-            if place == WARM:
-                gate.wait()
-            began = time.perf_counter()
-            connection.request("POST", path, body, headers)
-            answer = json.loads(connection.getresponse().read())
-            if place >= WARM:
-                took.append(time.perf_counter() - began)
-            sent += _count(body)
-            if answer.get("acked_seq") != sent:
-                failures.append(str(answer))
-                gate.abort()
-                break
-        connection.close()
-
-    threads = [
-        threading.Thread(target=send, args=(attempt, mine))
-        for attempt, mine in zip(attempts, bodies, strict=True)
-    ]
-    for thread in threads:
-        thread.start()
-    with contextlib.suppress(threading.BrokenBarrierError):
-        gate.wait()
-    before, began = _cpu_seconds(pid), time.perf_counter()
-    for thread in threads:
-        thread.join()
-    span, spent = time.perf_counter() - began, _cpu_seconds(pid) - before
-    if failures:
-        raise RuntimeError(f"{which} refused a batch: {failures[0]}")
-    return span, spent, took
 
 
 def main(arguments: Sequence[str]) -> int:

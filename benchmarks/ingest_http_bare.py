@@ -84,16 +84,17 @@ AT_ONCE = (100, 20, 5, 1)
 
 
 @functools.lru_cache
-def insert_results(count: int) -> str:
+def insert_results(count: int, *, has_metrics: bool) -> str:
     """Return the statement for so many results of one attempt, which is its first value."""
+    names = "seq test_id try_number outcome failure_class duration_ns message_id environment_class"
+    columns = [*names.split(), *(["metrics"] if has_metrics else [])]
+    width = len(columns)
     rows = (
-        f"(?1, ?{n}, ?{n + 1}, 1, ?{n + 2}, ?{n + 3}, ?{n + 4}, ?{n + 5}, ?{n + 6}, ?{n + 7},"
-        f" ?{n + 8})"
-        for n in range(2, 2 + 9 * count, 9)
+        f"(?1, 1, {', '.join(f'?{place}' for place in range(first, first + width))})"
+        for first in range(2, 2 + width * count, width)
     )
     return (
-        "INSERT OR FAIL INTO result (attempt_id, seq, test_id, variant_id, try_number, outcome,"
-        " failure_class, duration_ns, message_id, environment_class, metrics)"
+        f"INSERT OR FAIL INTO result (attempt_id, variant_id, {', '.join(columns)})"
         f" VALUES {', '.join(rows)} ON CONFLICT DO NOTHING"
     )
 
@@ -148,7 +149,7 @@ class Writer(threading.Thread):
         measured = [record for record in records if type(record) is Measured]
         self._intern(base, ended)
         tests, messages = self._tests, self._messages
-        rows = [
+        rows: list[tuple[Any, ...]] = [
             (
                 one.seq,
                 tests[one.test],
@@ -158,16 +159,19 @@ class Writer(threading.Thread):
                 one.duration_ns,
                 None if one.message is None else messages[one.message],
                 one.environment_class,
-                None if one.metrics is None else ENCODE(one.metrics).decode(),
             )
             for one in ended
         ]
+        metrics = {one.seq: ENCODE(one.metrics).decode() for one in ended if one.metrics}
+        if metrics:
+            rows = [(*row, metrics.get(row[0])) for row in rows]
         rows.sort(key=BY_TEST)
         start = 0
         for count in AT_ONCE:
             while len(rows) - start >= count:
                 some = itertools.chain.from_iterable(rows[start : start + count])
-                base.execute(insert_results(count), [attempt, *some])
+                statement = insert_results(count, has_metrics=bool(metrics))
+                base.execute(statement, [attempt, *some])
                 start += count
         base.executemany(MEASUREMENT, [self._point(attempt, one) for one in measured])
         for record in records:

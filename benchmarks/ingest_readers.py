@@ -11,27 +11,31 @@ from pathlib import Path
 
 from benchmarks.ingest_mix import KNOWN_TESTS
 
-from hotfire_infra.store.database import open_store
+from hotfire_infra.store.database import Store, open_store
 from hotfire_infra.store.queries_pages import history_page
 
 READERS = 2
 
 
 def _read(pipe: Pipe) -> None:
-    """Read the histories of tests in each store that is named, until something else is said."""
+    """Read the histories of tests in the store that was named last, until something else is said."""
     chance = random.Random(0)
-    while (where := pipe.recv()) is not None:
-        home, database = where
-        store = open_store(home, database=database)
-        is_reading = False
-        while not pipe.poll():
-            with store.reading() as connection:
-                history_page(connection, chance.randrange(KNOWN_TESTS) + 1, limit=100)
-            if not is_reading:
-                pipe.send("reading")
-            is_reading = True
-        pipe.recv()
-        store.close()
+    while (said := pipe.recv()) is not None:
+        stores: dict[tuple[Path, str | None], Store] = {}
+        while said != "stop":
+            if said not in stores:
+                home, database = said
+                stores[said] = open_store(home, database=database)
+            is_reading = False
+            while not pipe.poll():
+                with stores[said].reading() as connection:
+                    history_page(connection, chance.randrange(KNOWN_TESTS) + 1, limit=100)
+                if not is_reading:
+                    pipe.send("reading")
+                is_reading = True
+            said = pipe.recv()
+        for store in stores.values():
+            store.close()
         pipe.send("closed")
 
 
@@ -50,9 +54,13 @@ class Readers:
     @contextmanager
     def reading(self, home: Path, database: str | None) -> Iterator[None]:
         """Let them read a store."""
-        self._say((home, database), "reading")
+        self.turn_to(home, database)
         yield
         self._say("stop", "closed")
+
+    def turn_to(self, home: Path, database: str | None) -> None:
+        """Let them read another store than before, while they are `reading`."""
+        self._say((home, database), "reading")
 
     def close(self) -> None:
         """Let them end."""
