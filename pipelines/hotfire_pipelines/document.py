@@ -1,5 +1,6 @@
 """Reads one YAML file and remembers where every key and value stands."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -77,6 +78,18 @@ class Document:
             if found:
                 return found
         return Location(file=self.file, line=1, column=1)
+
+
+def is_file(path: Path) -> bool:
+    """Say whether a file that a definition names is there; a name longer than the system's is not."""
+    return os.path.isfile(path)  # noqa: PTH113 - pathlib lets ENAMETOOLONG through
+
+
+def names_beside(path: Path, pattern: str) -> list[str]:
+    """Return the names of the files in the folder of `path`, sorted; none where it is not there."""
+    folder = path.parent
+    is_there = os.path.isdir(folder)  # noqa: PTH112 - as above
+    return sorted(found.name for found in folder.glob(pattern)) if is_there else []
 
 
 def read_document(path: Path) -> Document:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from hotfire_pipelines.document import Document, Place, read_document
+from hotfire_pipelines.document import Document, Place, is_file, names_beside, read_document
 from hotfire_pipelines.errors import (
     DependencyCycleError,
     DuplicateNameError,
@@ -100,9 +100,9 @@ class _Collected:
             self.follow(part, file.parent / name, (*chain, found))
 
     def _read(self, path: Path, where: Location) -> Document:
-        if not path.is_file():
-            beside = [found.name for found in path.parent.glob("*.yaml")]
-            nearest = difflib.get_close_matches(path.name, sorted(beside), n=1)
+        if not is_file(path):
+            beside = names_beside(path, "*.yaml")
+            nearest = difflib.get_close_matches(path.name, beside, n=1)
             remedy = f"Did you mean {nearest[0]!r}?" if nearest else "Check the path."
             raise UnknownNameError(where, f"there is no file {path.name!r} to include", remedy)
         part = read_document(path)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hotfire_pipelines.constraints import Vocabulary
-from hotfire_pipelines.document import Document, Place
+from hotfire_pipelines.document import Document, Place, is_file, names_beside
 from hotfire_pipelines.errors import (
     EmptySelectionError,
     InvalidValueError,
@@ -44,8 +44,8 @@ def load_lists(document: Document, definition: PipelineFile, root: Path) -> dict
         where = document.at(*place, "list")
         file = Path(where.file)
         resolved = inside(root, file, choice.list, where)
-        if not resolved.is_file():
-            beside = [path.name for path in resolved.parent.glob("*.y*ml")]
+        if not is_file(resolved):
+            beside = names_beside(resolved, "*.y*ml")
             raise UnknownNameError(
                 where, f"there is no test list {choice.list!r}", suggest(resolved.name, beside)
             )

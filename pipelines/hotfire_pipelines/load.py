@@ -8,7 +8,7 @@ from pathlib import Path
 from hotfire_pipelines.aliases import meaning, resolve
 from hotfire_pipelines.constraints import parse
 from hotfire_pipelines.constraints.meaning import PLATFORM_AXIS as PLATFORM_AXIS
-from hotfire_pipelines.document import Document, Place
+from hotfire_pipelines.document import Document, Place, is_file
 from hotfire_pipelines.errors import (
     AliasError,
     DependencyCycleError,
@@ -83,7 +83,7 @@ def _waivers(document: Document, definition: PipelineFile, path: Path) -> Waiver
     if definition.waivers is None:
         return None
     found = inside(path.parent.resolve(), path, definition.waivers, document.at("waivers"))
-    if not found.is_file():
+    if not is_file(found):
         raise UnknownNameError(
             document.at("waivers"),
             f"there is no waiver file {definition.waivers!r}",

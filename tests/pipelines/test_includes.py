@@ -136,3 +136,22 @@ def test_aliases_are_values_before_anything_is_planned(tmp_path: Path) -> None:
     matrix = load_pipeline(write(tmp_path, main=text)).tasks["a"].matrix
     assert matrix.axes["cuda"] == ("11.8", "13.0", "12.10")
     assert matrix.exclude == ({"cuda": "12.10"},)
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".yaml", "x" * 300 + "/y.yaml"])
+@pytest.mark.parametrize("where", ["include", "waivers", "list"])
+def test_a_file_whose_name_no_system_takes_is_not_there(
+    tmp_path: Path, name: str, where: str
+) -> None:
+    text = MAIN % (name if where == "include" else "axes.yaml")
+    if where == "waivers":
+        text += f"waivers: {name}\n"
+    if where == "list":
+        pytest_task = (
+            "  own: {harness: pytest, matrix: {platform: [pc]}, paths: [x],"
+            f" tests: {{list: {name}}}}}\n"
+        )
+        text = text.replace(TASK.format("own"), pytest_task)
+    path = write(tmp_path, main=text, axes="axes:\n  platform: {values: [pc]}\n")
+    with pytest.raises(PipelineError, match=f"there is no .*{'x' * 200}|there is no file 'y.yaml'"):
+        load_pipeline(path)
