@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +102,8 @@ def write_object(path: Path, value: Mapping[str, Any], *, mode: int = 0o644) -> 
     # Of texts and numbers alone: an attempt has half a dozen such files, and each is written in the
     # midst of others' waiting.
     name = os.fspath(path)
-    temporary = f"{name}.{os.getpid()}.tmp"
+    # A round and the routes may write the same file at once: each its own beside it.
+    temporary = f"{name}.{os.getpid()}.{threading.get_ident()}.tmp"
     content = json.dumps(value, separators=(",", ":")).encode() + b"\n"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
