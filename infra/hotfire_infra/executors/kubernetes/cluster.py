@@ -93,6 +93,7 @@ class Cluster:
     """Answers by verb, resource and code (`0`: none)."""
     _api: Any = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _counting: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, path: str, **query: str) -> Object:
         """Return an object or a list."""
@@ -154,12 +155,17 @@ class Cluster:
                 redirect=False, preload_content=False,
             )  # fmt: skip
         except Exception as error:
-            self.counts[method, resource, "0"] += 1
+            self._count(method, resource, "0")
             raise self._unreachable(error) from error
-        self.counts[method, resource, str(answer.status)] += 1
+        self._count(method, resource, str(answer.status))
         if answer.status >= 400:
             raise _refusal(answer)
         return answer
+
+    def _count(self, method: str, resource: str, code: str) -> None:
+        # To add one is to read and to write: of two threads that do both at once one is not counted.
+        with self._counting:
+            self.counts[method, resource, code] += 1
 
     def _times(self, read_seconds: float) -> Any:
         from urllib3 import Timeout
