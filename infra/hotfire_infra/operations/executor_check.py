@@ -16,8 +16,9 @@ from hotfire_infra.operations.health import Finding, Level, check_executor
 
 log = logging.getLogger(__name__)
 
-AGAIN_SECONDS = 60.0
-"""While something is wrong; what was once right shows by its watches."""
+AGAIN_SECONDS, REMARK_SECONDS = 60.0, 900.0
+"""While nothing can be done there; while there is only something to be said, perhaps for ever.
+What was once right shows by its watches."""
 STOP_SECONDS = 5.0
 
 
@@ -29,6 +30,7 @@ class ExecutorCheck:
     again_seconds: float = AGAIN_SECONDS
     found: Finding | None = None
     """What was seen last; None: nothing has answered yet."""
+    _pause: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -51,7 +53,7 @@ class ExecutorCheck:
         return () if found is None else (found,)
 
     def _work(self) -> None:
-        while not self.look() and not self._stop.wait(self.again_seconds):
+        while not self.look() and not self._stop.wait(self._pause):
             pass
 
     def look(self) -> bool:
@@ -62,7 +64,9 @@ class ExecutorCheck:
         except Exception as error:  # whatever it is must not end the only one who asks
             log.exception("the executor could not be checked")
             said = f"{type(error).__name__}: {error}"
-            found = Finding(name="cluster", level=Level.WARN, said=said)
+            found = Finding(name="cluster", level=Level.FAIL, said=said)
+        is_remark = found.level is Level.WARN
+        self._pause = max(self.again_seconds, REMARK_SECONDS) if is_remark else self.again_seconds
         if found.level is Level.FAIL:
             found = replace(found, level=Level.WARN)
         self.found = found
@@ -72,7 +76,8 @@ class ExecutorCheck:
             return True
         if before is None or before.said != found.said:
             log.warning(
-                "the cluster cannot be used as it should: %s; %s; asked again every %.0f s, or by "
-                "`hotfire config doctor`", found.said, found.remedy, self.again_seconds,
+                "%s: %s; %s; asked again every %.0f s, or by `hotfire config doctor`",
+                "of the cluster" if is_remark else "the cluster cannot be used as it should",
+                found.said, found.remedy, self._pause,
             )  # fmt: skip
         return False

@@ -9,7 +9,7 @@ import pytest
 
 from hotfire_infra.errors import ClusterError
 from hotfire_infra.executors.protocol import Connected, Figure
-from hotfire_infra.operations.executor_check import ExecutorCheck
+from hotfire_infra.operations.executor_check import AGAIN_SECONDS, REMARK_SECONDS, ExecutorCheck
 from hotfire_infra.operations.health import Level, readiness
 from hotfire_infra.orchestrator.lock import LOCK_NAME
 
@@ -73,6 +73,15 @@ def test_that_it_is_over_is_said_and_nobody_asks_any_more(caplog):
     assert [one.level for one in check.findings()] == [Level.OK]
     assert len(warnings(caplog)) == 2
     assert any("answers" in one.getMessage() for one in caplog.records)
+
+
+def test_a_remark_that_may_stand_for_ever_is_asked_about_seldom():
+    check = ExecutorCheck(Scripted(["tokens go to http://x without encryption"]))
+    assert not check.look()
+    assert check._pause == REMARK_SECONDS
+    away = ExecutorCheck(Scripted(AWAY))
+    assert not away.look()
+    assert away._pause == AGAIN_SECONDS
 
 
 def test_a_defect_of_the_check_does_not_end_it(caplog):
