@@ -28,6 +28,8 @@ Places = NDArray[np.int64]
 
 STRIDE = 5
 """Ticks between the levels of the search."""
+SPELL, _BACK = 5, 0.4
+"""Observations of the longest spell, and the share of its height within which the level came back."""
 SHORTEST = 3
 """Observations of a segment; a shorter excursion is a spike."""
 _LEVELS = 4_000
@@ -127,7 +129,7 @@ def search(values: Floats, fit: Floats, table: Floats, penalty: float) -> Places
         count += 1
         end = starts[end - 1]
     ends[count] = 0
-    return without_spikes(values, ends[: count + 1][::-1].copy())
+    return without_spells(values, without_spikes(values, ends[: count + 1][::-1].copy()))
 
 
 @compiled
@@ -148,6 +150,21 @@ def without_spikes(values: Floats, ends: Places) -> Places:
         for k in range(gone, ends.size - 1):
             ends[k] = ends[k + 1]
         ends = ends[:-1]
+    return ends
+
+
+@compiled
+def without_spells(values: Floats, ends: Places) -> Places:
+    """Join what is on both sides of a few observations where the level came back."""
+    k = 1
+    while k < ends.size - 2:
+        if ends[k + 1] - ends[k] <= SPELL:
+            levels = medians(values, ends[k - 1 : k + 3])
+            away = min(abs(levels[1] - levels[0]), abs(levels[1] - levels[2]))
+            if abs(levels[2] - levels[0]) < _BACK * away:
+                ends = np.concatenate((ends[:k], ends[k + 2 :]))
+                continue
+        k += 1
     return ends
 
 

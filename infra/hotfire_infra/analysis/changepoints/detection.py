@@ -17,7 +17,6 @@ from hotfire_infra.analysis.changepoints.batch import (
 from hotfire_infra.analysis.changepoints.noise import Floats, median
 from hotfire_infra.analysis.changepoints.records import ChangeKind, Changepoint
 from hotfire_infra.analysis.changepoints.shape import (
-    DRIFT_MARGIN,
     SHORTEST_RAMP,
     best_ramp,
     confidence,
@@ -36,6 +35,9 @@ _LEVELS_UNKNOWN = 1.2
 _SAVED = 0.55
 """Share of the penalty of each further step that one slope in their place is spared; with all of it two
 real steps in one direction are too often one slope."""
+_SLOPE_MARGIN = 3.5
+"""Log-likelihood by which a slope must beat a step: its place is known worse, so to take one step of the size
+of the noise for a slope costs more than to take a slow drift for a step."""
 _SHARP = 5.0
 """Scales from which one step is no slope: that would miss it by more than it could gain."""
 
@@ -143,7 +145,7 @@ def _drift(found: Segmentation, first: int, last: int, origin: float | None) -> 
         return None
     saved = _SAVED * (last - first) * PENALTY
     spared = saved * math.log(found.values.size) * found.growth
-    if ramp.cost + DRIFT_MARGIN * found.growth >= cost_of_steps(z, ends) + spared:
+    if ramp.cost + _SLOPE_MARGIN * found.growth >= cost_of_steps(z, ends) + spared:
         return None
     return Changepoint(
         index=begin + ramp.start,

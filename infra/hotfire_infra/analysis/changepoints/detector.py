@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hotfire_infra.analysis.changepoints.batch import SPELL
 from hotfire_infra.analysis.changepoints.machines import Machines
 from hotfire_infra.analysis.changepoints.noise import (
     CENTRE,
@@ -58,7 +59,7 @@ from hotfire_infra.analysis.changepoints.shape import (
     origin_near,
     position_interval,
 )
-from hotfire_infra.analysis.changepoints.spread import late_spread_change
+from hotfire_infra.analysis.changepoints.spread import late_spread_change, wild_before
 
 VERSION = 4
 """Of the state."""
@@ -74,6 +75,8 @@ _RECENT, _RESTLESS = 32, 1.25
 _FEW_AFTER, _RESTLESS_AFTER = 6, 1.6
 _SPELL = 15
 """Observations of a spell that may have been chance."""
+_SPELL_KNOWN = 6
+"""Observations of one so short that a series which had one must show as many before the next is told."""
 _BACK, _STRONG = 0.4, 1.7
 """Shares of the threshold: below the first two levels are one, below the second a spell is weak."""
 _STANDS = 0.5
@@ -108,6 +111,8 @@ class Detector:
         self._levels: list[tuple[float, float]] = []
         """Of each change the levels before and after, as kept."""
         self._alerted = 0
+        self._spell = 0
+        """Observations that are no news: those of a spell, where one went away before."""
         self._machines = Machines()
         self._floats = np.zeros(LEVELS_AFTER.stop)
         self._integers = np.zeros(SINCE.stop, np.int64)
@@ -158,7 +163,10 @@ class Detector:
             return self._look_at_spread()
         if seen == LEVEL:
             split = locate(self._changed, self._since, self._fit)
-            if self._fit[STATISTIC] > threshold(self._fit, self.arl0) * self._unrest(split):
+            # Where a spell of some observations came and went, as short a one is no news.
+            lasts = self._fit[COUNT] - split > self._spell
+            bar = threshold(self._fit, self.arl0) * self._unrest(split)
+            if lasts and self._fit[STATISTIC] > bar:
                 return self._changed_at(split)
         if self._changes and int(self._fit[COUNT]) in REVIEWS:
             return self._review()
@@ -186,7 +194,8 @@ class Detector:
             if part.size >= least:
                 ratio = spread(part - median(part)) / float(self._fit[SCALE])
                 worst = max(worst, min(ratio, 3.0) if ratio > limit else 1.0)
-        return worst**2
+        z = (self._values[:split][-_RECENT:] - self._fit[CENTRE]) / self._fit[SCALE]
+        return max(worst, wild_before(z, z.size)) ** 2
 
     def _unlog(self) -> None:
         """A value that is not positive came: keep the series as it is, not its logarithms."""
@@ -210,6 +219,8 @@ class Detector:
         places = self._places[:count].copy()
         news = int(places[split]) >= self._alerted or self._before.size == 0
         if news and self._went_away(values, split):
+            if split <= _SPELL_KNOWN:
+                self._spell = _SPELL_KNOWN
             return self._withdraw(values, places)
         point, levels = self._described(values, places, split)
         if news:
@@ -224,7 +235,7 @@ class Detector:
         return self._announce(point, levels, is_new=news)
 
     def _went_away(self, values: Floats, split: int) -> bool:
-        """Whether the last change was a spell of a few observations, and no strong one.
+        """Whether the last change was a spell of a few observations, and no long strong one.
 
         What comes after it then has the level of what was before it, and a spell that is as long as
         this is told from chance by too little for both its ends to be news.
@@ -241,7 +252,8 @@ class Detector:
         outside = level_cost(np.concatenate([before, after]))
         is_back = level_cost(before) + level_cost(after) > outside - _BACK * limit
         both = level_cost(np.concatenate([before, spell, after]))
-        return is_back and both - outside - level_cost(spell) < _STRONG * limit
+        is_weak = both - outside - level_cost(spell) < _STRONG * limit
+        return is_back and (is_weak or split <= SPELL)
 
     def _withdraw(self, values: Floats, places: Any) -> list[Alert]:
         """Take the last change back: its segment goes on from before it."""
@@ -384,6 +396,8 @@ class Detector:
         if last.kind is ChangeKind.DRIFT and slope > -DRIFT_MARGIN:
             return []
         if gain < _STANDS * threshold(self._fit, self.arl0):
+            if count == REVIEWS[0]:
+                self._spell = _SPELL_KNOWN
             return self._withdraw(self._values[:count].copy(), self._places[:count].copy())
         best, low, high = position_interval(z, 0.0, (new - old) / scale, self._table, growth)
         kind = last.kind
@@ -413,6 +427,7 @@ class Detector:
             "logged": self._is_logged,
             "origin": self._origin,
             "alerted": self._alerted,
+            "spell": self._spell,
             "changes": [asdict(one) for one in self._changes],
             "levels": [list(pair) for pair in self._levels],
             "machines": self._machines.state(),
@@ -436,6 +451,7 @@ class Detector:
             )
         made = cls(arl0=state["arl0"])
         made._next, made._alerted = state["next"], state["alerted"]
+        made._spell = state["spell"]
         made._is_logged, made._origin = state["logged"], state["origin"]
         made._changes = [
             Changepoint(**{**one, "kind": ChangeKind(one["kind"])}) for one in state["changes"]

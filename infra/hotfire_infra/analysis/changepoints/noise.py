@@ -38,7 +38,7 @@ _FLOOR_WIDTH = 40.0
 """The uniform part of the density spreads over so many scales."""
 _NEAREST, _FARTHEST = 3, 10
 """Lags over which squares are compared: beyond what autocorrelation does, below a spell of unrest."""
-_SURE, _SURER = 2.06, 0.9
+_SURE, _SURER = 1.5, 0.9
 """Standard errors of the correlation that are added to it, and more of them per unit of it."""
 _CHANCE = 1.4
 """Standard deviations of that in white noise which are not counted."""

@@ -45,6 +45,20 @@ def test_one_wild_observation_is_no_change(place):
     assert detect(values.tolist()) == []
 
 
+@pytest.mark.parametrize("length", [3, 4, 5])
+def test_a_few_observations_away_and_back_are_a_spell_and_no_change(length):
+    for seed in range(15):
+        values = noise(seed, 200)
+        values[100 : 100 + length] *= 1.06
+        assert detect(values.tolist()) == []
+
+
+def test_a_step_that_is_taken_back_after_a_while_is_two_changes():
+    values = noise(18, 200)
+    values[100:112] *= 1.06
+    assert [point.index for point in detect(values.tolist())] == pytest.approx([100, 112], abs=1)
+
+
 def test_a_slope_is_one_drift_and_no_staircase():
     values = noise(2, 300) * np.exp(np.linspace(0, 0.06, 300))
     (point,) = detect(values.tolist())

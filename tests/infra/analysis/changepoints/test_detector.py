@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hotfire_infra.analysis.changepoints import Detector
+from hotfire_infra.analysis.changepoints.spread import wild_before
 
 
 def noise(seed, size, share=0.01):
@@ -200,6 +201,64 @@ def test_a_weak_spell_that_went_away_is_withdrawn_and_its_end_is_no_news():
             ends += 1
             assert gone[0].withdraws is not None
     assert ends >= 3
+
+
+def test_a_series_that_had_a_spell_waits_until_the_next_would_have_ended():
+    first, second = 0, 0
+    for seed in range(30):
+        values = noise(seed, 300)
+        for place in (100, 200):
+            values[place : place + 4] *= 1.05
+        news = [a for _, a in alerts_of(values)[1] if a.withdraws is None]
+        first += any(95 <= alert.index <= 105 for alert in news)
+        second += any(195 <= alert.index <= 205 for alert in news)
+    assert first >= 20
+    assert second <= first / 3
+
+
+def test_a_spread_that_grew_before_a_place_is_noticed_and_one_outlier_is_none():
+    z = np.random.default_rng(3).standard_normal((4000, 30))
+    even = np.array([wild_before(one, 30) for one in z])
+    grown = np.array([wild_before(one * np.repeat([1, 3], [24, 6]), 30) for one in z])
+    z[:, 28] = 9
+    assert np.mean(even > 1) < 0.006
+    assert np.mean(grown > 1) > 0.5
+    assert np.mean([wild_before(one, 30) > 1 for one in z]) < 0.08
+    assert grown.max() <= 1.6
+
+
+FAMILIES = {
+    "heavy tails": lambda chance, size: np.exp(0.02 * chance.standard_t(3, size)),
+    "counts": lambda chance, size: chance.poisson(3, size).astype(float),
+    "coarse ticks": lambda chance, size: np.round(chance.normal(100, 1, size)),
+    "either sign": lambda chance, size: chance.standard_normal(size),
+    "late zero": lambda chance, size: np.where(
+        np.arange(size) == 250, 0, chance.normal(9, 1, size)
+    ),
+    "mostly equal": lambda chance, size: 5 + np.round(chance.exponential(0.5, size)),
+    "huge level": lambda chance, size: 1e12 + chance.standard_normal(size),
+    "tiny": lambda chance, size: 1e-300 * np.exp(0.1 * chance.standard_normal(size)),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_whatever_the_series_places_are_in_order_and_a_state_loses_nothing(family):
+    for seed in range(4):
+        chance = np.random.default_rng(seed)
+        values = FAMILIES[family](chance, 400)
+        values[150:] += 4 * np.std(values)
+        values[300:304] += 6 * np.std(values)
+        steady, restored = Detector(arl0=200), Detector(arl0=200)
+        for place, value in enumerate(values.tolist()):
+            alerts = steady.append(value)
+            assert restored.append(value) == alerts
+            assert all(0 <= one.low <= one.index <= one.high <= place for one in alerts)
+            if chance.random() < 0.05:
+                state = json.dumps(restored.state(), allow_nan=False)
+                restored = Detector.restore(json.loads(state))
+        assert restored.changepoints == steady.changepoints
+        levels = [(one.before, one.after) for one in steady.changepoints]
+        assert np.isfinite(levels).all()
 
 
 def test_a_drift_is_rarely_told_as_a_step():
