@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
 from hotfire_infra.states import AttemptState, RunState
+from hotfire_infra.store.keys import key_table
 from hotfire_infra.store.models import Attempt, Cell, Coverage, Run, SourceStamp, Task
 from hotfire_pipelines.changes import LineFacts
 from hotfire_testframework.contract.outcomes import Verdict
@@ -30,7 +31,8 @@ def coverage_of_files(
 
     `revisions` are commits, the nearest first: of each suite and platform the first one with a
     finalized run of it, without uncommitted changes, counts; of several runs the newest. Only cells
-    that passed, and left no test out, are asked: else a suite has lines missing.
+    that passed, and left no test out, are asked: else a suite has lines missing. So it has where a
+    test list ran in several processes, each of which wrote the same files.
     """
     newest = _newest(connection, revisions)
     if not newest or not paths:
@@ -79,6 +81,7 @@ def _newest(connection: Connection, revisions: Sequence[str]) -> dict[tuple[str,
             select(
                 Coverage.suite,
                 Coverage.platform,
+                Coverage.attempt_id,
                 Run.id,
                 Run.number,
                 SourceStamp.revision,
@@ -94,12 +97,39 @@ def _newest(connection: Connection, revisions: Sequence[str]) -> dict[tuple[str,
         .distinct()
     )
     best: dict[tuple[str, str], _Measured] = {}
-    for row in connection.execute(query):
+    rows = connection.execute(query).all()
+    parted = _in_parts(connection, {row.attempt_id for row in rows})
+    lacking = {(row.suite, row.platform, row.id) for row in rows if row.attempt_id in parted}
+    for row in rows:
+        if (row.suite, row.platform, row.id) in lacking:
+            continue
         found = _Measured(run_id=row.id, number=row.number, revision=row.revision)
         known = best.get((row.suite, row.platform))
         if known is None or _rank(found, nearness) < _rank(known, nearness):
             best[row.suite, row.platform] = found
     return best
+
+
+def _in_parts(connection: Connection, attempts: Collection[int]) -> frozenset[int]:
+    """Return which attempts ran their test list in several processes, as the runner cuts it."""
+    if not attempts:
+        return frozenset()
+    wanted = key_table(connection, [(attempt,) for attempt in sorted(attempts)], "id")
+    query = (
+        select(Attempt.id, Task.spec["tests"].label("tests"))
+        .join(wanted, wanted.c.id == Attempt.id)
+        .join(Task, Task.id == Attempt.task_id)
+    )
+    found = set()
+    for row in connection.execute(query):
+        options = [
+            entry["test"] if entry.get("isolation") else
+            (entry.get("keyword"), entry.get("marker"), entry.get("timeout_s"))
+            for entry in row.tests or ()
+        ]  # fmt: skip
+        if len(set(options)) > 1:
+            found.add(row.id)
+    return frozenset(found)
 
 
 def _rank(measured: _Measured, nearness: dict[str, int]) -> tuple[int, int]:

@@ -178,3 +178,58 @@ def test_a_new_test_runs_and_a_changed_constant_runs_all(checkout: Path, asked: 
     (checkout / "ops" / "b.py").write_text("ONE = 1\n\n\ndef b():\n    return 2\n")
     plan = Plan.from_json(asked("plan", "small", "--changed-since", "main"))
     assert not planned_tests(plan)[1]
+
+
+LISTED = {
+    "pipelines/definitions/small.yaml": PIPELINE.replace(
+        "    args:", "    tests: {list: lists/small.yml, values: {stage: pre_merge}}\n    args:"
+    ),
+    "pipelines/definitions/lists/small.yml": "version: 0.0.1\nsmall:\n"
+    "- condition: {terms: {stage: pre_merge}}\n  tests:\n"
+    "  - test_ops.py TIMEOUT (1)\n  - test_rest.py TIMEOUT (1)\n",
+    "tests/test_rest.py": "from ops.b import b\n\n\ndef test_rest():\n    assert b() == 2\n",
+}
+LISTED_A, LISTED_B, LISTED_REST = (
+    f"{name}/pytest/test_{test}"
+    for name, test in (("test_ops", "a"), ("test_ops", "b"), ("test_rest", "rest"))
+)
+
+
+@pytest.fixture
+def narrowed(checkout: Path, asked: Any) -> Callable[[str], Plan]:
+    """Run a pipeline with a list, change a function, and plan what is left of it."""
+
+    def narrowed(more: str) -> Plan:
+        files = dict(LISTED)
+        files["pipelines/definitions/lists/small.yml"] += more
+        for name, text in files.items():
+            (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+            (checkout / name).write_text(text)
+        git(checkout, "add", "-A")
+        git(checkout, "commit", "-qm", "List")
+        assert asked("run", "small")["cells"][0]["tests"] == {"passed": 3}
+        git(checkout, "checkout", "-qb", "topic")
+        (checkout / "ops" / "a.py").write_text("def a():\n    x = 1\n    return x\n")
+        return Plan.from_json(asked("plan", "small", "--changed-since", "main"))
+
+    return narrowed
+
+
+def test_a_list_that_a_change_narrows_runs_what_is_left_of_it(
+    narrowed: Callable[[str], Plan], asked: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of one entry a test is left out, of another all; neither is missing, nor an empty entry."""
+    plan = narrowed("")
+    assert planned_tests(plan) == ((LISTED_A,), (LISTED_B, LISTED_REST))
+    assert len(plan.tasks[0].spec.tests) == 2, "the entries stay: what is new in them runs"
+    shown = asked("run", "small", "--changed-since", "main")
+    assert (shown["verdict"], shown["cells"][0]["tests"]) == ("passed", {"passed": 1})
+    assert "(2 tests left out)" in said_of("2", capsys)
+
+
+def test_coverage_of_the_last_process_of_a_list_proves_nothing_of_the_others(
+    narrowed: Callable[[str], Plan],
+) -> None:
+    plan = narrowed("  - test_rest.py::test_rest -k rest ISOLATION,TIMEOUT (1)\n")
+    expected, _ = planned_tests(plan)
+    assert set(expected) >= {LISTED_A, LISTED_B}
