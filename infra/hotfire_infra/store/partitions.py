@@ -34,6 +34,15 @@ def name_of(month: int) -> str:
     return f"measurement_{month:06d}"
 
 
+def months_newest_first(connection: Connection) -> list[int]:
+    """Return the months (yyyymm) that have a partition of their own on PostgreSQL."""
+    names = connection.exec_driver_sql(
+        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'measurement'::regclass"
+    ).scalars()
+    months = (name.rpartition("_")[2] for name in names if name != DEFAULT)
+    return sorted((int(month) for month in months), reverse=True)
+
+
 def ensure_partitions(connection: Connection, now_ns: int) -> list[int]:
     """Make the partitions of this month and the next ones; return the months that were added.
 

@@ -20,9 +20,6 @@ from sqlalchemy import Connection, event
 from hotfire_infra.store.database import Store
 
 BIG = ("result", "verdict", "measurement", "attempt", "task", "cell", "run", "outbox", "audit")
-EVERY_MONTH = ("series of a test",)
-"""Looks for each series in every month that is kept, and reads one row of each: the partitions know
-no index above them. So it grows with the months, and not with what was measured in them."""
 SMALL_RESULTS = 40_000
 SCALE_RESULTS = int(os.environ.get("HOTFIRE_SCALE_RESULTS", "1000000"))
 
@@ -93,11 +90,7 @@ def watched(
 def check(store: Store, name: str, *, discouraged: Sequence[str] = ()) -> None:
     with watched(store, discouraged) as (read, connection):
         shown = max(len(LISTS[name](connection)), CELLS)
-        months = connection.exec_driver_sql(
-            "SELECT count(*) FROM pg_inherits WHERE inhparent = 'measurement'::regclass"
-        ).scalar_one()
-    each = max(10, months) if name in EVERY_MONTH else 10
-    assert max(read.values(), default=0) <= each * shown, (name, shown, read)
+    assert max(read.values(), default=0) <= 10 * shown, (name, shown, read)
 
 
 @pytest.mark.parametrize("name", LISTS)
