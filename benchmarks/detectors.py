@@ -62,7 +62,7 @@ QUICK = Extent(
     seeds=2, series=100, online=60, arl_series=60, delays=25, real=20, peer_steps=10
 )  # fmt: skip
 FULL = Extent(
-    seeds=10, series=1000, online=1000, arl_series=6_000, delays=500, real=300, peer_steps=50
+    seeds=10, series=1000, online=1000, arl_series=16_000, delays=500, real=300, peer_steps=50
 )  # fmt: skip
 SILENT_SERIES = 4
 """In which that peer's false alarms are counted, one in ten of its series with steps at least."""
