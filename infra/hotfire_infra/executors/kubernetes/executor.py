@@ -195,10 +195,10 @@ class KubernetesExecutor:
     def acts(self, attempt: Ulid) -> Hashable:
         """Return what changes when it may have ended, or never will begin."""
         seen, failed = self._desk.sightings.urgency(attempt), self._desk.has_failed(attempt)
-        if attempt not in self._claimed:
-            return (seen, failed)
-        ended = _state_of(f"{self.root}/{attempt}/exit")
-        return (seen, failed, ended, self.clock.mono_ns() // 10**9 if ended else 0)
+        ended = _state_of(f"{self.root}/{attempt}/exit") if attempt in self._claimed else None
+        # Patience runs out by the clock alone: with what was said last, or with a pod that stays.
+        patience = self._desk.mono_ns() // 10**9 if ended or any(seen) else 0
+        return (seen, failed, ended, patience)
 
     def nudge(self) -> None:
         """Let `wait` return."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -294,7 +294,7 @@ class Sightings:
         """Return what is another one as soon as anything else is known of an attempt."""
         return self._seen.get(attempt, NOTHING).version
 
-    def urgency(self, attempt: Ulid) -> Hashable:
+    def urgency(self, attempt: Ulid) -> tuple[bool | int | None, ...]:
         """Return what is another as soon as what is known of an attempt may end it."""
         # That there is a Job, or a pod, ends nothing.
         seen = self._seen.get(attempt, NOTHING)
