@@ -1,4 +1,4 @@
-"""What `benchmarks.cluster` has measured of one mode, as rows: ratios of blocks with their interval."""
+"""What `benchmarks.cluster` has measured of one mode, as rows: ratios with their interval."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Measured:
 
     tasks: int = 0
     ratios: list[float] = field(default_factory=list)
-    """Of each block: our rate divided by that of the peer."""
+    """Of two blocks each, one of either order: our rate divided by that of the peer."""
     ours_seconds: float = 0.0
     bare_seconds: float = 0.0
     service_cpu: float = 0.0
@@ -65,7 +65,7 @@ def rate_rows(mode: str, found: Measured) -> list[Row]:
     low, high, sure = interval(found.ratios)
     median = statistics.median(found.ratios)
     judged = Row(
-        name=f"Jobs, created to harvested, {mode}: median of {len(found.ratios)} blocks' ratios, "
+        name=f"Jobs, created to harvested, {mode}: median of {len(found.ratios)} pairs of blocks, "
         f"{low:.3f} to {high:.3f} ({sure:.0%})",
         ours=median, peer=1.0, peer_name="bare client, no bookkeeping", unit="", goal=0.9,
         better="higher",
